@@ -1,0 +1,220 @@
+//! secp256k1 keys and signatures: low `s`, `v` 27 or 28, 65 bytes; anything else is refused, here as on chain.
+
+use crate::error::{Code, Error};
+use alloc::string::ToString;
+use alloy_primitives::{Address, B256, keccak256};
+use core::fmt;
+use k256::ecdsa::{RecoveryId, Signature as EcdsaSignature, SigningKey, VerifyingKey};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A signature `r ‖ s ‖ v` with low `s` and `v` 27 or 28.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Signature([u8; 65]);
+
+impl Signature {
+    /// Checks the shape (length, `v`, low `s`) of a signature; [`Code::BadSignature`] otherwise.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, Error> {
+        let bytes: [u8; 65] =
+            bytes.try_into().map_err(|_| Error::new(Code::BadSignature, "a signature has 65 bytes"))?;
+        let signature = Self(bytes);
+        signature.parts()?;
+        Ok(signature)
+    }
+
+    /// The 65 bytes `r ‖ s ‖ v`.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 65] {
+        &self.0
+    }
+
+    /// The address whose key signed `digest`.
+    pub fn recover(&self, digest: B256) -> Result<Address, Error> {
+        let (signature, id) = self.parts()?;
+        let key = VerifyingKey::recover_from_prehash(digest.as_slice(), &signature, id)
+            .map_err(|_| Error::new(Code::BadSignature, "no key made this signature"))?;
+        Ok(address_of(&key))
+    }
+
+    /// Refuses unless `signer`'s key signed `digest`.
+    pub fn verify(&self, digest: B256, signer: Address) -> Result<(), Error> {
+        if self.recover(digest)? == signer {
+            Ok(())
+        } else {
+            Err(Error::new(Code::BadSignature, "signed by another key"))
+        }
+    }
+
+    fn parts(&self) -> Result<(EcdsaSignature, RecoveryId), Error> {
+        let (rs, v) = self.0.split_at(64);
+        let id = match v {
+            [27] => RecoveryId::new(false, false),
+            [28] => RecoveryId::new(true, false),
+            _ => return Err(Error::new(Code::BadSignature, "v must be 27 or 28")),
+        };
+        let signature = EcdsaSignature::from_slice(rs)
+            .map_err(|_| Error::new(Code::BadSignature, "r or s is out of range"))?;
+        if signature.normalize_s() != signature {
+            return Err(Error::new(Code::BadSignature, "s must be in the lower half"));
+        }
+        Ok((signature, id))
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&alloy_primitives::hex::encode_prefixed(self.0))
+    }
+}
+
+impl Serialize for Signature {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        alloy_primitives::FixedBytes::<65>(self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Signature {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = alloy_primitives::FixedBytes::<65>::deserialize(deserializer)?;
+        Self::from_slice(bytes.as_slice()).map_err(|error| serde::de::Error::custom(error.to_string()))
+    }
+}
+
+/// A compressed secp256k1 public key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PublicKey([u8; 33]);
+
+impl PublicKey {
+    /// Checks that the 33 bytes are a point on the curve.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, Error> {
+        let bytes: [u8; 33] = bytes
+            .try_into()
+            .map_err(|_| Error::new(Code::InvalidArgument, "a compressed public key has 33 bytes"))?;
+        k256::PublicKey::from_sec1_bytes(&bytes)
+            .map_err(|_| Error::new(Code::InvalidArgument, "not a point on secp256k1"))?;
+        Ok(Self(bytes))
+    }
+
+    /// The SEC1 compressed form.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 33] {
+        &self.0
+    }
+
+    /// The address of this key.
+    pub fn address(&self) -> Result<Address, Error> {
+        VerifyingKey::from_sec1_bytes(&self.0)
+            .map(|key| address_of(&key))
+            .map_err(|_| Error::new(Code::InvalidArgument, "not a point on secp256k1"))
+    }
+
+    pub(crate) fn point(&self) -> Result<k256::PublicKey, Error> {
+        k256::PublicKey::from_sec1_bytes(&self.0)
+            .map_err(|_| Error::new(Code::InvalidArgument, "not a point on secp256k1"))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&alloy_primitives::hex::encode_prefixed(self.0))
+    }
+}
+
+impl Serialize for PublicKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        alloy_primitives::FixedBytes::<33>(self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = alloy_primitives::FixedBytes::<33>::deserialize(deserializer)?;
+        Self::from_slice(bytes.as_slice()).map_err(|error| serde::de::Error::custom(error.to_string()))
+    }
+}
+
+/// A secret key. It is redacted in `Debug`, never serialised, and wiped when dropped.
+#[derive(Clone)]
+pub struct SecretKey(SigningKey);
+
+impl SecretKey {
+    /// A key from its 32 bytes; zero and values beyond the group order are refused.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        SigningKey::from_slice(bytes)
+            .map(Self)
+            .map_err(|_| Error::new(Code::InvalidArgument, "a private key is 32 bytes, not zero, below the group order"))
+    }
+
+    /// A key made from key material of any kind by hashing it under a label.
+    pub fn derive(label: &str, material: &[u8]) -> Result<Self, Error> {
+        let mut data = zeroize::Zeroizing::new(label.as_bytes().to_vec());
+        data.push(0);
+        data.extend_from_slice(material);
+        // The chance that a keccak digest is no valid key is below 2^-127.
+        Self::from_bytes(keccak256(&*data).as_slice())
+    }
+
+    /// The address of the key.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        address_of(self.0.verifying_key())
+    }
+
+    /// The public key.
+    #[must_use]
+    pub fn public_key(&self) -> PublicKey {
+        let point = self.0.verifying_key().to_sec1_point(true);
+        let mut bytes = [0; 33];
+        for (to, from) in bytes.iter_mut().zip(point.as_bytes()) {
+            *to = *from;
+        }
+        PublicKey(bytes)
+    }
+
+    /// Signs a digest; deterministic (RFC 6979), low `s`.
+    #[must_use]
+    pub fn sign(&self, digest: B256) -> Signature {
+        let (signature, id) = self.0.sign_prehash_recoverable(digest.as_slice());
+        let mut bytes = [0; 65];
+        let v = if id.is_y_odd() { 28 } else { 27 };
+        let rs = signature.to_bytes();
+        for (to, from) in bytes.iter_mut().zip(rs.iter().copied().chain([v])) {
+            *to = from;
+        }
+        Signature(bytes)
+    }
+
+    /// A key for another purpose, which tells nothing about this one.
+    pub fn child(&self, label: &str) -> Result<Self, Error> {
+        let bytes = zeroize::Zeroizing::new(<[u8; 32]>::from(self.0.to_bytes()));
+        Self::derive(label, &*bytes)
+    }
+
+    /// 32 secret bytes bound to `label` and `context`, for a secret or an encryption key.
+    #[must_use]
+    pub fn secret(&self, label: &str, context: &[u8]) -> [u8; 32] {
+        let bytes = zeroize::Zeroizing::new(<[u8; 32]>::from(self.0.to_bytes()));
+        let kdf = hkdf::Hkdf::<sha2::Sha256>::new(Some(label.as_bytes()), &*bytes);
+        let mut out = [0; 32];
+        // HKDF only fails for outputs over 255 hashes long; this is one.
+        if kdf.expand(context, &mut out).is_err() {
+            out = [0; 32];
+        }
+        out
+    }
+
+    pub(crate) fn scalar(&self) -> &k256::NonZeroScalar {
+        self.0.as_nonzero_scalar()
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey(of {})", self.address())
+    }
+}
+
+fn address_of(key: &VerifyingKey) -> Address {
+    let point = key.to_sec1_point(false);
+    let hash = keccak256(point.as_bytes().get(1..).unwrap_or_default());
+    Address::from_word(hash)
+}

@@ -24,7 +24,11 @@ pub(crate) fn error(error: &anyhow::Error) {
 /// Colours a word, where a person is looking.
 pub(crate) fn paint(text: &str, colour: &str) -> String {
     let plain = std::env::var_os("NO_COLOR").is_some() || !std::io::stderr().is_terminal();
-    if plain { text.to_owned() } else { format!("\u{1b}[{colour}m{text}\u{1b}[0m") }
+    if plain {
+        text.to_owned()
+    } else {
+        format!("\u{1b}[{colour}m{text}\u{1b}[0m")
+    }
 }
 
 /// Seconds with one decimal.

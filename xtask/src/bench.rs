@@ -1,0 +1,192 @@
+//! `cargo xtask bench`: measurements beside peers', in one run, as
+//! `target/bench.json` and a table.
+//!
+//! A benchmark prints its rows on stdout, one JSON object a line:
+//! `{"name":"sign","value":75.2,"unit":"µs","peer":"viem","peer_value":610,"ratio":8.1}`.
+//! `peer`, `peer_value` and `ratio` may be null. Other lines are for people.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::stage::{self, Hub};
+use crate::{contracts, paths, pkg, process, ui};
+
+/// Options of `bench`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only the hub's own benchmark, without JavaScript
+    #[arg(long)]
+    native: bool,
+}
+
+/// One measurement.
+#[derive(Debug, Serialize, Deserialize)]
+struct Row {
+    name: String,
+    value: f64,
+    unit: String,
+    #[serde(default)]
+    peer: Option<String>,
+    #[serde(default)]
+    peer_value: Option<f64>,
+    #[serde(default)]
+    ratio: Option<f64>,
+}
+
+/// Ratios below which something is broken rather than slow: with 64-bit limbs
+/// in wasm (see `.cargo/config.toml`) k256 loses more than half its lead.
+const FLOORS: [(&str, f64); 2] = [("sign", 3.0), ("recover", 3.0)];
+
+/// What the best known predecessor of the kind weighed, as it was published.
+const PREDECESSOR: (&str, f64) = ("Connext V2's client, as published", 709_000.0);
+
+const SCRIPT: &str = "bench/bench.mjs";
+const NATIVE: &str = "hub/examples/bench_hub.rs";
+
+/// Runs what there is and fails if something is missing.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut rows = Vec::new();
+    let mut missing = Vec::new();
+    contracts::build()?;
+
+    if paths::at(NATIVE).is_file() {
+        ui::step("hub benchmark (release)");
+        let mut cargo = process::cargo(&[
+            "run",
+            "--release",
+            "--package",
+            "farthing-hub",
+            "--example",
+            "bench_hub",
+        ]);
+        stage::set_chain(&mut cargo)?;
+        rows.extend(measure(&mut cargo)?);
+    } else {
+        missing.push(NATIVE.to_owned());
+    }
+    if !args.native {
+        let packed = pkg::build()?;
+        if paths::at("js-tests").join(SCRIPT).is_file() {
+            stage::install(&packed.tgz)?;
+            Hub::Release.build()?;
+            ui::step("package benchmark in Node and Chromium");
+            rows.extend(measure(
+                stage::node_command(Hub::Release, &packed.tgz, true)?.arg(SCRIPT),
+            )?);
+        } else {
+            missing.push(format!("js-tests/{SCRIPT}"));
+        }
+        if !rows.iter().any(|row| row.name == "package_gzip") {
+            rows.push(package_size(&packed.size)?);
+        }
+    }
+    report(&rows)?;
+    if !missing.is_empty() {
+        bail!("missing: {}", missing.join(", "));
+    }
+    demand_floors(&rows)
+}
+
+fn measure(command: &mut Command) -> Result<Vec<Row>> {
+    rows(&process::capture(command)?)
+}
+
+/// The rows among the lines; a line that looks like one and is not is an error.
+fn rows(output: &str) -> Result<Vec<Row>> {
+    let mut found = Vec::new();
+    for line in output.lines().map(str::trim) {
+        if line.starts_with('{') {
+            found.push(
+                serde_json::from_str(line)
+                    .with_context(|| format!("not a row of a benchmark: {line}"))?,
+            );
+        } else if !line.is_empty() {
+            ui::note(line);
+        }
+    }
+    Ok(found)
+}
+
+fn package_size(size: &pkg::Size) -> Result<Row> {
+    let value = f64::from(u32::try_from(size.gzip())?);
+    let (peer, peer_value) = PREDECESSOR;
+    Ok(Row {
+        name: "package_gzip".to_owned(),
+        value,
+        unit: "bytes".to_owned(),
+        peer: Some(peer.to_owned()),
+        peer_value: Some(peer_value),
+        ratio: Some((peer_value / value * 100.0).round() / 100.0),
+    })
+}
+
+fn report(rows: &[Row]) -> Result<()> {
+    let file = paths::out("bench.json");
+    paths::write(&file, serde_json::to_vec_pretty(rows)?)?;
+    println!(
+        "{:<28} {:>14} {:<12} {:<36} {:>14} {:>8}",
+        "name", "value", "unit", "peer", "peer's value", "ratio"
+    );
+    for row in rows {
+        let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), shown);
+        let peer = row.peer.as_deref().unwrap_or("-");
+        let (value, peer_value, ratio) =
+            (shown(row.value), number(row.peer_value), number(row.ratio));
+        println!(
+            "{:<28} {value:>14} {:<12} {peer:<36} {peer_value:>14} {ratio:>8}",
+            row.name, row.unit
+        );
+    }
+    ui::note(&paths::shown(&file));
+    Ok(())
+}
+
+fn shown(value: f64) -> String {
+    if value >= 1000.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.2}")
+    }
+}
+
+fn demand_floors(rows: &[Row]) -> Result<()> {
+    for (name, floor) in FLOORS {
+        let measured = rows
+            .iter()
+            .filter(|row| row.name == name)
+            .filter_map(|row| row.ratio);
+        if let Some(ratio) = measured
+            .min_by(f64::total_cmp)
+            .filter(|ratio| *ratio < floor)
+        {
+            bail!(
+                "{name} is only {ratio:.1} times as fast as its peer, expected {floor}: is --cfg cpubits=\"32\" lost?"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_found_among_other_lines() -> Result<()> {
+        let found = rows("warming up\n{\"name\":\"sign\",\"value\":75,\"unit\":\"µs\"}\n\n")?;
+        assert_eq!(found.len(), 1);
+        assert!(rows("{\"name\":\"sign\"}").is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_lost_lead_is_an_error() -> Result<()> {
+        let slow = rows(
+            "{\"name\":\"sign\",\"value\":300,\"unit\":\"µs\",\"peer\":\"viem\",\"peer_value\":600,\"ratio\":2}",
+        )?;
+        assert!(demand_floors(&slow).is_err());
+        Ok(())
+    }
+}

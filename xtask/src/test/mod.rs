@@ -1,0 +1,113 @@
+//! `cargo xtask test`: every test there is, one step after the other.
+//!
+//! A step that fails does not stop the others. Failures are told at the end,
+//! and the very last line is `N passed, N failed`.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::ui;
+
+mod counts;
+mod model;
+mod mutants;
+mod steps;
+
+/// Options of `test`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A short model test and no contract mutants, for a run between two edits
+    #[arg(long)]
+    quick: bool,
+    /// Only the steps whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+}
+
+/// What a step found.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    /// What failed, in lines.
+    pub(crate) failures: Vec<String>,
+}
+
+impl Tally {
+    /// A step that is one check, and holds.
+    pub(crate) fn one() -> Self {
+        Self {
+            passed: 1,
+            ..Self::default()
+        }
+    }
+
+    /// A step that failed as a whole.
+    pub(crate) fn failure(why: impl Into<String>) -> Self {
+        Self {
+            failed: 1,
+            failures: vec![why.into()],
+            ..Self::default()
+        }
+    }
+
+    /// Takes another tally in.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.passed = self.passed.saturating_add(other.passed);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.failures.extend(other.failures);
+    }
+}
+
+/// Runs the steps and sums up.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let started = Instant::now();
+    let mut steps = steps::all(args.quick);
+    if let Some(text) = &args.only {
+        steps.retain(|step| step.name.contains(text.as_str()));
+        if steps.is_empty() {
+            anyhow::bail!("no step's name contains {text:?}");
+        }
+    }
+    let count = steps.len();
+    let mut total = Tally::default();
+    for (index, step) in steps.into_iter().enumerate() {
+        ui::step(&format!(
+            "[{}/{count}] {}",
+            index.saturating_add(1),
+            step.name
+        ));
+        let began = Instant::now();
+        let tally = (step.run)().unwrap_or_else(|error| Tally::failure(format!("{error:#}")));
+        println!("{}", summary(step.name, &tally, began.elapsed()));
+        let failures = tally
+            .failures
+            .iter()
+            .map(|failure| format!("{}: {failure}", step.name))
+            .collect();
+        total.add(Tally { failures, ..tally });
+    }
+    for failure in &total.failures {
+        println!("FAILED {failure}");
+    }
+    println!("in {}", ui::seconds(started.elapsed()));
+    println!("{} passed, {} failed", total.passed, total.failed);
+    Ok(if total.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn summary(name: &str, tally: &Tally, time: Duration) -> String {
+    let verdict = if tally.failed == 0 { "ok" } else { "FAILED" };
+    let dots = ".".repeat(34_usize.saturating_sub(name.len()));
+    format!(
+        "{name} {dots} {verdict:<6} {:>6} passed {:>4} failed {:>9}",
+        tally.passed,
+        tally.failed,
+        ui::seconds(time)
+    )
+}

@@ -1,0 +1,136 @@
+//! The model test: random schedules of payments, crashes and cheating against
+//! the protocol code, then the same with one rule switched off at a time.
+//! Not one wei may be lost, and every mutant must be found.
+//!
+//! The example writes `target/model.json`:
+//! `{"schedules": 100000, "wei_lost": "0", "mutants": [{"rule": "L3", "schedules": 17}]}`,
+//! where a mutant's `schedules` is how many it took to find it, or null.
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Tally, steps};
+use crate::{paths, process, ui};
+
+const MODEL: &str = "protocol/examples/model.rs";
+
+#[derive(Debug, Deserialize)]
+struct Report {
+    schedules: u64,
+    wei_lost: Value,
+    mutants: Vec<Mutant>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Mutant {
+    rule: String,
+    schedules: Option<u64>,
+}
+
+/// Runs it and reads its report.
+pub(crate) fn run(schedules: u64) -> Result<Tally> {
+    if !paths::at(MODEL).is_file() {
+        bail!("MISSING: {MODEL}");
+    }
+    let file = paths::out("model.json");
+    paths::remove(&file)?;
+    let count = schedules.to_string();
+    let mut cargo = process::cargo(&[
+        "run",
+        "--release",
+        "--package",
+        "farthing-protocol",
+        "--features",
+        "mutants",
+    ]);
+    cargo
+        .args(["--example", "model", "--", "--schedules", &count, "--out"])
+        .arg(&file);
+    let run = steps::watch("model", &mut cargo)?;
+    if !run.ok {
+        return Ok(Tally::failure(format!("\n{}", run.tail(40))));
+    }
+    let text = paths::read(&file)?;
+    let report: Report =
+        serde_json::from_str(&text).context("target/model.json is not the report it should be")?;
+    Ok(judge(&report, schedules))
+}
+
+fn judge(report: &Report, wanted: u64) -> Tally {
+    let mut tally = Tally::default();
+    let lossless = report.wei_lost == 0 || report.wei_lost == "0";
+    tally.add(if lossless {
+        Tally::one()
+    } else {
+        Tally::failure(format!("{} wei were lost", report.wei_lost))
+    });
+    if report.schedules < wanted {
+        tally.add(Tally::failure(format!(
+            "{} schedules were run, {wanted} asked for",
+            report.schedules
+        )));
+    }
+    if report.mutants.is_empty() {
+        tally.add(Tally::failure(
+            "no mutant was run: nothing shows that the model would notice",
+        ));
+    }
+    for mutant in &report.mutants {
+        tally.add(match mutant.schedules {
+            Some(_) => Tally::one(),
+            None => Tally::failure(format!(
+                "nobody notices when rule {} is switched off",
+                mutant.rule
+            )),
+        });
+    }
+    ui::note(&format!(
+        "{} schedules, {} mutants",
+        ui::thousands(report.schedules),
+        report.mutants.len()
+    ));
+    tally
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(json: &str) -> Result<(u64, u64)> {
+        let tally = judge(&serde_json::from_str(json)?, 100);
+        Ok((tally.passed, tally.failed))
+    }
+
+    #[test]
+    fn a_loss_a_shortfall_and_an_uncaught_mutant_each_fail() -> Result<()> {
+        let caught = r#""mutants": [{"rule": "L1", "schedules": 3}]"#;
+        assert_eq!(
+            counted(&format!(
+                r#"{{"schedules": 100, "wei_lost": "0", {caught}}}"#
+            ))?,
+            (2, 0)
+        );
+        assert_eq!(
+            counted(&format!(
+                r#"{{"schedules": 100, "wei_lost": "1", {caught}}}"#
+            ))?,
+            (1, 1)
+        );
+        assert_eq!(
+            counted(&format!(r#"{{"schedules": 99, "wei_lost": 0, {caught}}}"#))?,
+            (2, 1)
+        );
+        assert_eq!(
+            counted(r#"{"schedules": 100, "wei_lost": 0, "mutants": []}"#)?,
+            (1, 1)
+        );
+        assert_eq!(
+            counted(
+                r#"{"schedules": 100, "wei_lost": 0, "mutants": [{"rule": "L1", "schedules": null}]}"#
+            )?,
+            (1, 1)
+        );
+        Ok(())
+    }
+}

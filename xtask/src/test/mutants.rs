@@ -1,0 +1,159 @@
+//! Contract mutants: each breaks one rule of the Solidity on purpose, and the
+//! test that it names must fail. A rule that nobody defends is found this way.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use super::{Tally, steps};
+use crate::{contracts, paths, ui};
+
+/// One file of `contracts/mutants/`, or one element of a list in such a file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mutant {
+    /// The rule of docs/protocol.md that it breaks.
+    rule: String,
+    /// The source, relative to `contracts/`.
+    file: String,
+    /// What stands there, once.
+    find: String,
+    /// What it becomes.
+    replace: String,
+    /// The test that must fail.
+    caught_by: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Mutants {
+    Many(Vec<Mutant>),
+    One(Mutant),
+}
+
+/// Applies one after the other to a copy of `contracts/`.
+pub(crate) fn run() -> Result<Tally> {
+    let mutants = load()?;
+    if mutants.is_empty() {
+        bail!("MISSING: contracts/mutants/*.json");
+    }
+    let copy = paths::out("mutants/contracts");
+    prepare(&copy)?;
+    let mut tally = Tally::default();
+    for mutant in &mutants {
+        let outcome =
+            try_one(mutant, &copy).unwrap_or_else(|error| Tally::failure(format!("{error:#}")));
+        let verdict = if outcome.failed == 0 {
+            "caught"
+        } else {
+            "NOT CAUGHT"
+        };
+        ui::note(&format!(
+            "{}: {verdict} by {}",
+            mutant.rule, mutant.caught_by
+        ));
+        tally.add(Tally {
+            failures: outcome
+                .failures
+                .iter()
+                .map(|why| format!("{} in {}: {why}", mutant.rule, mutant.file))
+                .collect(),
+            ..outcome
+        });
+    }
+    Ok(tally)
+}
+
+fn load() -> Result<Vec<Mutant>> {
+    let mut mutants = Vec::new();
+    for path in paths::list(&paths::at("contracts/mutants"))? {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            let parsed = serde_json::from_str(&paths::read(&path)?);
+            match parsed.with_context(|| format!("{} is not a mutant", paths::shown(&path)))? {
+                Mutants::Many(many) => mutants.extend(many),
+                Mutants::One(one) => mutants.push(one),
+            }
+        }
+    }
+    Ok(mutants)
+}
+
+/// A copy with forge's cache, so that only what a mutant touches is compiled.
+fn prepare(copy: &Path) -> Result<()> {
+    paths::remove(copy)?;
+    paths::copy_tree(&paths::at("contracts"), copy, &["node_modules", "mutants"])?;
+    link(
+        &paths::at("contracts/node_modules"),
+        &copy.join("node_modules"),
+    )?;
+    // Tests read ../vectors.
+    let vectors = copy.with_file_name("vectors");
+    paths::remove(&vectors)?;
+    paths::copy_tree(&paths::at("vectors"), &vectors, &[])
+}
+
+fn try_one(mutant: &Mutant, copy: &Path) -> Result<Tally> {
+    let path = copy.join(&mutant.file);
+    let original = paths::read(&path)?;
+    let places = original.matches(&mutant.find).count();
+    if places != 1 {
+        bail!("the text to be replaced stands there {places} times, not once");
+    }
+    let test = find_test(&mutant.caught_by, copy)?;
+    paths::write(&path, original.replace(&mutant.find, &mutant.replace))?;
+    let verdict = judge(mutant, &test, copy);
+    paths::write(&path, original)?;
+    verdict
+}
+
+fn judge(mutant: &Mutant, test: &Path, copy: &Path) -> Result<Tally> {
+    let name = format!("^{}\\(", mutant.caught_by);
+    let mut forge = contracts::forge(&["test", "--match-test", &name, "--match-path"])?;
+    forge.arg(test.strip_prefix(copy)?).current_dir(copy);
+    // No compiler advice on what is broken on purpose.
+    forge
+        .env("FOUNDRY_LINT_LINT_ON_BUILD", "false")
+        .env("FORGE_SNAPSHOT_CHECK", "false");
+    let run = steps::watch("contracts mutants", &mut forge)?;
+    if run.ok {
+        return Ok(Tally::failure(format!("{} still passes", mutant.caught_by)));
+    }
+    if !run
+        .output
+        .lines()
+        .any(|line| line.trim_start().starts_with("[FAIL"))
+    {
+        return Ok(Tally::failure(format!(
+            "it does not compile, or the test did not run\n{}",
+            run.tail(20)
+        )));
+    }
+    Ok(Tally::one())
+}
+
+/// Compiling only the test's own file is what makes a mutant cheap.
+fn find_test(name: &str, copy: &Path) -> Result<PathBuf> {
+    let declaration = format!("function {name}(");
+    for path in paths::walk(&copy.join("test"), &[])? {
+        if path.extension().is_some_and(|extension| extension == "sol")
+            && paths::read(&path)?.contains(&declaration)
+        {
+            return Ok(path);
+        }
+    }
+    bail!("there is no test {name}")
+}
+
+#[cfg(unix)]
+fn link(from: &Path, to: &Path) -> Result<()> {
+    Ok(std::os::unix::fs::symlink(from, to)?)
+}
+
+#[cfg(not(unix))]
+fn link(from: &Path, to: &Path) -> Result<()> {
+    paths::copy_tree(from, to, &[])
+}

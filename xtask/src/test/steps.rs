@@ -1,0 +1,335 @@
+//! The steps, in their order: what is quick and likely to fail comes first,
+//! what needs the results of others comes after them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::counts::Runner;
+use super::{Tally, model, mutants};
+use crate::process::{self, Watched};
+use crate::stage::{self, Hub};
+use crate::tools::{npm, rust};
+use crate::{contracts, paths, pkg, vectors};
+
+/// A part of the whole test.
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn() -> Result<Tally>,
+}
+
+/// Schedules of the model test.
+const SCHEDULES: u64 = 100_000;
+const QUICK_SCHEDULES: u64 = 2_000;
+
+/// The contract tests that pin gas and size, and what they pin.
+const GAS_TESTS: &str = "test/Gas*";
+const GAS_SNAPSHOTS: &str = "contracts/snapshots";
+
+/// All steps of a full or a quick run.
+pub(crate) fn all(quick: bool) -> Vec<Step> {
+    let mut steps = vec![
+        Step {
+            name: "format",
+            run: format,
+        },
+        Step {
+            name: "lockfiles",
+            run: lockfiles,
+        },
+        Step {
+            name: "clippy",
+            run: clippy,
+        },
+        Step {
+            name: "clippy for wasm",
+            run: clippy_wasm,
+        },
+        Step {
+            name: "contracts build",
+            run: contracts_build,
+        },
+        Step {
+            name: "contracts test",
+            run: contracts_test,
+        },
+        Step {
+            name: "contracts gas",
+            run: contracts_gas,
+        },
+        Step {
+            name: "rust test",
+            run: rust_test,
+        },
+        Step {
+            name: "rust documentation test",
+            run: rust_doc_test,
+        },
+        Step {
+            name: "vectors",
+            run: vectors_check,
+        },
+    ];
+    if !quick {
+        steps.push(Step {
+            name: "contracts mutants",
+            run: mutants::run,
+        });
+    }
+    let model: fn() -> Result<Tally> = if quick {
+        || model::run(QUICK_SCHEDULES)
+    } else {
+        || model::run(SCHEDULES)
+    };
+    steps.extend([
+        Step {
+            name: "model",
+            run: model,
+        },
+        Step {
+            name: "package build",
+            run: package_build,
+        },
+        Step {
+            name: "package in Node",
+            run: package_node,
+        },
+        Step {
+            name: "package in Chromium",
+            run: package_chromium,
+        },
+    ]);
+    steps
+}
+
+/// Runs a command of a step with its output in `target/xtask/<name>.log`.
+pub(crate) fn watch(name: &str, command: &mut Command) -> Result<Watched> {
+    process::watch(
+        command,
+        &paths::out(&format!("xtask/{}.log", name.replace(' ', "-"))),
+    )
+}
+
+/// A command that is one check.
+fn check(name: &str, command: &mut Command) -> Result<Tally> {
+    let run = watch(name, command)?;
+    Ok(if run.ok {
+        Tally::one()
+    } else {
+        Tally::failure(format!("\n{}", run.tail(60)))
+    })
+}
+
+/// The loud line for a part that does not exist.
+fn missing(what: &str) -> Tally {
+    Tally::failure(format!("MISSING: {what}"))
+}
+
+fn format() -> Result<Tally> {
+    rust::ensure_components()?;
+    check("format", &mut process::cargo(&["fmt", "--all", "--check"]))
+}
+
+/// An address in a lockfile works only where that address does.
+fn lockfiles() -> Result<Tally> {
+    let mut tally = Tally::default();
+    for lock in [
+        "contracts/package-lock.json",
+        "js-tests/package-lock.json",
+        "xtask/tools/package-lock.json",
+    ] {
+        let path = paths::at(lock);
+        tally.add(if !path.is_file() {
+            missing(lock)
+        } else if npm::addresses(&path)?.is_empty() {
+            Tally::one()
+        } else {
+            Tally::failure(format!("{lock} has `resolved` addresses: add omit-lockfile-registry-resolved=true to .npmrc there"))
+        });
+    }
+    Ok(tally)
+}
+
+fn clippy() -> Result<Tally> {
+    let args = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    check("clippy", &mut process::cargo(&args))
+}
+
+fn clippy_wasm() -> Result<Tally> {
+    if paths::locked_version("farthing")?.is_none() {
+        return Ok(missing("the root package `farthing`"));
+    }
+    rust::ensure_wasm()?;
+    let mut cargo = process::cargo(&[
+        "clippy",
+        "--package",
+        "farthing",
+        "--target",
+        rust::WASM,
+        "--",
+        "-D",
+        "warnings",
+    ]);
+    // RUSTFLAGS would replace what .cargo/config.toml sets for wasm.
+    check(
+        "clippy for wasm",
+        cargo
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS"),
+    )
+}
+
+/// Also writes the artifacts that later steps read.
+fn contracts_build() -> Result<Tally> {
+    let mut tally = check("contracts build", &mut contracts::forge(&["build"])?)?;
+    if tally.failed == 0 {
+        contracts::write_artifacts()?;
+    }
+    tally.add(check(
+        "contracts format",
+        &mut contracts::forge(&["fmt", "--check"])?,
+    )?);
+    Ok(tally)
+}
+
+fn contracts_test() -> Result<Tally> {
+    let run = watch(
+        "contracts test",
+        &mut contracts::forge(&["test", "--no-match-path", GAS_TESTS])?,
+    )?;
+    Ok(some(Runner::Forge.tally(&run), "a test in contracts/test"))
+}
+
+/// forge compares with the snapshots, but takes one that is missing for new:
+/// so nothing in their folder may change.
+fn contracts_gas() -> Result<Tally> {
+    let folder = paths::at(GAS_SNAPSHOTS);
+    let before = contents(&folder)?;
+    if before.is_empty() {
+        return Ok(missing(&format!(
+            "{GAS_SNAPSHOTS}/*.json, written by contracts/{GAS_TESTS}"
+        )));
+    }
+    let mut forge = contracts::forge(&["test", "--match-path", GAS_TESTS])?;
+    let run = watch("contracts gas", forge.env("FORGE_SNAPSHOT_CHECK", "true"))?;
+    let mut tally = some(Runner::Forge.tally(&run), GAS_TESTS);
+    if contents(&folder)? != before {
+        tally.add(Tally::failure(format!(
+            "{GAS_SNAPSHOTS} changed: look at `git diff` and commit it if it is meant"
+        )));
+    }
+    Ok(tally)
+}
+
+fn contents(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    paths::list(folder)?
+        .into_iter()
+        .map(|path| Ok((path.clone(), std::fs::read(&path)?)))
+        .collect()
+}
+
+fn rust_test() -> Result<Tally> {
+    let nextest = process::probe(&mut process::cargo(&["nextest", "--version"])).is_some();
+    let (runner, args): (_, &[&str]) = if nextest {
+        (
+            Runner::Nextest,
+            &[
+                "nextest",
+                "run",
+                "--workspace",
+                "--no-fail-fast",
+                "--no-tests=pass",
+            ],
+        )
+    } else {
+        (
+            Runner::Cargo,
+            &["test", "--workspace", "--no-fail-fast", "--all-targets"],
+        )
+    };
+    let mut cargo = process::cargo(args);
+    stage::set_chain(&mut cargo)?;
+    let run = watch("rust test", &mut cargo)?;
+    Ok(some(runner.tally(&run), "a Rust test"))
+}
+
+fn rust_doc_test() -> Result<Tally> {
+    let run = watch(
+        "rust documentation test",
+        &mut process::cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]),
+    )?;
+    Ok(Runner::Cargo.tally(&run))
+}
+
+fn vectors_check() -> Result<Tally> {
+    if !paths::at(vectors::GENERATOR).is_file() {
+        return Ok(missing(vectors::GENERATOR));
+    }
+    vectors::compare(&vectors::generate()?)?;
+    Ok(Tally::one())
+}
+
+fn package_build() -> Result<Tally> {
+    pkg::build()?;
+    Ok(Tally::one())
+}
+
+fn package_node() -> Result<Tally> {
+    node_test("package in Node", "node", false)
+}
+
+fn package_chromium() -> Result<Tally> {
+    node_test("package in Chromium", "browser", true)
+}
+
+/// The tests in a folder of `js-tests/`, against the packed package.
+fn node_test(name: &str, folder: &str, browser: bool) -> Result<Tally> {
+    let tests: Vec<PathBuf> = paths::list(&paths::at("js-tests").join(folder))?
+        .into_iter()
+        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
+        .collect();
+    if tests.is_empty() {
+        return Ok(missing(&format!("js-tests/{folder}/*.test.mjs")));
+    }
+    let tgz = packed()?;
+    stage::install(&tgz)?;
+    if !Hub::Dev.program().is_file() {
+        bail!(
+            "{} is missing: the Rust tests build it",
+            paths::shown(&Hub::Dev.program())
+        );
+    }
+    let mut node = stage::node_command(Hub::Dev, &tgz, browser)?;
+    node.args(["--test", "--test-reporter=spec"]).args(&tests);
+    let run = watch(name, &mut node)?;
+    Ok(some(Runner::Node.tally(&run), name))
+}
+
+/// The package that the build step made. When that failed there is none.
+fn packed() -> Result<PathBuf> {
+    let version = paths::locked_version("farthing")?.context("there is no package `farthing`")?;
+    let tgz = paths::out(&format!("npm/farthing-{version}.tgz"));
+    if !tgz.is_file() {
+        bail!("there is no packed package: its build failed or was left out");
+    }
+    Ok(tgz)
+}
+
+/// A runner that finds nothing to run has not passed.
+fn some(tally: Tally, what: &str) -> Tally {
+    if tally.passed == 0 && tally.failed == 0 {
+        missing(what)
+    } else {
+        tally
+    }
+}

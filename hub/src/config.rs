@@ -1,0 +1,226 @@
+//! The hub's configuration: a TOML file, with every option also from the environment, checked once at start.
+//!
+//! Secrets come from the environment or from a key file, never from the configuration file, and never reach a log.
+
+mod raw;
+
+pub use raw::{Listed, LogFormat, Raw};
+
+use crate::keys::{self, Keys};
+use anyhow::{Context, Result, bail, ensure};
+use farthing_protocol::amount::Amount;
+use farthing_protocol::{Asset, ETH};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Anvil's and Hardhat's chain id: blocks come at once and cost nothing.
+const DEVELOPMENT_CHAIN: u64 = 31_337;
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The chain's JSON-RPC. May hold an access token: never log it, log [`Config::rpc_host`].
+    pub rpc_url: Secret<url::Url>,
+    /// EIP-155 chain id that the RPC must have.
+    pub chain_id: u64,
+    /// The contract's address.
+    pub contract: alloy_primitives::Address,
+    /// Blocks on top of one before it counts as final.
+    pub confirmations: u64,
+    /// How often the chain is asked for a new head.
+    pub poll_interval: Duration,
+    /// After this long without being mined, a transaction's fee is raised.
+    pub stuck_after: Duration,
+    /// Most blocks in one `eth_getLogs`.
+    pub log_range: u64,
+    /// The SQLite file.
+    pub database: PathBuf,
+    /// The keys that own the collateral and sign proofs.
+    pub keys: Keys,
+    /// What the hub deals in, and within which limits.
+    pub assets: BTreeMap<Asset, Listed>,
+    /// Challenge periods that the hub takes part in, in seconds.
+    pub challenge_period: raw::ChallengePeriod,
+    /// Times and numbers of locks.
+    pub locks: raw::Locks,
+    /// What one client may ask for.
+    pub limits: raw::Limits,
+}
+
+/// A value that `Debug` doesn't show.
+#[derive(Clone)]
+pub struct Secret<T>(pub T);
+
+impl<T> std::fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl Config {
+    /// Reads `file` (if any) and the environment `FARTHING_HUB_*`, and checks every value.
+    pub fn read(file: Option<&Path>) -> Result<Self> {
+        Self::check(Raw::read(file, std::env::vars())?)
+    }
+
+    /// Checks what was read.
+    pub fn check(raw: Raw) -> Result<Self> {
+        ensure!(matches!(raw.rpc_url.scheme(), "http" | "https"), "rpc_url: only http and https are supported");
+        ensure!(!raw.contract.is_zero(), "contract: the zero address is no contract");
+        ensure!(raw.log_range > 0, "log_range: must be at least 1");
+        let keys = keys::read(&raw).context("the hub's keys")?;
+        let period = raw.challenge_period;
+        ensure!(
+            0 < period.min && period.min <= period.default && period.default <= period.max,
+            "challenge_period: needs 0 < min <= default <= max"
+        );
+        check_locks(&raw.locks)?;
+        raw.limits.check()?;
+
+        let mut assets = BTreeMap::new();
+        for (index, asset) in raw.assets.into_iter().enumerate() {
+            let name = asset.symbol.clone();
+            check_asset(&asset).with_context(|| format!("assets[{index}] ({name})"))?;
+            if assets.insert(asset.address, asset).is_some() {
+                bail!("assets[{index}] ({name}): its address is listed twice");
+            }
+        }
+        ensure!(!assets.is_empty(), "assets: list at least one asset");
+
+        let development = raw.chain_id == DEVELOPMENT_CHAIN;
+        let poll = raw.poll_interval_ms.unwrap_or(if development { 200 } else { 1_000 });
+        ensure!(poll > 0, "poll_interval_ms: must be at least 1");
+        Ok(Self {
+            listen: raw.listen,
+            rpc_url: Secret(raw.rpc_url),
+            chain_id: raw.chain_id,
+            contract: raw.contract,
+            confirmations: raw.confirmations.unwrap_or(if development { 1 } else { 12 }),
+            poll_interval: Duration::from_millis(poll),
+            stuck_after: Duration::from_secs(raw.stuck_after),
+            log_range: raw.log_range,
+            database: raw.database,
+            keys,
+            assets,
+            challenge_period: period,
+            locks: raw.locks,
+            limits: raw.limits,
+        })
+    }
+
+    /// The RPC's host, which is safe to log.
+    #[must_use]
+    pub fn rpc_host(&self) -> &str {
+        self.rpc_url.0.host_str().unwrap_or("?")
+    }
+
+    /// For `--print-config`: everything but secrets.
+    #[must_use]
+    pub fn printable(&self) -> serde_json::Value {
+        serde_json::json!({
+            "listen": self.listen.to_string(),
+            "rpc_url": format!("{}://{}/…", self.rpc_url.0.scheme(), self.rpc_host()),
+            "chain_id": self.chain_id,
+            "contract": self.contract,
+            "confirmations": self.confirmations,
+            "poll_interval_ms": u64::try_from(self.poll_interval.as_millis()).unwrap_or(u64::MAX),
+            "stuck_after": self.stuck_after.as_secs(),
+            "log_range": self.log_range,
+            "database": self.database,
+            "owner": self.keys.owner.address(),
+            "signer": self.keys.signer.address(),
+            "assets": self.assets.values().collect::<Vec<_>>(),
+            "challenge_period": self.challenge_period,
+            "locks": self.locks,
+            "limits": self.limits,
+        })
+    }
+}
+
+fn check_locks(locks: &raw::Locks) -> Result<()> {
+    ensure!(locks.safety_margin > 0, "locks.safety_margin: must be at least 1 second");
+    // docs/protocol.md section 4: a lock lives at least twice the safety margin.
+    ensure!(
+        locks.min_time >= locks.safety_margin.saturating_mul(2),
+        "locks.min_time: must be at least twice locks.safety_margin"
+    );
+    ensure!(locks.max_time > locks.min_time, "locks.max_time: must be above locks.min_time");
+    ensure!(locks.max > 0, "locks.max: must be at least 1");
+    Ok(())
+}
+
+fn check_asset(asset: &Listed) -> Result<()> {
+    ensure!(!asset.symbol.is_empty() && asset.symbol.len() <= 16, "symbol: 1 to 16 characters");
+    ensure!(asset.address != ETH || asset.decimals == 18, "decimals: ETH has 18");
+    ensure!(!asset.min_payment.is_zero(), "min_payment: must be above zero");
+    ensure!(asset.min_payment <= asset.max_payment, "max_payment: must not be below min_payment");
+    ensure!(asset.max_payment <= asset.channel_capacity, "channel_capacity: must not be below max_payment");
+    ensure!(asset.collateral <= asset.max_collateral, "max_collateral: must not be below collateral");
+    ensure!(asset.channel_capacity < Amount::MAX, "channel_capacity: must be below 2^128 - 1");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+        rpc_url = "https://rpc.example/v3/token"
+        chain_id = 1
+        contract = "0x00000000000000000000000000000000000000cc"
+        database = "hub.sqlite"
+        [[assets]]
+        address = "0x0000000000000000000000000000000000000000"
+        symbol = "ETH"
+        decimals = 18
+        channel_capacity = "1000"
+        min_payment = "1"
+        max_payment = "100"
+        collateral = "10"
+        max_collateral = "500"
+    "#;
+    const KEY: &str = "0x0101010101010101010101010101010101010101010101010101010101010101";
+
+    fn read(file: &str, env: &[(&str, &str)]) -> Result<Config> {
+        let with_key = [("FARTHING_HUB_PRIVATE_KEY", KEY)];
+        let env = with_key.iter().chain(env).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::check(Raw::parse(file, "test.toml", env)?)
+    }
+
+    fn refusal(file: &str, env: &[(&str, &str)]) -> String {
+        format!("{:#}", read(file, env).unwrap_err())
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file_also_in_tables() {
+        let config = read(FILE, &[("FARTHING_HUB_CHAIN_ID", "31337"), ("FARTHING_HUB_LOCKS__MAX", "7")]).unwrap();
+        assert_eq!((config.chain_id, config.locks.max), (31_337, 7));
+        assert_eq!(config.poll_interval, Duration::from_millis(200));
+        let assets = r#"[{ address = "0x00000000000000000000000000000000000000dd", symbol = "DAI", decimals = 18,
+            channel_capacity = "9", min_payment = "1", max_payment = "3", collateral = "0", max_collateral = "0" }]"#;
+        let config = read(FILE, &[("FARTHING_HUB_ASSETS", assets)]).unwrap();
+        assert_eq!(config.assets.values().next().unwrap().symbol, "DAI");
+    }
+
+    #[test]
+    fn refusals_say_what_is_wrong_and_where() {
+        assert!(refusal(&FILE.replace("chain_id", "chain_idd"), &[]).contains("chain_idd"));
+        assert!(refusal(&FILE.replace("\"100\"", "\"1001\""), &[]).contains("assets[0] (ETH): channel_capacity"));
+        assert!(refusal(&FILE.replace("\"100\"", "100"), &[]).contains("test.toml"));
+        assert!(refusal(FILE, &[("FARTHING_HUB_NONSENSE", "1")]).contains("nonsense"));
+        assert!(refusal(FILE, &[("FARTHING_HUB_LOCKS__MIN_TIME", "5")]).contains("locks.min_time"));
+        assert!(refusal(&format!("private_key = \"{KEY}\"\n{FILE}"), &[]).contains("FARTHING_HUB_PRIVATE_KEY"));
+        assert!(refusal(FILE, &[("FARTHING_HUB_PRIVATE_KEY", "0x12")]).contains("private_key"));
+    }
+
+    #[test]
+    fn secrets_are_shown_nowhere() {
+        let config = read(FILE, &[]).unwrap();
+        let shown = format!("{config:?}{}", config.printable());
+        assert!(!shown.contains("0101010101") && !shown.contains("v3/token"), "{shown}");
+    }
+}

@@ -1,0 +1,218 @@
+//! The configuration as it is written, before it is checked.
+
+use alloy_primitives::Address;
+use anyhow::{Context, Result, bail, ensure};
+use farthing_protocol::amount::Amount;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+const PREFIX: &str = "FARTHING_HUB_";
+
+/// Variables of the command line, not options of the configuration.
+const NOT_OPTIONS: [&str; 4] = ["CONFIG", "URL", "LOG", "BIN"];
+
+/// Options that must not stand in a file that people copy and commit.
+const SECRETS: [&str; 2] = ["private_key", "signer_key"];
+
+/// All options, as in the TOML file. In the environment: `FARTHING_HUB_` and the name in capitals,
+/// with `__` before an option of a table, e.g. `FARTHING_HUB_LOCKS__MAX`.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, missing_debug_implementations, reason = "the table in README.md describes the options; it holds secrets")]
+pub struct Raw {
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    pub rpc_url: url::Url,
+    pub chain_id: u64,
+    pub contract: Address,
+    pub confirmations: Option<u64>,
+    pub poll_interval_ms: Option<u64>,
+    #[serde(default = "default_stuck_after")]
+    pub stuck_after: u64,
+    #[serde(default = "default_log_range")]
+    pub log_range: u64,
+    #[serde(default = "default_database")]
+    pub database: PathBuf,
+    pub private_key: Option<Zeroizing<String>>,
+    pub private_key_file: Option<PathBuf>,
+    pub signer_key: Option<Zeroizing<String>>,
+    pub signer_key_file: Option<PathBuf>,
+    #[serde(default)]
+    pub log_format: LogFormat,
+    #[serde(default)]
+    pub assets: Vec<Listed>,
+    #[serde(default)]
+    pub challenge_period: ChallengePeriod,
+    #[serde(default)]
+    pub locks: Locks,
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// One asset that the hub deals in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listed {
+    /// Of the token; zero for ETH.
+    pub address: Address,
+    /// For people.
+    pub symbol: String,
+    /// For people.
+    pub decimals: u8,
+    /// The most that a user's side of a channel may hold.
+    pub channel_capacity: Amount,
+    /// The smallest payment that is forwarded.
+    pub min_payment: Amount,
+    /// The largest payment that is forwarded.
+    pub max_payment: Amount,
+    /// What the hub puts in when a channel opens.
+    pub collateral: Amount,
+    /// The most that the hub puts into one channel.
+    pub max_collateral: Amount,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Seconds in which an exit can be answered.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "the table in README.md describes the options")]
+pub struct ChallengePeriod {
+    pub min: u32,
+    pub max: u32,
+    pub default: u32,
+}
+
+impl Default for ChallengePeriod {
+    fn default() -> Self {
+        Self { min: 3_600, max: 2_592_000, default: 86_400 }
+    }
+}
+
+/// Times of locks in seconds, and how many may stand in a channel.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "the table in README.md describes the options")]
+pub struct Locks {
+    pub safety_margin: u64,
+    pub min_time: u64,
+    pub max_time: u64,
+    pub max: u32,
+}
+
+impl Default for Locks {
+    fn default() -> Self {
+        Self { safety_margin: 600, min_time: 1_200, max_time: 604_800, max: 512 }
+    }
+}
+
+/// What one client may ask for.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "the table in README.md describes the options")]
+pub struct Limits {
+    pub connections: usize,
+    pub connections_per_ip: usize,
+    pub requests_per_second: u32,
+    pub burst: u32,
+    pub outbound_queue: usize,
+    pub ping_interval: u64,
+    pub idle_timeout: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            connections_per_ip: 256,
+            requests_per_second: 1_000,
+            burst: 2_000,
+            outbound_queue: 1_024,
+            ping_interval: 20,
+            idle_timeout: 60,
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn check(&self) -> Result<()> {
+        ensure!(self.connections > 0 && self.connections_per_ip > 0, "limits: connections must be at least 1");
+        ensure!(self.requests_per_second > 0 && self.burst > 0, "limits: requests_per_second and burst must be at least 1");
+        ensure!(self.outbound_queue > 0, "limits.outbound_queue: must be at least 1");
+        ensure!(self.ping_interval > 0, "limits.ping_interval: must be at least 1 second");
+        ensure!(self.idle_timeout > self.ping_interval, "limits.idle_timeout: must be above limits.ping_interval");
+        Ok(())
+    }
+}
+
+impl Raw {
+    /// Reads the file, if there is one, under the environment's values.
+    pub fn read(file: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self> {
+        let Some(path) = file else { return Self::parse("", "the environment", env) };
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {name}"))?;
+        Self::parse(&text, &name, env)
+    }
+
+    /// Parses a file's text under the environment's values.
+    pub fn parse(text: &str, name: &str, env: impl Iterator<Item = (String, String)>) -> Result<Self> {
+        let mut table: toml::Table = text.parse().with_context(|| format!("{name} is not TOML"))?;
+        for secret in SECRETS {
+            if table.contains_key(secret) {
+                let variable = secret.to_uppercase();
+                bail!("{name}: {secret} does not belong in a file; use {PREFIX}{variable} or {secret}_file");
+            }
+        }
+        for (variable, value) in env {
+            let Some(option) = variable.strip_prefix(PREFIX).filter(|rest| !NOT_OPTIONS.contains(rest)) else { continue };
+            set(&mut table, &option.to_lowercase(), &value)
+                .with_context(|| format!("the environment variable {variable}"))?;
+        }
+        Self::deserialize(table).map_err(|error| anyhow::anyhow!("{name}: {}", error.message()))
+    }
+}
+
+fn set(table: &mut toml::Table, option: &str, value: &str) -> Result<()> {
+    if let Some((outer, inner)) = option.split_once("__") {
+        let entry = table.entry(outer).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let Some(nested) = entry.as_table_mut() else { bail!("{outer} is not a table") };
+        return set(nested, inner, value);
+    }
+    // Only what can't be meant as text is read as TOML: an address must not become a number.
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let parsed = if digits || value.starts_with(['[', '{']) {
+        let line: toml::Table = format!("value = {value}").parse().context("is not TOML")?;
+        line.get("value").cloned().context("is empty")?
+    } else {
+        toml::Value::String(value.to_owned())
+    };
+    table.insert(option.to_owned(), parsed);
+    Ok(())
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 7190))
+}
+
+const fn default_stuck_after() -> u64 {
+    60
+}
+
+const fn default_log_range() -> u64 {
+    1_000
+}
+
+fn default_database() -> PathBuf {
+    PathBuf::from("farthing-hub.sqlite")
+}

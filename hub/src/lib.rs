@@ -1,0 +1,10 @@
+//! The native node of Farthing: the protocol crate's hub behind JSON-RPC, SQLite and an Ethereum RPC.
+//!
+//! No protocol logic lives here. `farthing_protocol::hub::Hub` decides; this crate reads, writes and sends.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
+pub mod config;
+pub mod keys;
+pub mod store;

@@ -1,0 +1,299 @@
+//! SQLite: one file, one connection, one owner. WAL with `synchronous=FULL`, so that a commit has reached the
+//! disk when it returns; an exclusive lock, so that two hubs can't sign from one file.
+
+use super::{Attempt, Status, Store, Stored, Transaction, transactions};
+use farthing_protocol::journal::Write;
+use farthing_protocol::{Code, Error};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// The version of the tables' content. A hub refuses a file with a higher one.
+const FORMAT: u64 = 1;
+
+/// Rows in one statement: powers of two, so that a few prepared statements serve commits of every size.
+const CHUNKS: [usize; 8] = [128, 64, 32, 16, 8, 4, 2, 1];
+
+/// A store in a SQLite file.
+pub struct Sqlite {
+    connection: Mutex<Option<SqliteConnection>>,
+}
+
+impl Sqlite {
+    /// Opens or creates the file, takes its lock, and brings its tables up to date.
+    pub async fn open(path: &Path) -> Result<Self, Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            // Before the journal mode: with the lock held from the start, SQLite needs no shared memory file.
+            .locking_mode(SqliteLockingMode::Exclusive)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_millis(200))
+            .foreign_keys(true)
+            .disable_statement_logging();
+        let about = |error: &sqlx::Error| {
+            let path = path.display();
+            if is_locked(error) {
+                return Error::new(Code::StorageLocked, format!("{path} is in use by another hub"));
+            }
+            Error::new(Code::StorageFailed, format!("cannot open {path}: {error}"))
+        };
+        let mut connection = options.connect().await.map_err(|error| about(&error))?;
+        // Takes the exclusive lock, which a connection gets with its first write.
+        connection.execute("BEGIN EXCLUSIVE; COMMIT").await.map_err(|error| about(&error))?;
+        sqlx::migrate!("./migrations").run(&mut connection).await.map_err(|error| match error {
+            sqlx::migrate::MigrateError::VersionMissing(version) => {
+                Error::new(Code::StorageVersion, format!("{} has tables of version {version}", path.display()))
+            }
+            other => Error::new(Code::StorageFailed, format!("cannot migrate {}: {other}", path.display())),
+        })?;
+        let store = Self { connection: Mutex::new(Some(connection)) };
+        store.check_format(path).await?;
+        Ok(store)
+    }
+
+    async fn check_format(&self, path: &Path) -> Result<(), Error> {
+        let Some(text) = self.fact("format").await? else {
+            return self.set_fact("format", FORMAT.to_string()).await;
+        };
+        match text.parse::<u64>() {
+            Ok(FORMAT) => Ok(()),
+            Ok(version) if version > FORMAT => Err(Error::new(
+                Code::StorageVersion,
+                format!("{} has format {version}; this build knows {FORMAT}", path.display()),
+            )),
+            _ => Err(Error::new(Code::StorageCorrupt, format!("{} names no format", path.display()))),
+        }
+    }
+
+    /// The connection; other users wait.
+    pub(super) async fn lock(&self) -> Result<Locked<'_>, Error> {
+        let guard = self.connection.lock().await;
+        if guard.is_none() {
+            return Err(Error::new(Code::StorageFailed, "the store is closed"));
+        }
+        Ok(Locked(guard))
+    }
+}
+
+/// The one connection, which is there: [`Sqlite::lock`] looked.
+pub(super) struct Locked<'a>(MutexGuard<'a, Option<SqliteConnection>>);
+
+impl Locked<'_> {
+    pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
+        self.0.as_mut().ok_or_else(|| Error::new(Code::StorageFailed, "the store is closed"))
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sqlite")
+    }
+}
+
+impl Store for Sqlite {
+    fn load<'a>(&'a self, prefix: &'a str) -> Stored<'a, Vec<(String, Vec<u8>)>> {
+        Box::pin(async move {
+            let mut locked = self.lock().await?;
+            let rows = sqlx::query("SELECT key, value FROM kv WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key")
+                .bind(prefix)
+                .fetch_all(locked.connection()?)
+                .await
+                .map_err(failed)?;
+            rows.iter()
+                .map(|row| Ok((row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?)))
+                .collect()
+        })
+    }
+
+    fn commit<'a>(&'a self, writes: &'a [Write]) -> Stored<'a, ()> {
+        Box::pin(async move {
+            // The last write of a key decides, so that puts and deletes can go in a statement each.
+            let mut last: BTreeMap<&str, Option<&[u8]>> = BTreeMap::new();
+            for write in writes {
+                match write {
+                    Write::Put { key, value } => last.insert(key, Some(value)),
+                    Write::Delete { key } => last.insert(key, None),
+                };
+            }
+            let puts: Vec<_> = last.iter().filter_map(|(key, value)| value.map(|value| (*key, value))).collect();
+            let deletes: Vec<_> = last.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| *key).collect();
+
+            let mut locked = self.lock().await?;
+            let mut transaction = locked.connection()?.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+            for rows in chunks(&puts) {
+                let mut query = sqlx::query(AssertSqlSafe(put_statement(rows.len())));
+                for (key, value) in rows {
+                    query = query.bind(*key).bind(*value);
+                }
+                query.execute(&mut *transaction).await.map_err(failed)?;
+            }
+            for keys in chunks(&deletes) {
+                let mut query = sqlx::query(AssertSqlSafe(delete_statement(keys.len())));
+                for key in keys {
+                    query = query.bind(*key);
+                }
+                query.execute(&mut *transaction).await.map_err(failed)?;
+            }
+            transaction.commit().await.map_err(failed)
+        })
+    }
+
+    fn fact<'a>(&'a self, key: &'static str) -> Stored<'a, Option<String>> {
+        Box::pin(async move {
+            let mut locked = self.lock().await?;
+            sqlx::query_scalar("SELECT value FROM meta WHERE key = ?")
+                .bind(key)
+                .fetch_optional(locked.connection()?)
+                .await
+                .map_err(failed)
+        })
+    }
+
+    fn set_fact<'a>(&'a self, key: &'static str, value: String) -> Stored<'a, ()> {
+        Box::pin(async move {
+            let mut locked = self.lock().await?;
+            sqlx::query("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+                .bind(key)
+                .bind(value)
+                .execute(locked.connection()?)
+                .await
+                .map_err(failed)?;
+            Ok(())
+        })
+    }
+
+    fn enqueue<'a>(&'a self, transaction: &'a Transaction) -> Stored<'a, ()> {
+        Box::pin(transactions::enqueue(self, transaction))
+    }
+
+    fn open_transactions(&self) -> Stored<'_, Vec<Transaction>> {
+        Box::pin(transactions::open(self))
+    }
+
+    fn transaction<'a>(&'a self, id: &'a str) -> Stored<'a, Option<Transaction>> {
+        Box::pin(transactions::one(self, id))
+    }
+
+    fn signed<'a>(&'a self, id: &'a str, nonce: u64, gas: u64, attempt: &'a Attempt) -> Stored<'a, ()> {
+        Box::pin(transactions::signed(self, id, nonce, gas, attempt))
+    }
+
+    fn set_status<'a>(&'a self, id: &'a str, status: Status, block: Option<u64>) -> Stored<'a, ()> {
+        Box::pin(transactions::set_status(self, id, status, block))
+    }
+
+    fn close(&self) -> Stored<'_, ()> {
+        Box::pin(async move {
+            let Some(connection) = self.connection.lock().await.take() else { return Ok(()) };
+            connection.close().await.map_err(failed)
+        })
+    }
+}
+
+/// What a failure of the database becomes. The cause is for the log; clients get the code.
+pub(super) fn failed(error: sqlx::Error) -> Error {
+    Error::new(Code::StorageFailed, error.to_string())
+}
+
+fn is_locked(error: &sqlx::Error) -> bool {
+    // SQLITE_BUSY and SQLITE_LOCKED, whatever their extended code says.
+    let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+fn chunks<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = CHUNKS.into_iter().find(|size| *size <= rest.len())?;
+        let (chunk, tail) = rest.split_at(size);
+        rest = tail;
+        Some(chunk)
+    })
+}
+
+fn put_statement(rows: usize) -> String {
+    let values = vec!["(?, ?)"; rows].join(", ");
+    format!("INSERT INTO kv (key, value) VALUES {values} ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+}
+
+fn delete_statement(keys: usize) -> String {
+    format!("DELETE FROM kv WHERE key IN ({})", vec!["?"; keys].join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(key: &str, value: &[u8]) -> Write {
+        Write::Put { key: key.into(), value: value.into() }
+    }
+
+    fn delete(key: &str) -> Write {
+        Write::Delete { key: key.into() }
+    }
+
+    #[tokio::test]
+    async fn what_was_committed_comes_back_in_order_after_reopening() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hub.sqlite");
+        let store = Sqlite::open(&path).await.unwrap();
+        let many: Vec<_> = (0..300).map(|number| put(&format!("c/{number:03}"), &[1])).collect();
+        store.commit(&many).await.unwrap();
+        store.commit(&[put("c/001", b"new"), delete("c/002"), put("d", b"x"), delete("c/3"), put("c/002", b"back")]).await.unwrap();
+        store.commit(&[put("c/004", b"gone"), delete("c/004")]).await.unwrap();
+        store.close().await.unwrap();
+
+        let store = Sqlite::open(&path).await.unwrap();
+        let entries = store.load("c/").await.unwrap();
+        assert_eq!(entries.len(), 299);
+        assert!(entries.is_sorted());
+        assert_eq!(entries[1], ("c/001".into(), b"new".to_vec()));
+        assert_eq!(entries[2], ("c/002".into(), b"back".to_vec()));
+        assert_eq!(store.load("").await.unwrap().len(), 300);
+        assert!(store.load("c_").await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn two_hubs_cannot_share_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hub.sqlite");
+        let first = Sqlite::open(&path).await.unwrap();
+        let error = Sqlite::open(&path).await.unwrap_err();
+        assert_eq!(error.code(), Code::StorageLocked);
+        assert!(error.to_string().contains("another hub"), "{error}");
+        first.close().await.unwrap();
+        Sqlite::open(&path).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_newer_format_is_refused_and_a_closed_store_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hub.sqlite");
+        let store = Sqlite::open(&path).await.unwrap();
+        store.set_fact("format", "2".into()).await.unwrap();
+        store.close().await.unwrap();
+        assert_eq!(store.commit(&[put("a", b"")]).await.unwrap_err().code(), Code::StorageFailed);
+        assert_eq!(Sqlite::open(&path).await.unwrap_err().code(), Code::StorageVersion);
+    }
+
+    #[tokio::test]
+    #[ignore = "a measurement: cargo test -p farthing-hub --release -- --ignored --nocapture commit_time"]
+    async fn commit_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("hub.sqlite")).await.unwrap();
+        let mut times = Vec::new();
+        for round in 0..2_000_u32 {
+            let writes: Vec<_> = (0..10).map(|row| put(&format!("c/{row}/log/{round:016}"), &[7; 300])).collect();
+            let start = std::time::Instant::now();
+            store.commit(&writes).await.unwrap();
+            times.push(start.elapsed());
+        }
+        times.sort();
+        println!("10 writes of 300 bytes: p50 {:?}, p99 {:?}", times[1_000], times[1_980]);
+    }
+}

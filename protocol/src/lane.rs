@@ -155,7 +155,8 @@ impl Update {
 }
 
 /// A lane's content at one proof.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "LaneParts", into = "LaneParts")]
 pub struct Lane {
     /// All that was ever handed over.
     pub transferred: Amount,
@@ -164,6 +165,62 @@ pub struct Lane {
     /// By slot.
     pub locks: BTreeMap<u16, PendingLock>,
     tree: LockTree,
+}
+
+/// What is stored of a lane; the tree follows from the locks.
+#[derive(Serialize, Deserialize)]
+struct LaneParts {
+    transferred: Amount,
+    locked: Amount,
+    locks: BTreeMap<u16, PendingLock>,
+}
+
+impl From<LaneParts> for Lane {
+    fn from(parts: LaneParts) -> Self {
+        Self::from_parts(parts.transferred, parts.locked, parts.locks)
+    }
+}
+
+impl From<Lane> for LaneParts {
+    fn from(lane: Lane) -> Self {
+        Self { transferred: lane.transferred, locked: lane.locked, locks: lane.locks }
+    }
+}
+
+impl Undo {
+    /// Adds a later step, so that both are taken back together.
+    pub(crate) fn append(&mut self, later: Self) {
+        self.slots.extend(later.slots);
+    }
+
+    /// For each redemption among the ops: the slot, the lock before it, and the units after it.
+    pub(crate) fn redemptions(&self, ops: &[Op]) -> Vec<(u16, PendingLock, u32)> {
+        self.of_slots(ops)
+            .filter_map(|(_, slot, before, op)| match op {
+                Op::Redeem { units, .. } => Some((slot, before, *units)),
+                Op::Transfer { .. } | Op::Lock { .. } | Op::Release { .. } => None,
+            })
+            .collect()
+    }
+
+    /// For each release among the ops: its place, the slot, and the lock before it.
+    pub(crate) fn releases(&self, ops: &[Op]) -> Vec<(u32, u16, PendingLock)> {
+        self.of_slots(ops)
+            .filter_map(|(index, slot, before, op)| match op {
+                Op::Release { .. } => Some((index, slot, before)),
+                Op::Transfer { .. } | Op::Lock { .. } | Op::Redeem { .. } => None,
+            })
+            .collect()
+    }
+
+    /// Every op but a transfer touches one slot, in order.
+    fn of_slots<'a>(&'a self, ops: &'a [Op]) -> impl Iterator<Item = (u32, u16, PendingLock, &'a Op)> {
+        let touching = (0_u32..).zip(ops).filter(|(_, op)| !matches!(op, Op::Transfer { .. }));
+        self.slots
+            .iter()
+            .zip(touching)
+            .filter_map(|((slot, before), (index, op))| Some((index, *slot, before.clone()?, op)))
+    }
 }
 
 /// How to take an applied update back: the totals before it and each slot's content before it.
@@ -220,6 +277,12 @@ impl Lane {
             }
         }
         Ok(undo)
+    }
+
+    /// The undo of an update without ops.
+    #[must_use]
+    pub(crate) fn nothing_to_undo(&self) -> Undo {
+        Undo { transferred: self.transferred, locked: self.locked, slots: Vec::new() }
     }
 
     /// Takes an update back. Updates are taken back in the reverse of the order they were applied in.

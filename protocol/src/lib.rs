@@ -13,9 +13,13 @@ extern crate std;
 
 pub mod abi;
 pub mod amount;
+pub mod chain;
+pub mod channel;
 pub mod condition;
 pub mod eip712;
+pub mod envelope;
 pub mod error;
+pub mod journal;
 pub mod lane;
 pub mod message;
 pub mod proof;

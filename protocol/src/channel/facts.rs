@@ -1,0 +1,259 @@
+//! The facts of a channel and the state that they add up to. Applying a fact never fails and never decides:
+//! whoever records it has checked it.
+
+use super::cooperative::{SignedClosing, SignedWithdrawal};
+use super::incoming::Incoming;
+use super::outgoing::Outgoing;
+use crate::amount::Amount;
+use crate::chain::{AssetStatus, ChainFact};
+use crate::condition::ConditionKey;
+use crate::lane::Update;
+use crate::message::{Closing, Withdrawal};
+use crate::sign::Signature;
+use crate::types::{Asset, Side, Sides};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use alloy_primitives::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// One thing that became true.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Fact {
+    /// We signed an update of our lane.
+    Signed {
+        /// Which asset.
+        asset: Asset,
+        /// The update.
+        update: Update,
+    },
+    /// The peer accepted our lane up to a nonce.
+    PeerAccepted {
+        /// Which asset.
+        asset: Asset,
+        /// Up to which proof.
+        nonce: u64,
+        /// Of exactly that proof.
+        acknowledgement: Option<Signature>,
+    },
+    /// The peer refused our updates from a nonce on.
+    PeerRefused {
+        /// Which asset.
+        asset: Asset,
+        /// From which proof on.
+        nonce: u64,
+    },
+    /// A refused or released lock's expiry is final with no more evidence on chain: it costs nothing any more.
+    Lapsed {
+        /// Which asset.
+        asset: Asset,
+        /// Nonce of the proof that placed it.
+        placed: u64,
+        /// Its slot.
+        slot: u16,
+    },
+    /// We accepted an update of the peer's lane.
+    Received {
+        /// Which asset.
+        asset: Asset,
+        /// The update.
+        update: Update,
+        /// Ours, where one was due.
+        acknowledgement: Option<Signature>,
+    },
+    /// We refused a proof that the peer had signed.
+    Seen {
+        /// Which asset.
+        asset: Asset,
+        /// Its nonce.
+        nonce: u64,
+    },
+    /// We gave the rest of an incoming lock up.
+    GaveUp {
+        /// Which asset.
+        asset: Asset,
+        /// Nonce of the proof that placed it.
+        placed: u64,
+        /// Its slot.
+        slot: u16,
+    },
+    /// We know evidence.
+    Evidence {
+        /// For which key.
+        key: ConditionKey,
+        /// Units it proves.
+        units: u32,
+        /// What proves them.
+        evidence: Bytes,
+        /// Whether it is recorded on chain, at a final block.
+        on_chain: bool,
+    },
+    /// A withdrawal got a first signature, or both.
+    Withdrawal(SignedWithdrawal),
+    /// A withdrawal's deadline is final and it was not mined.
+    WithdrawalLapsed(Withdrawal),
+    /// A closing got a first signature, or both.
+    Closing(SignedClosing),
+    /// A closing's deadline is final and it was not mined.
+    ClosingLapsed(Closing),
+    /// The chain said so.
+    Chain(ChainFact),
+    /// The peer showed newer state of ours than we have.
+    Outdated,
+}
+
+/// The best evidence known for a key.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Known {
+    /// Units it proves.
+    pub units: u32,
+    /// What proves them.
+    pub evidence: Bytes,
+    /// Units recorded on chain, at a final block.
+    pub on_chain: u32,
+}
+
+/// What is known of one asset.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AssetBook {
+    /// Confirmed deposits.
+    pub deposits: Sides<Amount>,
+    /// Confirmed withdrawals.
+    pub withdrawn: Sides<Amount>,
+    /// What became of it.
+    pub status: AssetStatus,
+    /// The lane we pay with.
+    pub out: Outgoing,
+    /// The lane we are paid with.
+    pub inc: Incoming,
+    /// Withdrawals that one or both have signed and that may still be mined.
+    pub withdrawals: Vec<SignedWithdrawal>,
+    /// A closing that one or both have signed and that may still be mined.
+    pub closing: Option<SignedClosing>,
+}
+
+impl AssetBook {
+    /// What a side has withdrawn, counting everything signed until it has lapsed. [2]
+    #[must_use]
+    pub fn withdrawn_counted(&self, side: Side) -> Amount {
+        let confirmed = *self.withdrawn.of(side);
+        if crate::rule_off!(2) {
+            return confirmed;
+        }
+        self.withdrawals
+            .iter()
+            .filter(|signed| signed.withdrawal.side == side)
+            .map(|signed| signed.withdrawal.total)
+            .fold(confirmed, Amount::max)
+    }
+}
+
+/// All facts of a channel, added up.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct State {
+    /// By asset.
+    pub assets: BTreeMap<Asset, AssetBook>,
+    /// By condition key.
+    pub evidence: BTreeMap<ConditionKey, Known>,
+    /// End of the challenge period of an exit, Unix seconds.
+    pub exit: Option<u64>,
+    /// Whether the peer has shown newer state of ours than we have.
+    pub outdated: bool,
+}
+
+impl State {
+    /// Replays a fact read from the store. Unlike [`State::apply`] it also redoes the changes of the lanes.
+    pub fn replay(&mut self, fact: &Fact) -> Result<(), crate::error::Error> {
+        match fact {
+            Fact::Signed { asset, update } => {
+                let out = &mut self.assets.entry(*asset).or_default().out;
+                let undo = out.lane.apply(update.proof.nonce, &update.ops)?;
+                out.push(update.clone(), undo);
+            }
+            Fact::Received { asset, update, acknowledgement } => {
+                let inc = &mut self.assets.entry(*asset).or_default().inc;
+                inc.lane.apply(update.proof.nonce, &update.ops)?;
+                inc.accept(update, *acknowledgement);
+            }
+            other => self.apply(other),
+        }
+        Ok(())
+    }
+
+    /// Adds a fact. [`Fact::Signed`] and [`Fact::Received`] are made while they are checked, and change nothing here.
+    pub(crate) fn apply(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Signed { .. } | Fact::Received { .. } => {}
+            Fact::PeerAccepted { asset, nonce, acknowledgement } => {
+                self.assets.entry(*asset).or_default().out.accept(*nonce, *acknowledgement);
+            }
+            Fact::PeerRefused { asset, nonce } => {
+                self.assets.entry(*asset).or_default().out.refuse(*nonce);
+            }
+            Fact::Lapsed { asset, placed, slot } => {
+                self.assets.entry(*asset).or_default().out.lapse(*placed, *slot);
+            }
+            Fact::Seen { asset, nonce } => {
+                let inc = &mut self.assets.entry(*asset).or_default().inc;
+                inc.seen = inc.seen.max(*nonce);
+            }
+            Fact::GaveUp { asset, placed, slot } => {
+                self.assets.entry(*asset).or_default().inc.given_up.insert((*placed, *slot));
+            }
+            Fact::Evidence { key, units, evidence, on_chain } => {
+                let known = self.evidence.entry(*key).or_default();
+                if *units > known.units {
+                    known.units = *units;
+                    known.evidence = evidence.clone();
+                }
+                if *on_chain {
+                    known.on_chain = known.on_chain.max(*units);
+                }
+            }
+            Fact::Withdrawal(signed) => {
+                let list = &mut self.assets.entry(signed.withdrawal.asset).or_default().withdrawals;
+                list.retain(|old| old.withdrawal != signed.withdrawal);
+                list.push(signed.clone());
+            }
+            Fact::WithdrawalLapsed(withdrawal) => {
+                let list = &mut self.assets.entry(withdrawal.asset).or_default().withdrawals;
+                list.retain(|old| old.withdrawal != *withdrawal);
+            }
+            Fact::Closing(signed) => {
+                for entry in &signed.closing.assets {
+                    self.assets.entry(entry.asset).or_default().closing = Some(signed.clone());
+                }
+            }
+            Fact::ClosingLapsed(closing) => {
+                for entry in &closing.assets {
+                    let book = self.assets.entry(entry.asset).or_default();
+                    if book.closing.as_ref().is_some_and(|signed| signed.closing == *closing) {
+                        book.closing = None;
+                    }
+                }
+            }
+            Fact::Chain(ChainFact::Asset { asset, deposits, withdrawn, status }) => {
+                let book = self.assets.entry(*asset).or_default();
+                book.deposits = *deposits;
+                book.withdrawn = *withdrawn;
+                book.status = *status;
+            }
+            Fact::Chain(ChainFact::ExitStarted { ends_at }) => self.exit = Some(*ends_at),
+            Fact::Chain(ChainFact::Evidence { .. }) => {}
+            Fact::Outdated => self.outdated = true,
+        }
+    }
+
+    /// Drops evidence that no lock and no older proof of either lane can need any more.
+    pub(crate) fn forget_spent_evidence(&mut self) {
+        let Self { assets, evidence, .. } = self;
+        if evidence.len() < 1024 || assets.values().any(|book| book.out.exposures.len() > 1) {
+            return;
+        }
+        let live: alloc::collections::BTreeSet<ConditionKey> = assets
+            .values()
+            .flat_map(|book| book.out.lane.locks.values().chain(book.inc.lane.locks.values()))
+            .map(|pending| pending.lock.key)
+            .collect();
+        evidence.retain(|key, _| live.contains(key));
+    }
+}

@@ -1,0 +1,505 @@
+//! One channel, as one participant sees it: a deterministic machine over facts.
+//!
+//! Invariant: a fact is recorded before anything that depends on it is said, and replaying the recorded facts
+//! gives the same state. The phase is computed from the facts, never stored. The owner of a channel
+//! ([`crate::hub::Hub`], [`crate::wallet::Wallet`]) journals the facts and seals the effects.
+
+mod cooperative;
+mod evidence;
+mod exit;
+mod facts;
+mod incoming;
+mod outgoing;
+mod policy;
+mod sync;
+
+pub use cooperative::{SignedClosing, SignedWithdrawal};
+pub use facts::{AssetBook, Fact, Known, State};
+pub use incoming::Incoming;
+pub use outgoing::{Exposure, InFlight, OldLock, Outgoing, Refused};
+pub use policy::{Dust, Policy};
+
+use crate::amount::Amount;
+use crate::chain::{AssetStatus, ChainCall, ChainFact, Head};
+use crate::eip712::Domain;
+use crate::error::{Code, Error};
+use crate::lane::{LockRef, Op};
+use crate::message::Message;
+use crate::proof::LaneId;
+use crate::sign::SecretKey;
+use crate::types::{Asset, ChannelDef, ChannelId, Side, Sides};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+use alloy_primitives::{Address, Bytes};
+
+/// What a channel asks its driver to do, once the facts are durable.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// Send to the other participant.
+    Send(Message),
+    /// Send a transaction; the id stays the same if it is asked for again.
+    Submit {
+        /// Idempotency key.
+        id: String,
+        /// What to call.
+        call: ChainCall,
+    },
+}
+
+/// Names one of our own ops for ever.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+pub struct OpRef {
+    /// Which lane.
+    pub lane: LaneId,
+    /// Of the proof that it was signed with.
+    pub nonce: u64,
+    /// Its place among that update's ops.
+    pub index: u32,
+}
+
+/// What happened in a channel, for the machine that owns it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// A queued op was signed. For a lock, `lock` names it.
+    Signed {
+        /// What [`Channel::queue`] was given.
+        ticket: u64,
+        /// The op's name.
+        op: OpRef,
+        /// The lock's name.
+        lock: Option<LockRef>,
+    },
+    /// A queued op could not be signed and was dropped.
+    Dropped {
+        /// What [`Channel::queue`] was given.
+        ticket: u64,
+        /// Why.
+        error: Error,
+    },
+    /// The peer holds our proof with this nonce.
+    Accepted {
+        /// Which lane.
+        lane: LaneId,
+        /// Of the accepted proof.
+        nonce: u64,
+    },
+    /// Our op was refused. It counts as spent until [`Event::RefusalFinal`].
+    Refused {
+        /// The op.
+        op: OpRef,
+        /// For a lock, its name.
+        lock: Option<LockRef>,
+        /// Why, as the peer says.
+        code: String,
+    },
+    /// The refused op can no longer cost anything.
+    RefusalFinal {
+        /// The op.
+        op: OpRef,
+        /// For a lock, its name.
+        lock: Option<LockRef>,
+    },
+    /// The peer handed `amount` over.
+    Received {
+        /// The op.
+        op: OpRef,
+        /// How much.
+        amount: Amount,
+        /// The payer's words.
+        memo: String,
+    },
+    /// The peer locked money for us.
+    LockReceived {
+        /// The lock.
+        lock: LockRef,
+    },
+    /// Evidence for our lock is known; it will be redeemed.
+    Revealed {
+        /// The lock.
+        lock: LockRef,
+        /// Units proved, at most the lock's own.
+        units: u32,
+        /// What proves them.
+        evidence: Bytes,
+    },
+    /// Units of a lock were handed over, in either lane.
+    Redeemed {
+        /// The lock.
+        lock: LockRef,
+        /// In all.
+        units: u32,
+        /// Money of this step.
+        amount: Amount,
+        /// Whether nothing is left of it.
+        done: bool,
+    },
+    /// A lock was removed with something left. In our own lane it counts until [`Event::ReleaseFinal`].
+    Released {
+        /// The lock.
+        lock: LockRef,
+    },
+    /// A lock of ours that was released can no longer cost anything.
+    ReleaseFinal {
+        /// The lock.
+        lock: LockRef,
+    },
+    /// The payee gave our lock up; it will be released.
+    Failed {
+        /// The lock.
+        lock: LockRef,
+        /// Why, as the peer says.
+        code: String,
+    },
+    /// The payer asks us to give its lock up.
+    CancelAsked {
+        /// The lock.
+        lock: LockRef,
+    },
+    /// The hub holds our lock's offer for a payee that is away.
+    Held {
+        /// The lock.
+        lock: LockRef,
+    },
+    /// What the chain says of an asset has changed.
+    Chain {
+        /// Which asset.
+        asset: Asset,
+    },
+    /// The peer's view of confirmed deposits has changed.
+    PeerFunds {
+        /// Which asset.
+        asset: Asset,
+    },
+    /// A withdrawal has both signatures.
+    WithdrawalReady {
+        /// The withdrawal.
+        signed: SignedWithdrawal,
+    },
+    /// A closing has both signatures.
+    ClosingReady {
+        /// The closing.
+        signed: SignedClosing,
+    },
+    /// The peer did not sign.
+    Declined {
+        /// `withdraw`, `close` or `reveal`.
+        what: String,
+        /// Why, as the peer says.
+        code: String,
+        /// In its words.
+        message: String,
+    },
+    /// An exit has started.
+    ExitStarted {
+        /// Unix seconds.
+        ends_at: u64,
+    },
+    /// The peer holds newer state of ours than we do; nothing is signed until it is restored.
+    Outdated,
+}
+
+/// An op that waits for the next signature.
+#[derive(Clone, Debug)]
+pub(crate) struct Queued {
+    pub(crate) asset: Asset,
+    pub(crate) op: Op,
+    pub(crate) ticket: u64,
+}
+
+/// What [`Channel::drain`] hands to the journal.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    pub(crate) facts: Vec<Fact>,
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// One channel, as one participant sees it.
+#[derive(Debug)]
+pub struct Channel {
+    pub(crate) domain: Domain,
+    pub(crate) def: ChannelDef,
+    pub(crate) id: ChannelId,
+    pub(crate) us: Side,
+    pub(crate) policy: Policy,
+    pub(crate) state: State,
+    pub(crate) head: Option<Head>,
+    pub(crate) queue: Vec<Queued>,
+    pub(crate) peer_deposits: BTreeMap<Asset, Sides<Amount>>,
+    /// Locks of ours that the payee gave up, waiting for their release to be signed.
+    pub(crate) to_release: BTreeSet<LockRef>,
+    pub(crate) submitted: BTreeSet<String>,
+    pub(crate) synced: bool,
+    facts: Vec<Fact>,
+    effects: Vec<Effect>,
+    events: Vec<Event>,
+}
+
+impl Channel {
+    /// A channel without any history.
+    pub fn new(domain: Domain, def: ChannelDef, us: Side, policy: Policy) -> Result<Self, Error> {
+        Self::with_state(domain, def, us, policy, State::default())
+    }
+
+    pub(crate) fn with_state(domain: Domain, def: ChannelDef, us: Side, policy: Policy, state: State) -> Result<Self, Error> {
+        def.check()?;
+        let id = def.id(domain.chain_id(), domain.contract());
+        Ok(Self {
+            domain,
+            def,
+            id,
+            us,
+            policy,
+            state,
+            head: None,
+            queue: Vec::new(),
+            peer_deposits: BTreeMap::new(),
+            to_release: BTreeSet::new(),
+            submitted: BTreeSet::new(),
+            synced: false,
+            facts: Vec::new(),
+            effects: Vec::new(),
+            events: Vec::new(),
+        })
+    }
+
+    /// Its identifier.
+    #[must_use]
+    pub const fn id(&self) -> ChannelId {
+        self.id
+    }
+
+    /// Its definition.
+    #[must_use]
+    pub const fn def(&self) -> &ChannelDef {
+        &self.def
+    }
+
+    /// Which side we are.
+    #[must_use]
+    pub const fn us(&self) -> Side {
+        self.us
+    }
+
+    /// The chain and contract it lives in.
+    #[must_use]
+    pub const fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// What we accept.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// All facts of it.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The chain, as last seen.
+    #[must_use]
+    pub const fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
+    }
+
+    /// The lane that we pay with.
+    #[must_use]
+    pub const fn our_lane(&self, asset: Asset) -> LaneId {
+        LaneId { asset, payer: self.us }
+    }
+
+    /// The lane that we are paid with.
+    #[must_use]
+    pub const fn their_lane(&self, asset: Asset) -> LaneId {
+        LaneId { asset, payer: self.us.other() }
+    }
+
+    /// The other participant's signer.
+    #[must_use]
+    pub const fn peer_signer(&self) -> Address {
+        self.def.participant(self.us.other()).signer
+    }
+
+    /// Whether messages of both sides have been reconciled since the last connect.
+    #[must_use]
+    pub const fn is_synced(&self) -> bool {
+        self.synced
+    }
+
+    /// A lock in either lane, by its name.
+    #[must_use]
+    pub fn lock(&self, name: &LockRef) -> Option<&crate::lane::PendingLock> {
+        let book = self.state.assets.get(&name.lane.asset)?;
+        let lane = if name.lane.payer == self.us { &book.out.lane } else { &book.inc.lane };
+        lane.locks.get(&name.slot).filter(|pending| pending.placed == name.placed)
+    }
+
+    /// Names of all locks in the lane that we are paid with.
+    pub fn incoming_locks(&self) -> impl Iterator<Item = LockRef> + '_ {
+        self.state.assets.iter().flat_map(move |(asset, book)| {
+            book.inc.lane.locks.iter().map(move |(slot, pending)| LockRef {
+                lane: self.their_lane(*asset),
+                placed: pending.placed,
+                slot: *slot,
+            })
+        })
+    }
+
+    /// Takes in the chain's head. A head older than the one known is kept as it is: another node may lag.
+    pub fn handle_head(&mut self, head: Head) {
+        self.head = Some(head);
+        self.lapse_final();
+    }
+
+    /// Takes in a fact read from the chain.
+    pub fn handle_chain(&mut self, fact: &ChainFact, now: u64) {
+        match fact {
+            ChainFact::Asset { asset, deposits, withdrawn, status } => {
+                let book = self.state.assets.get(asset);
+                let known = book.map(|book| (book.deposits, book.withdrawn, book.status)).unwrap_or_default();
+                if known == (*deposits, *withdrawn, *status) {
+                    return;
+                }
+                self.record(Fact::Chain(fact.clone()));
+                self.emit(Event::Chain { asset: *asset });
+                self.send(Message::Funds { asset: *asset, deposits: *deposits });
+            }
+            ChainFact::Evidence { key, units, evidence } => self.learn_from_chain(*key, *units, evidence, now),
+            ChainFact::ExitStarted { ends_at } => self.handle_exit(*ends_at),
+        }
+    }
+
+    /// What happened since the last call, in order.
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        core::mem::take(&mut self.events)
+    }
+
+    /// Facts to journal, and the effects that depend on them.
+    pub(crate) fn drain(&mut self) -> Output {
+        Output { facts: core::mem::take(&mut self.facts), effects: core::mem::take(&mut self.effects) }
+    }
+
+    pub(crate) fn has_output(&self) -> bool {
+        !self.facts.is_empty() || !self.effects.is_empty()
+    }
+
+    /// Takes in a message of the other participant. A refusal is answered by an effect and changes nothing
+    /// but the highest nonce seen.
+    pub fn handle(&mut self, message: Message, key: &SecretKey, now: u64) {
+        match message {
+            Message::Update { asset, update } => self.handle_update(asset, update, key, now),
+            Message::Accepted { asset, nonce, acknowledgement } => self.handle_accepted(asset, nonce, acknowledgement),
+            Message::Refused { asset, nonce, code, last, .. } => self.handle_refused(asset, nonce, &code, last),
+            Message::Reveal { asset, slot, placed, evidence } => self.handle_reveal(asset, slot, placed, &evidence, now),
+            Message::Fail { asset, slot, placed, code } => self.handle_fail(asset, slot, placed, &code),
+            Message::Cancel { asset, slot, placed } => {
+                let lock = LockRef { lane: self.their_lane(asset), placed, slot };
+                if self.lock(&lock).is_some() {
+                    self.emit(Event::CancelAsked { lock });
+                }
+            }
+            Message::Held { asset, slot, placed } => {
+                let lock = LockRef { lane: self.our_lane(asset), placed, slot };
+                if self.lock(&lock).is_some() {
+                    self.emit(Event::Held { lock });
+                }
+            }
+            Message::Sync { lanes } => self.handle_sync(lanes),
+            Message::Funds { asset, deposits } => {
+                self.peer_deposits.insert(asset, deposits);
+                self.emit(Event::PeerFunds { asset });
+            }
+            Message::WithdrawProposal { withdrawal, signature, owner_signature, submit } => {
+                self.handle_withdraw_proposal(withdrawal, signature, owner_signature, submit, key, now);
+            }
+            Message::WithdrawSigned { withdrawal, signature } => self.handle_withdraw_signed(&withdrawal, signature),
+            Message::CloseProposal { closing, signature, submit } => {
+                self.handle_close_proposal(closing, signature, submit, key, now);
+            }
+            Message::CloseSigned { closing, signature } => self.handle_close_signed(&closing, signature),
+            Message::Declined { what, code, message } => self.handle_declined(what, code, message),
+        }
+    }
+
+    pub(crate) fn record(&mut self, fact: Fact) {
+        self.state.apply(&fact);
+        self.facts.push(fact);
+    }
+
+    /// Records a fact whose change of the state has been made already.
+    pub(crate) fn record_applied(&mut self, fact: Fact) {
+        self.facts.push(fact);
+    }
+
+    pub(crate) fn send(&mut self, message: Message) {
+        self.effects.push(Effect::Send(message));
+    }
+
+    pub(crate) fn submit(&mut self, id: String, call: ChainCall) {
+        self.effects.push(Effect::Submit { id, call });
+    }
+
+    pub(crate) fn emit(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    pub(crate) fn book(&self, asset: Asset) -> Option<&AssetBook> {
+        self.state.assets.get(&asset)
+    }
+
+    pub(crate) fn book_mut(&mut self, asset: Asset) -> &mut AssetBook {
+        self.state.assets.entry(asset).or_default()
+    }
+
+    /// Refuses when nothing may be signed or accepted on an asset.
+    pub(crate) fn check_open(&self, asset: Asset) -> Result<(), Error> {
+        if self.state.outdated {
+            return Err(Code::StateOutdated.into());
+        }
+        if self.state.exit.is_some() {
+            return Err(Code::ChannelExiting.into());
+        }
+        let Some(book) = self.book(asset) else { return Ok(()) };
+        if book.status != AssetStatus::Open {
+            return Err(Code::ChannelClosed.into());
+        }
+        // [15] Whoever signed a closing signs and accepts nothing more on its assets until it is mined or lapsed.
+        if book.closing.is_some() && !crate::rule_off!(15) {
+            return Err(Code::ChannelClosing.into());
+        }
+        Ok(())
+    }
+
+    /// Refuses when the chain was last seen too long ago. [18]
+    pub(crate) fn check_fresh(&self, now: u64) -> Result<(), Error> {
+        if crate::rule_off!(18) {
+            return Ok(());
+        }
+        let head = self.head.as_ref().ok_or_else(|| Error::new(Code::ChainStale, "the chain has not been seen yet"))?;
+        if now > head.timestamp.saturating_add(self.policy.max_chain_age) {
+            return Err(Code::ChainStale.into());
+        }
+        Ok(())
+    }
+
+    /// The later of our clock and the newest block.
+    pub(crate) fn latest_time(&self, now: u64) -> u64 {
+        self.head.as_ref().map_or(now, |head| head.timestamp.max(now))
+    }
+
+    /// Whether no evidence can be recorded any more, at a final block.
+    pub(crate) fn is_finally_past(&self, time: u64) -> bool {
+        self.head.as_ref().is_some_and(|head| head.final_timestamp > time)
+    }
+
+    /// What `side` may have spent at most: deposits and what it received, less what it withdrew or may still withdraw.
+    /// `received` is what the side holds proofs for.
+    pub(crate) fn funds(&self, asset: Asset, side: Side, received: Amount) -> Result<Amount, Error> {
+        let Some(book) = self.book(asset) else { return Ok(Amount::ZERO) };
+        let deposit = *book.deposits.of(side);
+        deposit.plus(received)?.minus(book.withdrawn_counted(side))
+    }
+}

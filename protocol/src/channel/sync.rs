@@ -1,0 +1,74 @@
+//! What is said on every connect: both sides' newest proofs. Nothing is adopted without a signature.
+
+use super::{Channel, Event, Fact};
+use crate::message::{LaneSync, Message};
+use alloc::vec::Vec;
+
+impl Channel {
+    /// The connection is there: tell the peer what we hold.
+    pub fn connected(&mut self) {
+        self.synced = false;
+        let lanes = self.state.assets.iter().filter_map(|(asset, book)| {
+            let signed = book.out.tip();
+            let accepted = book.inc.accepted;
+            (signed.is_some() || accepted.is_some()).then_some(LaneSync {
+                asset: *asset,
+                signed,
+                accepted,
+                acknowledgement: book.inc.acknowledgement,
+            })
+        });
+        let sync = Message::Sync { lanes: lanes.collect() };
+        self.send(sync);
+        let funds: Vec<Message> = self
+            .state
+            .assets
+            .iter()
+            .map(|(asset, book)| Message::Funds { asset: *asset, deposits: book.deposits })
+            .collect();
+        for message in funds {
+            self.send(message);
+        }
+    }
+
+    /// The connection is gone.
+    pub const fn disconnected(&mut self) {
+        self.synced = false;
+    }
+
+    pub(super) fn handle_sync(&mut self, lanes: Vec<LaneSync>) {
+        for entry in lanes {
+            let LaneSync { asset, signed: _, accepted, acknowledgement } = entry;
+            let Some(accepted) = accepted else { continue };
+            let ours = self.our_lane(asset);
+            let signer = self.def.participant(self.us).signer;
+            if accepted.verify(&self.domain, self.id, ours, signer).is_err() {
+                continue;
+            }
+            let highest = self.book(asset).map_or(0, |book| book.out.highest);
+            if accepted.proof.nonce > highest {
+                // We signed this and do not know it: our store is an old one.
+                if !self.state.outdated {
+                    self.record(Fact::Outdated);
+                    self.emit(Event::Outdated);
+                }
+                continue;
+            }
+            self.handle_accepted(asset, accepted.proof.nonce, acknowledgement);
+        }
+        self.synced = true;
+        let updates: Vec<Message> = self
+            .state
+            .assets
+            .iter()
+            .flat_map(|(asset, book)| {
+                book.out.in_flight.iter().map(|flight| Message::Update { asset: *asset, update: flight.update.clone() })
+            })
+            .collect();
+        for update in updates {
+            self.send(update);
+        }
+        self.repeat_evidence();
+        self.repeat_proposals();
+    }
+}

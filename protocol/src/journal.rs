@@ -1,0 +1,243 @@
+//! Persist before you speak, as a type: effects are sealed until the receipt of the commit that they depend on
+//! is handed back. One snapshot and a log of facts, both with a format version.
+
+use crate::error::{Code, Error};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The version that every stored value starts with.
+pub const FORMAT: u8 = 1;
+
+/// Facts in the log before the next commit writes a snapshot in their place.
+const FACTS_PER_SNAPSHOT: u64 = 512;
+
+/// One change of the store. Keys are ASCII and ordered bytewise.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Write {
+    /// Puts a value.
+    Put {
+        /// Where.
+        key: String,
+        /// What.
+        value: Vec<u8>,
+    },
+    /// Removes a value, if there is one.
+    Delete {
+        /// Where.
+        key: String,
+    },
+}
+
+/// Writes that must become durable together, in one atomic transaction.
+#[derive(Debug)]
+#[must_use = "what depends on this commit stays sealed until it is durable"]
+pub struct Commit {
+    /// What to write, in this order.
+    pub writes: Vec<Write>,
+    number: u64,
+}
+
+impl Commit {
+    pub(crate) const fn new(number: u64, writes: Vec<Write>) -> Self {
+        Self { writes, number }
+    }
+
+    /// States that all writes are durable. Whoever calls this before they are loses money in a crash.
+    #[must_use]
+    pub const fn durable(&self) -> Receipt {
+        Receipt { number: self.number }
+    }
+}
+
+/// Says that a commit is durable.
+#[derive(Debug)]
+pub struct Receipt {
+    number: u64,
+}
+
+/// Effects that wait for their commit.
+#[derive(Debug)]
+#[must_use = "sealed effects have to be opened and carried out"]
+pub struct Sealed<E> {
+    effects: Vec<E>,
+    number: u64,
+}
+
+impl<E> Sealed<E> {
+    pub(crate) const fn new(number: u64, effects: Vec<E>) -> Self {
+        Self { effects, number }
+    }
+
+    /// The effects, against the receipt of their own commit; with another's, nothing.
+    pub fn open(self, receipt: &Receipt) -> Result<Vec<E>, Error> {
+        if self.number == receipt.number {
+            Ok(self.effects)
+        } else {
+            Err(Error::new(Code::Internal, "the receipt is of another commit"))
+        }
+    }
+}
+
+/// Encodes a stored value with its format version.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+    let body = postcard::to_allocvec(value).map_err(|_| Error::new(Code::Internal, "a record can't be encoded"))?;
+    let mut bytes = Vec::with_capacity(body.len().saturating_add(1));
+    bytes.push(FORMAT);
+    bytes.extend_from_slice(&body);
+    Ok(bytes)
+}
+
+/// Decodes a stored value. A newer version is [`Code::StorageVersion`], anything else unreadable [`Code::StorageCorrupt`].
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let corrupt = || Error::new(Code::StorageCorrupt, "a stored record is damaged");
+    match bytes.split_first() {
+        Some((&FORMAT, body)) => match postcard::take_from_bytes(body) {
+            Ok((value, [])) => Ok(value),
+            _ => Err(corrupt()),
+        },
+        Some((version, _)) if *version > FORMAT => {
+            Err(Error::new(Code::StorageVersion, format!("the store has format {version}, this build knows {FORMAT}")))
+        }
+        _ => Err(corrupt()),
+    }
+}
+
+/// One snapshot and the log of facts after it, under a prefix.
+#[derive(Debug)]
+pub struct Journal {
+    prefix: String,
+    /// Sequence number of the next log record.
+    next: u64,
+    /// First log record that is not covered by the snapshot.
+    first: u64,
+    facts: u64,
+}
+
+impl Journal {
+    /// An empty journal.
+    #[must_use]
+    pub const fn new(prefix: String) -> Self {
+        Self { prefix, next: 1, first: 1, facts: 0 }
+    }
+
+    /// Reads a journal back: the snapshot, if there is one, and the batches of facts after it, in order.
+    pub fn load<S: DeserializeOwned, F: DeserializeOwned>(
+        prefix: String,
+        entries: &[(String, Vec<u8>)],
+    ) -> Result<(Self, Option<S>, Vec<Vec<F>>), Error> {
+        let snapshot_key = format!("{prefix}/snapshot");
+        let log_prefix = format!("{prefix}/log/");
+        let mut journal = Self::new(prefix);
+        let mut snapshot = None;
+        if let Some((_, value)) = entries.iter().find(|(key, _)| *key == snapshot_key) {
+            let (through, state): (u64, S) = decode(value)?;
+            journal.first = through.saturating_add(1);
+            journal.next = journal.first;
+            snapshot = Some(state);
+        }
+        let mut batches = Vec::new();
+        let mut log: Vec<&(String, Vec<u8>)> = entries.iter().filter(|(key, _)| key.starts_with(&log_prefix)).collect();
+        log.sort_by(|a, b| a.0.cmp(&b.0));
+        for (key, value) in log {
+            let number = key
+                .strip_prefix(&log_prefix)
+                .and_then(|digits| digits.parse::<u64>().ok())
+                .ok_or_else(|| Error::new(Code::StorageCorrupt, "a log key is malformed"))?;
+            if number < journal.first {
+                continue;
+            }
+            if number != journal.next {
+                return Err(Error::new(Code::StorageCorrupt, "a log record is missing"));
+            }
+            let facts: Vec<F> = decode(value)?;
+            journal.facts = journal.facts.saturating_add(facts.len() as u64);
+            journal.next = journal.next.saturating_add(1);
+            batches.push(facts);
+        }
+        Ok((journal, snapshot, batches))
+    }
+
+    /// Whether appending so many facts takes a snapshot of a state with `size` entries. A larger state is
+    /// written less often, so that snapshots cost a bounded share of all writing.
+    #[must_use]
+    pub fn is_snapshot_due(&self, facts: usize, size: usize) -> bool {
+        let limit = FACTS_PER_SNAPSHOT.max((size as u64).saturating_mul(4));
+        self.facts.saturating_add(facts as u64) >= limit
+    }
+
+    /// The writes that make a batch of facts durable. `snapshot` gives the state after them, when one is due.
+    pub fn append<S: Serialize, F: Serialize>(
+        &mut self,
+        facts: &[F],
+        size: usize,
+        snapshot: impl FnOnce() -> S,
+    ) -> Result<Vec<Write>, Error> {
+        let mut writes = Vec::new();
+        let facts_now = self.facts.saturating_add(facts.len() as u64);
+        if !self.is_snapshot_due(facts.len(), size) {
+            writes.push(Write::Put { key: self.log_key(self.next), value: encode(&facts)? });
+            self.next = self.next.saturating_add(1);
+            self.facts = facts_now;
+            return Ok(writes);
+        }
+        // The snapshot stands for every record up to and including the one that this batch would have been.
+        let value = encode(&(self.next, snapshot()))?;
+        writes.push(Write::Put { key: format!("{}/snapshot", self.prefix), value });
+        writes.extend((self.first..self.next).map(|number| Write::Delete { key: self.log_key(number) }));
+        self.next = self.next.saturating_add(1);
+        self.first = self.next;
+        self.facts = 0;
+        Ok(writes)
+    }
+
+    fn log_key(&self, number: u64) -> String {
+        format!("{}/log/{number:016}", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_opens_its_own_commit_only() {
+        let first = Commit::new(1, Vec::new());
+        let second = Commit::new(2, Vec::new());
+        assert!(Sealed::new(1, alloc::vec!["send"]).open(&second.durable()).is_err());
+        assert_eq!(Sealed::new(1, alloc::vec!["send"]).open(&first.durable()).unwrap(), ["send"]);
+    }
+
+    #[test]
+    fn a_journal_comes_back_whole_over_many_snapshots() {
+        let mut store = alloc::collections::BTreeMap::new();
+        let mut journal = Journal::new("j".into());
+        let mut sum = 0_u64;
+        for fact in 0..3000_u64 {
+            sum += fact;
+            for write in journal.append(&[fact], 1, || sum).unwrap() {
+                match write {
+                    Write::Put { key, value } => store.insert(key, value),
+                    Write::Delete { key } => store.remove(&key),
+                };
+            }
+            let entries: Vec<_> = store.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+            if fact % 97 == 0 {
+                let (_, snapshot, batches) = Journal::load::<u64, u64>("j".into(), &entries).unwrap();
+                let back = snapshot.unwrap_or(0) + batches.into_iter().flatten().sum::<u64>();
+                assert_eq!(back, sum);
+            }
+        }
+        assert!(store.len() as u64 <= FACTS_PER_SNAPSHOT + 1);
+    }
+
+    #[test]
+    fn a_newer_format_and_damage_are_told_apart() {
+        assert_eq!(decode::<u64>(&[FORMAT + 1, 0]).unwrap_err().code(), Code::StorageVersion);
+        assert_eq!(decode::<u64>(&[FORMAT]).unwrap_err().code(), Code::StorageCorrupt);
+        assert_eq!(decode::<u64>(&[FORMAT, 1, 9]).unwrap_err().code(), Code::StorageCorrupt);
+        assert_eq!(decode::<u64>(&[]).unwrap_err().code(), Code::StorageCorrupt);
+    }
+}

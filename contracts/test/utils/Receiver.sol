@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+/// @dev An owner that misbehaves when it is paid.
+contract Receiver {
+    enum Mood {
+        Works,
+        Reverts,
+        BurnsGas,
+        RevertsWithABomb,
+        Calls
+    }
+
+    Mood private _mood;
+    address private _target;
+    bytes private _data;
+    bool public called;
+    bool public succeeded;
+    uint256[] private _work;
+
+    receive() external payable {
+        if (_mood == Mood.Reverts) revert("no");
+        if (_mood == Mood.BurnsGas) {
+            for (uint256 i = 0; i < type(uint256).max; ++i) {
+                _work.push(i);
+            }
+        }
+        if (_mood == Mood.RevertsWithABomb) {
+            assembly {
+                revert(0, 100000)
+            }
+        }
+        // Within what a receiver is promised.
+        if (_mood == Mood.Works) _work.push(1);
+        if (_mood == Mood.Calls) (called, succeeded) = (true, _call());
+    }
+
+    function setMood(Mood mood) external {
+        _mood = mood;
+    }
+
+    function setCall(address target, bytes calldata data) external {
+        (_mood, _target, _data, called, succeeded) = (Mood.Calls, target, data, false, false);
+    }
+
+    function _call() private returns (bool success) {
+        (success,) = _target.call{gas: 20_000}(_data);
+    }
+}

@@ -1,0 +1,214 @@
+//! What the chain says, asked of the wallet's provider or of an RPC URL, never of the hub.
+
+pub mod rpc;
+pub mod send;
+
+use crate::failure::{Failure, Result};
+use crate::js::{array, bytes, get, get_string, hex, object, quantity};
+use crate::task::Changes;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::{SolCall, SolEvent};
+use farthing_protocol::abi::{IERC20, IFarthing};
+use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
+use farthing_protocol::condition::ConditionKey;
+use farthing_protocol::eip712::Domain;
+use farthing_protocol::types::{Asset, ChannelId, Sides};
+use farthing_protocol::{Amount, Code};
+use js_sys::Array;
+use rpc::Rpc;
+use std::cell::Cell;
+use wasm_bindgen::prelude::*;
+
+/// The contract on its chain, as one client sees it.
+#[derive(Debug)]
+pub struct Chain {
+    /// Whom we ask.
+    pub rpc: Rpc,
+    /// Chain id and contract.
+    pub domain: Domain,
+    /// Blocks, the one with the transaction included, after which something counts.
+    pub confirmations: u64,
+    /// Told of every new head.
+    pub heads: Changes,
+    head: Cell<Head>,
+    sending: crate::task::Mutex,
+}
+
+/// What the logs of some blocks say about one channel.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Assets that changed in final blocks.
+    pub assets: Vec<Asset>,
+    /// An exit, in any block.
+    pub exit: Option<u64>,
+}
+
+impl Chain {
+    /// Asks nothing yet.
+    #[must_use]
+    pub fn new(rpc: Rpc, domain: Domain, confirmations: u64) -> Self {
+        let confirmations = confirmations.max(1);
+        Self { rpc, domain, confirmations, heads: Changes::default(), head: Cell::default(), sending: Default::default() }
+    }
+
+    /// Refuses another chain, an address without the contract, and a challenge period out of its bounds.
+    pub async fn check(&self, challenge_period: u32) -> Result<()> {
+        let mismatch = |detail: String| Err(Failure::new(Code::ChainMismatch, detail));
+        let chain_id = self.rpc.number("eth_chainId", Array::new()).await?;
+        if chain_id != self.domain.chain_id() {
+            return mismatch(format!("The wallet or RPC is on chain {chain_id}, the hub on {}.", self.domain.chain_id()));
+        }
+        let contract = self.domain.contract();
+        let code = self.rpc.text("eth_getCode", array([contract.to_string().as_str(), "latest"])).await?;
+        if code.len() <= 2 {
+            return mismatch(format!("There is no contract at {contract}."));
+        }
+        let bounds = (
+            self.ask(contract, &IFarthing::minChallengePeriodCall {}, "latest").await,
+            self.ask(contract, &IFarthing::maxChallengePeriodCall {}, "latest").await,
+        );
+        let (Ok(min), Ok(max)) = bounds else {
+            return mismatch(format!("What is at {contract} is not Farthing's contract."));
+        };
+        if !(min..=max).contains(&challenge_period) {
+            return mismatch(format!("The contract takes challenge periods from {min} to {max} seconds, not {challenge_period}."));
+        }
+        Ok(())
+    }
+
+    /// The last head that was read.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        self.head.get()
+    }
+
+    /// Reads the newest block and the newest final one.
+    pub async fn read_head(&self) -> Result<Head> {
+        let (number, timestamp) = self.block("latest").await?;
+        let final_number = number.saturating_sub(self.confirmations.saturating_sub(1));
+        let known = self.head.get();
+        let final_timestamp = if final_number == number {
+            timestamp
+        } else if known.final_number == final_number {
+            known.final_timestamp
+        } else {
+            self.block(&format!("{final_number:#x}")).await?.1
+        };
+        let head = Head { number, timestamp, final_number, final_timestamp };
+        self.head.set(head);
+        Ok(head)
+    }
+
+    async fn block(&self, tag: &str) -> Result<(u64, u64)> {
+        let block = self.rpc.request("eth_getBlockByNumber", array([JsValue::from(tag), false.into()])).await?;
+        quantity(&get(&block, "number"))
+            .zip(quantity(&get(&block, "timestamp")))
+            .ok_or_else(|| Failure::new(Code::ChainUnavailable, "The RPC gave no block."))
+    }
+
+    /// Calls a view function at a block.
+    pub async fn ask<C: SolCall>(&self, to: Address, call: &C, tag: &str) -> Result<C::Return> {
+        let request = object([("to", to.to_string().into()), ("data", hex(call.abi_encode()).into())]);
+        let answer = self.rpc.text("eth_call", array([request, tag.into()])).await?;
+        let decoded = bytes(&answer).and_then(|data| C::abi_decode_returns(&data).ok());
+        decoded.ok_or_else(|| Failure::new(Code::ChainUnavailable, format!("{} answered something else.", C::SIGNATURE)))
+    }
+
+    /// The state of an asset at a block.
+    pub async fn asset(&self, channel: ChannelId, asset: Asset, block: u64) -> Result<ChainFact> {
+        let call = IFarthing::assetStateCall { channelId: channel.0, asset };
+        let state = self.ask(self.domain.contract(), &call, &format!("{block:#x}")).await?;
+        Ok(ChainFact::Asset {
+            asset,
+            deposits: Sides { a: Amount::new(state.depositA), b: Amount::new(state.depositB) },
+            withdrawn: Sides { a: Amount::new(state.withdrawnA), b: Amount::new(state.withdrawnB) },
+            status: AssetStatus::from_index(state.status),
+        })
+    }
+
+    /// When the channel's exit ends, if one has started.
+    pub async fn exit_ends_at(&self, channel: ChannelId) -> Result<Option<u64>> {
+        let call = IFarthing::exitEndsAtCall { channelId: channel.0 };
+        let ends_at = self.ask(self.domain.contract(), &call, "latest").await?;
+        Ok(Some(ends_at).filter(|ends_at| *ends_at > 0))
+    }
+
+    /// What the contract may take of the owner's tokens.
+    pub async fn allowance(&self, token: Address, owner: Address) -> Result<U256> {
+        self.ask(token, &IERC20::allowanceCall { owner, spender: self.domain.contract() }, "latest").await
+    }
+
+    /// What an account has of an asset.
+    pub async fn balance(&self, asset: Asset, owner: Address) -> Result<U256> {
+        if asset != farthing_protocol::ETH {
+            return self.ask(asset, &IERC20::balanceOfCall { owner }, "latest").await;
+        }
+        let balance = self.rpc.text("eth_getBalance", array([owner.to_string().as_str(), "latest"])).await?;
+        balance.parse().map_err(|_| Failure::new(Code::ChainUnavailable, "The RPC gave no balance."))
+    }
+
+    /// What the logs from one block to the newest say of a channel.
+    pub async fn news(&self, channel: ChannelId, from: u64, head: Head) -> Result<News> {
+        let mut news = News::default();
+        for log in self.logs(from, head.number, [JsValue::NULL, channel.to_string().into()]).await? {
+            let is_final = log.block <= head.final_number;
+            match log.topics.first() {
+                Some(&IFarthing::ExitStarted::SIGNATURE_HASH) => {
+                    news.exit = U256::try_from_be_slice(&log.data).and_then(|word| u64::try_from(word).ok());
+                }
+                Some(
+                    &IFarthing::Deposited::SIGNATURE_HASH
+                    | &IFarthing::Withdrawn::SIGNATURE_HASH
+                    | &IFarthing::Closed::SIGNATURE_HASH
+                    | &IFarthing::Settled::SIGNATURE_HASH,
+                ) if is_final => {
+                    let asset = log.topics.get(2).map(|topic| Address::from_word(*topic));
+                    news.assets.extend(asset.filter(|asset| !news.assets.contains(asset)));
+                }
+                _ => {}
+            }
+        }
+        Ok(news)
+    }
+
+    /// Evidence that was recorded for any of these keys in final blocks.
+    pub async fn evidence(&self, keys: &[ConditionKey], from: u64, to: u64) -> Result<Vec<ChainFact>> {
+        let event = IFarthing::EvidenceRecorded::SIGNATURE_HASH.to_string();
+        let keys = array(keys.iter().map(|key| key.0.to_string()));
+        let logs = self.logs(from, to, [event.into(), keys.into()]).await?;
+        let fact = |log: Log| {
+            let recorded = IFarthing::EvidenceRecorded::decode_raw_log(log.topics, &log.data).ok()?;
+            Some(ChainFact::Evidence { key: ConditionKey(recorded.key), units: recorded.units, evidence: recorded.evidence })
+        };
+        Ok(logs.into_iter().filter_map(fact).collect())
+    }
+
+    async fn logs(&self, from: u64, to: u64, topics: [JsValue; 2]) -> Result<Vec<Log>> {
+        let filter = object([
+            ("address", self.domain.contract().to_string().into()),
+            ("fromBlock", format!("{from:#x}").into()),
+            ("toBlock", format!("{to:#x}").into()),
+            ("topics", array(topics).into()),
+        ]);
+        let logs = self.rpc.request("eth_getLogs", array([filter])).await?;
+        let logs = logs.dyn_ref::<Array>().and_then(|logs| logs.iter().map(|log| Log::parse(&log)).collect());
+        logs.ok_or_else(|| Failure::new(Code::ChainUnavailable, "The RPC gave no logs."))
+    }
+}
+
+struct Log {
+    block: u64,
+    topics: Vec<B256>,
+    data: Bytes,
+}
+
+impl Log {
+    fn parse(log: &JsValue) -> Option<Self> {
+        let topics = get(log, "topics").dyn_into::<Array>().ok()?;
+        Some(Self {
+            block: quantity(&get(log, "blockNumber"))?,
+            topics: topics.iter().map(|topic| topic.as_string()?.parse().ok()).collect::<Option<_>>()?,
+            data: bytes(&get_string(log, "data")?)?.into(),
+        })
+    }
+}

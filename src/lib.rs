@@ -1,0 +1,25 @@
+//! The client of Farthing: adapters and a driver around [`farthing_protocol`], and a thin JavaScript face.
+//!
+//! No rule of the protocol lives here. `farthing_protocol::wallet::Wallet` decides everything; this crate stores
+//! what it says must be durable, sends what it says may be sent, tells it what the hub and the chain say, and
+//! turns JavaScript values into checked types at one edge, [`face`].
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`face`] | the exported functions, options in, plain objects out |
+//! | [`client`] | the driver: commit loop, payments, deposits, withdrawals |
+//! | [`store`] | where state is kept: IndexedDB, memory, any JavaScript object |
+//! | [`signer`] | a local key or an EIP-1193 wallet |
+//! | [`chain`] | what the chain says, over the wallet's provider or an RPC URL |
+//! | [`transport`] | the hub's JSON-RPC over WebSocket and HTTP |
+//! | [`js`], [`task`], [`failure`] | small tools that the others share |
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
+pub mod chain;
+pub mod failure;
+pub mod js;
+pub mod signer;
+pub mod store;
+pub mod task;
+pub mod transport;

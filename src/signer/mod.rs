@@ -1,0 +1,94 @@
+//! The owner of a channel: a local key, or a wallet that is asked (EIP-1193). The owner's account holds the money
+//! on chain; what signs payments is the session key, which for a local key is the key itself.
+
+pub mod eip1193;
+pub mod mnemonic;
+pub mod transaction;
+pub mod typed_data;
+
+use crate::failure::{Failure, Result};
+use crate::js::{get, get_function, get_string, invalid};
+use alloy_primitives::Address;
+use eip1193::Eip1193;
+use farthing_protocol::Code;
+use farthing_protocol::sign::{SecretKey, Signature};
+use typed_data::TypedData;
+use wasm_bindgen::JsValue;
+
+/// Who owns the money.
+#[derive(Clone, Debug)]
+pub enum Owner {
+    /// A key that this process holds; it signs payments, too.
+    Local(SecretKey),
+    /// A wallet and the account that it showed.
+    Wallet {
+        /// The wallet.
+        provider: Eip1193,
+        /// Its account.
+        account: Address,
+    },
+}
+
+impl Owner {
+    /// From the option `wallet`: `{ privateKey }`, `{ mnemonic }` or an EIP-1193 provider.
+    pub async fn from_option(wallet: &JsValue) -> Result<Self> {
+        if get_function(wallet, "request").is_some() {
+            let provider = Eip1193::new(wallet.clone());
+            let account = provider.account().await?;
+            return Ok(Self::Wallet { provider, account });
+        }
+        let (private_key, mnemonic) = (get(wallet, "privateKey"), get(wallet, "mnemonic"));
+        match (private_key.is_undefined(), mnemonic.is_undefined()) {
+            (false, true) => {
+                let bytes = private_key.as_string().and_then(|text| crate::js::bytes(&text)).map(zeroize::Zeroizing::new);
+                let bytes = bytes.filter(|bytes| bytes.len() == 32);
+                let Some(bytes) = bytes else {
+                    return invalid("wallet.privateKey must be a string of 0x and 64 hex digits.");
+                };
+                Ok(Self::Local(SecretKey::from_bytes(&bytes)?))
+            }
+            (true, false) => match get_string(wallet, "mnemonic") {
+                Some(phrase) => Ok(Self::Local(mnemonic::key(&phrase)?)),
+                None => invalid("wallet.mnemonic must be a string of words."),
+            },
+            _ => invalid("wallet must be an EIP-1193 provider, { privateKey } or { mnemonic }."),
+        }
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        match self {
+            Self::Local(key) => key.address(),
+            Self::Wallet { account, .. } => *account,
+        }
+    }
+
+    /// The owner's signature; a wallet shows what it signs.
+    pub async fn sign(&self, data: &TypedData) -> Result<Vec<u8>> {
+        match self {
+            Self::Local(key) => Ok(key.sign(data.digest).as_bytes().to_vec()),
+            Self::Wallet { provider, account } => provider.sign_typed_data(*account, &data.json).await,
+        }
+    }
+
+    /// The key that signs payments. A wallet is asked for one signature over a message that names this site, the
+    /// hub and the account; the key is its hash, and lives in memory only. The message must never change.
+    pub async fn session_key(&self, data: &TypedData) -> Result<SecretKey> {
+        match self {
+            Self::Local(key) => Ok(key.clone()),
+            Self::Wallet { account, .. } => {
+                let bytes = zeroize::Zeroizing::new(self.sign(data).await?);
+                // A contract wallet's signature has no fixed form, and need not be the same tomorrow.
+                let signed = Signature::from_slice(&bytes).and_then(|signature| signature.verify(data.digest, *account));
+                if signed.is_err() {
+                    return Err(Failure::new(
+                        Code::Unsupported,
+                        "This wallet's signature is not one of its account's key, so no session key can be made of it.",
+                    ));
+                }
+                Ok(SecretKey::derive("farthing session key", &bytes)?)
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! IndexedDB, by bindings of our own: the usual crates offer no strict durability or are large.
+//!
+//! One transaction a commit, with nothing awaited inside it; `durability: "strict"`, because the default only
+//! reaches the operating system's buffers; done when the transaction completes, not when its requests succeed.
+//! A Web Lock keeps a second tab out, which would sign with the same nonces.
+
+use super::{Entry, Pending, Store};
+use crate::failure::{Failure, Result};
+use crate::js::{get, object, set};
+use crate::task::{Either, Once, race, sleep};
+use farthing_protocol::Code;
+use farthing_protocol::journal::Write;
+use js_sys::{Array, Function, Promise, Uint8Array};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+#[wasm_bindgen]
+extern "C" {
+    type Factory;
+    #[wasm_bindgen(method, catch)]
+    fn open(this: &Factory, name: &str, version: u32) -> core::result::Result<JsValue, JsValue>;
+
+    #[derive(Clone, Debug)]
+    type Database;
+    #[wasm_bindgen(method, catch, js_name = createObjectStore)]
+    fn create_object_store(this: &Database, name: &str) -> core::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn transaction(this: &Database, store: &str, mode: &str, options: &JsValue) -> core::result::Result<Transaction, JsValue>;
+    #[wasm_bindgen(method)]
+    fn close(this: &Database);
+
+    type Transaction;
+    #[wasm_bindgen(method, catch, js_name = objectStore)]
+    fn object_store(this: &Transaction, name: &str) -> core::result::Result<ObjectStore, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn commit(this: &Transaction) -> core::result::Result<(), JsValue>;
+
+    type ObjectStore;
+    #[wasm_bindgen(method, catch)]
+    fn put(this: &ObjectStore, value: &JsValue, key: &str) -> core::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn delete(this: &ObjectStore, key: &str) -> core::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = getAll)]
+    fn get_all(this: &ObjectStore, range: &JsValue) -> core::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = getAllKeys)]
+    fn get_all_keys(this: &ObjectStore, range: &JsValue) -> core::result::Result<JsValue, JsValue>;
+
+    type KeyRange;
+    #[wasm_bindgen(static_method_of = KeyRange, js_class = IDBKeyRange, js_name = bound, catch)]
+    fn bound(low: &str, high: &str) -> core::result::Result<JsValue, JsValue>;
+
+    type Locks;
+    #[wasm_bindgen(method, catch)]
+    fn request(this: &Locks, name: &str, options: &JsValue, callback: &JsValue) -> core::result::Result<Promise, JsValue>;
+}
+
+const OBJECT_STORE: &str = "entries";
+
+/// Beyond every ASCII key.
+const END: &str = "\u{ffff}";
+
+/// How often, and every how many milliseconds, a lock is asked for that a page being reloaded may still hold.
+const LOCK_ATTEMPTS: u32 = 10;
+const LOCK_PAUSE: u32 = 150;
+
+/// A database with one object store.
+#[derive(Debug)]
+pub struct IndexedDbStore {
+    name: String,
+    database: Rc<RefCell<Option<Database>>>,
+    release: Option<Function>,
+    closed: Cell<bool>,
+}
+
+impl IndexedDbStore {
+    /// Opens or creates the database, if no other tab holds it.
+    pub async fn open(name: String) -> Result<Self> {
+        let release = lock(&name).await?;
+        let store = Self { name, database: Rc::default(), release, closed: Cell::new(false) };
+        match store.connect(true).await {
+            Ok(()) => Ok(store),
+            Err(failure) => {
+                store.unlock();
+                Err(failure)
+            }
+        }
+    }
+
+    async fn connect(&self, may_create: bool) -> Result<()> {
+        let factory = get(&js_sys::global(), "indexedDB");
+        if factory.is_undefined() || factory.is_null() {
+            return Err(Failure::new(Code::StorageFailed, "IndexedDB is not available here; give connect() a store."));
+        }
+        let request = factory.unchecked_ref::<Factory>().open(&self.name, 1).map_err(refused)?;
+        let created = Rc::new(Cell::new(false));
+        let (target, fresh) = (request.clone(), Rc::clone(&created));
+        let upgrade = Closure::<dyn FnMut()>::new(move || {
+            fresh.set(true);
+            // What fails here fails the request.
+            let _ = get(&target, "result").unchecked_ref::<Database>().create_object_store(OBJECT_STORE);
+        });
+        set(&request, "onupgradeneeded", upgrade.as_ref());
+        let database: Database = outcome(&request).await?.unchecked_into();
+        if created.get() && !may_create {
+            database.close();
+            return Err(Failure::new(Code::StorageFailed, "The database was deleted while it was in use."));
+        }
+        // The browser closes a connection when the site's data is deleted, and some do it in the background.
+        let slot = Rc::downgrade(&self.database);
+        let lost = Closure::<dyn FnMut()>::new(move || {
+            let held = slot.upgrade().and_then(|slot| slot.take());
+            if let Some(database) = held {
+                database.close();
+            }
+        });
+        let lost = lost.into_js_value();
+        set(&database, "onclose", &lost);
+        set(&database, "onversionchange", &lost);
+        self.database.replace(Some(database));
+        Ok(())
+    }
+
+    /// A transaction; the connection is opened anew, once, if it was lost. Only a transaction that never began is
+    /// tried again.
+    async fn begin(&self, mode: &str) -> Result<Transaction> {
+        if self.closed.get() {
+            return Err(Failure::new(Code::StorageFailed, "The store is closed."));
+        }
+        let options = object([("durability", "strict".into())]);
+        let held = self.database.borrow().clone();
+        if let Some(Ok(transaction)) = held.map(|database| database.transaction(OBJECT_STORE, mode, &options)) {
+            return Ok(transaction);
+        }
+        self.connect(false).await?;
+        let held = self.database.borrow().clone();
+        let Some(database) = held else {
+            return Err(Failure::new(Code::StorageFailed, "The database was closed by the browser."));
+        };
+        database.transaction(OBJECT_STORE, mode, &options).map_err(refused)
+    }
+
+    fn unlock(&self) {
+        if let Some(release) = &self.release {
+            let _ = release.call0(&JsValue::UNDEFINED);
+        }
+    }
+}
+
+impl Store for IndexedDbStore {
+    fn load<'a>(&'a self, prefix: &'a str) -> Pending<'a, Vec<Entry>> {
+        Box::pin(async move {
+            let entries = self.begin("readonly").await?.object_store(OBJECT_STORE).map_err(refused)?;
+            let range = KeyRange::bound(prefix, &format!("{prefix}{END}")).map_err(refused)?;
+            let keys = entries.get_all_keys(&range).map_err(refused)?;
+            let values = entries.get_all(&range).map_err(refused)?;
+            let keys: Array = outcome(&keys).await?.unchecked_into();
+            let values: Array = settled(&values).await?.unchecked_into();
+            let entry = |(key, value): (JsValue, JsValue)| Some((key.as_string()?, value.dyn_into::<Uint8Array>().ok()?.to_vec()));
+            let entries: Option<Vec<Entry>> = keys.iter().zip(values.iter()).map(entry).collect();
+            entries.ok_or_else(|| Failure::new(Code::StorageCorrupt, "The database holds something foreign."))
+        })
+    }
+
+    fn commit(&self, writes: Vec<Write>) -> Pending<'_, ()> {
+        Box::pin(async move {
+            let transaction = self.begin("readwrite").await?;
+            let entries = transaction.object_store(OBJECT_STORE).map_err(refused)?;
+            let done = completion(&transaction);
+            for write in writes {
+                let asked = match write {
+                    Write::Put { key, value } => entries.put(&Uint8Array::from(value.as_slice()), &key),
+                    Write::Delete { key } => entries.delete(&key),
+                };
+                asked.map_err(refused)?;
+            }
+            // Saves a round trip; an engine without it commits by itself.
+            let _ = transaction.commit();
+            JsFuture::from(done).await.map(drop).map_err(|_| refused(get(&transaction, "error")))
+        })
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        self.closed.set(true);
+        let held = self.database.take();
+        if let Some(database) = held {
+            database.close();
+        }
+        self.unlock();
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// Takes the Web Lock of this database, and gives the function that lets it go. Where there are no Web Locks
+/// (none of today's browsers), nothing keeps a second tab out.
+async fn lock(name: &str) -> Result<Option<Function>> {
+    let locks = get(&get(&js_sys::global(), "navigator"), "locks");
+    if locks.is_undefined() {
+        return Ok(None);
+    }
+    for attempt in 0..LOCK_ATTEMPTS {
+        if attempt > 0 {
+            sleep(LOCK_PAUSE).await;
+        }
+        let mut release = None;
+        let held = Promise::new(&mut |resolve, _| release = Some(resolve));
+        let answer = Once::<bool>::default();
+        let answered = answer.clone();
+        let callback = Closure::once_into_js(move |lock: JsValue| {
+            let granted = !lock.is_null();
+            answered.send(granted);
+            if granted { held.into() } else { JsValue::UNDEFINED }
+        });
+        let options = object([("ifAvailable", true.into())]);
+        let lock = format!("farthing:{name}");
+        let asked = locks.unchecked_ref::<Locks>().request(&lock, &options, &callback).map_err(refused)?;
+        match race(answer.wait(), JsFuture::from(asked)).await {
+            Either::First(true) => return Ok(release),
+            Either::First(false) | Either::Second(Ok(_)) => {}
+            Either::Second(Err(thrown)) => return Err(refused(thrown)),
+        }
+    }
+    Err(Failure::new(Code::StorageLocked, "Another tab holds this wallet."))
+}
+
+fn completion(transaction: &Transaction) -> Promise {
+    Promise::new(&mut |resolve, reject| {
+        set(transaction, "oncomplete", resolve);
+        // A failed request aborts the transaction, and only then is its error known.
+        set(transaction, "onabort", reject);
+    })
+}
+
+/// The result of a request that may already have been answered.
+async fn settled(request: &JsValue) -> Result<JsValue> {
+    if get(request, "readyState").as_string().as_deref() == Some("done") {
+        return Ok(get(request, "result"));
+    }
+    outcome(request).await
+}
+
+async fn outcome(request: &JsValue) -> Result<JsValue> {
+    let answered = Promise::new(&mut |resolve, reject| {
+        set(request, "onsuccess", resolve);
+        set(request, "onerror", reject);
+    });
+    match JsFuture::from(answered).await {
+        Ok(_) => Ok(get(request, "result")),
+        Err(_) => Err(refused(get(request, "error"))),
+    }
+}
+
+fn refused(thrown: JsValue) -> Failure {
+    let detail = format!("IndexedDB refused: {}.", crate::js::message(&thrown).trim_end_matches('.'));
+    Failure::caused(Code::StorageFailed, detail, thrown)
+}

@@ -157,13 +157,12 @@ fn pack(folder: &Path, tgz: &Path) -> Result<()> {
 
     let target = tgz.parent().unwrap_or(folder);
     std::fs::create_dir_all(target)?;
-    let text = process::capture(
-        npm::npm(
-            folder,
-            &["pack", "--json", "--ignore-scripts", "--pack-destination"],
-        )
-        .arg(target),
-    )?;
+    let destination = format!("--pack-destination={}", target.display());
+    let mut command = npm::npm(
+        folder,
+        &["pack", "--json", "--ignore-scripts", &destination],
+    );
+    let text = process::capture(&mut command)?;
     let reports: Vec<Report> =
         serde_json::from_str(&text).context("npm pack reported something unexpected")?;
     let packed: Vec<&str> = reports

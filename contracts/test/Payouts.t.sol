@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+
 import {Payouts} from "../src/base/Payouts.sol";
 import {Closing, ClosingAsset, IFarthing, SignedProof} from "../src/interfaces/IFarthing.sol";
 import {BlockingToken, CallingToken, FeeToken, MoodyToken, OpenToken, SilentToken} from "./tokens/Hostile.sol";
@@ -94,7 +96,9 @@ contract PayoutsTest is Base {
             uint256 before = address(_receiver).balance;
             _closeEther();
             vm.assertTrue(_receiver.called());
-            vm.assertFalse(_receiver.succeeded());
+            vm.assertEq(
+                bytes32(_receiver.refusal()), bytes32(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector)
+            );
             vm.assertEq(address(_receiver).balance, before + 4 ether);
         }
     }
@@ -123,7 +127,9 @@ contract PayoutsTest is Base {
         _receiver.setCall(address(farthing), abi.encodeCall(farthing.payCredit, (ETHER, address(_receiver))));
         farthing.payCredit(ETHER, address(_receiver));
         vm.assertTrue(_receiver.called());
-        vm.assertFalse(_receiver.succeeded());
+        vm.assertEq(
+            bytes32(_receiver.refusal()), bytes32(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector)
+        );
         vm.assertEq(address(_receiver).balance, 4 ether);
         vm.assertEq(address(farthing).balance, 100 ether);
     }
@@ -193,7 +199,9 @@ contract PayoutsTest is Base {
         token.setCall(address(farthing), abi.encodeCall(farthing.close, (channel, c, sigA, sigB)));
         farthing.close(channel, c, sigA, sigB);
         vm.assertTrue(token.called());
-        vm.assertFalse(token.succeeded());
+        vm.assertEq(
+            bytes32(bytes4(token.result())), bytes32(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector)
+        );
         vm.assertEq(token.balanceOf(address(_receiver)), 4 ether);
         vm.assertEq(token.balanceOf(address(farthing)), 20 ether);
     }
@@ -206,7 +214,9 @@ contract PayoutsTest is Base {
         token.setCall(address(farthing), abi.encodeCall(farthing.deposit, (channel, 1, address(token), 1)));
         deposit(1, address(token), 1 ether);
         vm.assertTrue(token.called());
-        vm.assertFalse(token.succeeded());
+        vm.assertEq(
+            bytes32(bytes4(token.result())), bytes32(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector)
+        );
         vm.assertEq(uint256(state(address(token)).depositB), 11 ether);
     }
 

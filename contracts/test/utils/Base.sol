@@ -138,7 +138,7 @@ abstract contract Base {
         c.channelId = id;
         c.assets = new ClosingAsset[](1);
         c.assets[0] = ClosingAsset(asset, totalA, totalB, depositA, depositB);
-        c.deadline = START + 1 hours;
+        c.deadline = uint64(block.timestamp) + 1 hours;
     }
 
     function signedOrder(uint256 key, uint64 deadline) internal view returns (bytes memory) {
@@ -153,7 +153,11 @@ abstract contract Base {
     }
 
     function withdraw(uint8 side, address asset, uint128 total) internal {
-        Withdrawal memory w = Withdrawal(id, asset, side, total, ownerOf(side), START + 1 hours);
+        withdrawTo(side, asset, total, ownerOf(side));
+    }
+
+    function withdrawTo(uint8 side, address asset, uint128 total, address owner) internal {
+        Withdrawal memory w = Withdrawal(id, asset, side, total, owner, uint64(block.timestamp) + 1 hours);
         bytes32 hash = Typed.withdrawalOf(w);
         farthing.withdraw(channel, w, signed(ALICE_SESSION, hash), signed(BOB_SESSION, hash), "");
     }

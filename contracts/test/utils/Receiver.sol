@@ -16,6 +16,7 @@ contract Receiver {
     bytes private _data;
     bool public called;
     bool public succeeded;
+    bytes4 public refusal;
     uint256[] private _work;
 
     receive() external payable {
@@ -32,7 +33,7 @@ contract Receiver {
         }
         // Within what a receiver is promised.
         if (_mood == Mood.Works) _work.push(1);
-        if (_mood == Mood.Calls) (called, succeeded) = (true, _call());
+        if (_mood == Mood.Calls) _call();
     }
 
     function setMood(Mood mood) external {
@@ -40,10 +41,14 @@ contract Receiver {
     }
 
     function setCall(address target, bytes calldata data) external {
-        (_mood, _target, _data, called, succeeded) = (Mood.Calls, target, data, false, false);
+        (_mood, _target, _data) = (Mood.Calls, target, data);
+        (called, succeeded, refusal) = (false, false, 0);
     }
 
-    function _call() private returns (bool success) {
-        (success,) = _target.call{gas: 20_000}(_data);
+    function _call() private {
+        bytes memory result;
+        called = true;
+        (succeeded, result) = _target.call{gas: 20_000}(_data);
+        refusal = bytes4(result);
     }
 }

@@ -193,6 +193,18 @@ impl Journal {
         Ok(writes)
     }
 
+    /// Where it is kept.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The number of the next record; it is never used again.
+    #[must_use]
+    pub const fn next_number(&self) -> u64 {
+        self.next
+    }
+
     fn log_key(&self, number: u64) -> String {
         format!("{}/log/{number:016}", self.prefix)
     }

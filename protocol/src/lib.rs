@@ -19,6 +19,7 @@ pub mod condition;
 pub mod eip712;
 pub mod envelope;
 pub mod error;
+pub mod hub;
 pub mod journal;
 pub mod lane;
 pub mod message;
@@ -27,6 +28,7 @@ pub mod rules;
 pub mod sign;
 pub mod tree;
 pub mod types;
+pub mod wallet;
 
 pub use amount::Amount;
 pub use error::{Blame, Code, Error};

@@ -168,3 +168,11 @@ impl Channel {
         self.send(Message::Declined { what: what.into(), code, message: error.to_string() });
     }
 }
+
+impl Channel {
+    /// Whether we gave the rest of an incoming lock up.
+    #[must_use]
+    pub fn has_given_up(&self, lock: &LockRef) -> bool {
+        self.book(lock.lane.asset).is_some_and(|book| book.inc.given_up.contains(&(lock.placed, lock.slot)))
+    }
+}

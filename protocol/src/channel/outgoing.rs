@@ -539,3 +539,14 @@ fn redeemed_by(book: &super::AssetBook, lane: LaneId, nonce: u64) -> Vec<Event> 
         })
         .collect()
 }
+
+impl Channel {
+    /// Whether a lock of ours that is gone from the newest proof could still be claimed with an older one.
+    #[must_use]
+    pub fn still_counts(&self, lock: &LockRef) -> bool {
+        self.book(lock.lane.asset).is_some_and(|book| {
+            let is_it = |old: OldLock| old.placed == lock.placed && old.slot == lock.slot;
+            book.out.refused.iter().any(|refused| refused.lock.is_some_and(is_it))
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! Which channels the hub has, and whom they belong to.
+
+use super::Hub;
+use crate::abi;
+use crate::channel::Channel;
+use crate::error::{Code, Error};
+use crate::journal::{Journal, Write, encode};
+use crate::sign::{PublicKey, Signature};
+use crate::types::{ChannelDef, ChannelId, Side};
+use alloc::format;
+use alloy_primitives::{Address, Bytes};
+use serde::{Deserialize, Serialize};
+
+/// What a client tells the hub of its channel.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Registration {
+    /// The channel; the hub is `B`.
+    pub channel: ChannelDef,
+    /// Of `A`'s signer; unknown while the channel is known from the chain alone.
+    pub public_key: Option<PublicKey>,
+    /// `A`'s owner's signature over `Binding`, if its signer is a session key.
+    pub binding: Option<Bytes>,
+}
+
+/// What a payer needs to know of a payee. It checks all of it itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PayeeInfo {
+    /// The payee's channel.
+    pub channel: ChannelDef,
+    /// Of its signer; secrets are encrypted to it.
+    pub public_key: PublicKey,
+    /// The owner's signature that binds the signer.
+    #[serde(default)]
+    pub binding: Option<Bytes>,
+    /// Whether it is connected now.
+    pub online: bool,
+}
+
+impl Hub {
+    /// Admits a channel with this hub's terms. Repeating it adds what was missing.
+    pub fn register(&mut self, registration: Registration) -> Result<ChannelId, Error> {
+        self.check_sound()?;
+        let def = registration.channel;
+        def.check()?;
+        if def.b != self.participant() {
+            return Err(Error::new(Code::BadTerms, "side B of the channel is not this hub"));
+        }
+        let (min, max) = self.config.challenge_period;
+        if !(min..=max).contains(&def.challenge_period) {
+            return Err(Error::new(Code::BadTerms, format!("the challenge period must be {min} to {max} seconds")));
+        }
+        if let Some(public_key) = &registration.public_key {
+            if public_key.address()? != def.a.signer {
+                return Err(Error::new(Code::BadTerms, "the public key is not the signer's"));
+            }
+        }
+        let domain = self.config.domain;
+        let id = def.id(domain.chain_id(), domain.contract());
+        if let Some(binding) = &registration.binding {
+            let digest =
+                domain.digest(&abi::Binding { owner: def.a.owner, signer: def.a.signer, channelId: id.0 });
+            Signature::from_slice(binding)?.verify(digest, def.a.owner)?;
+        }
+        let key = format!("c/{id}/def");
+        if let Some(entry) = self.channels.get_mut(&id) {
+            let mut merged = entry.registration.clone();
+            merged.public_key = merged.public_key.or(registration.public_key);
+            merged.binding = merged.binding.or(registration.binding);
+            if merged != entry.registration {
+                self.writes.push(Write::Put { key, value: encode(&merged)? });
+                entry.registration = merged;
+            }
+            return Ok(id);
+        }
+        let channel = Channel::new(domain, def, Side::B, self.config.policy.clone())?;
+        self.writes.push(Write::Put { key, value: encode(&registration)? });
+        self.insert(channel, Journal::new(format!("c/{id}")), registration);
+        Ok(id)
+    }
+
+    /// What a payer needs to pay an owner's or signer's address.
+    pub fn lookup(&self, address: Address) -> Result<PayeeInfo, Error> {
+        let entry = self
+            .directory
+            .get(&address)
+            .and_then(|id| self.channels.get(id))
+            .ok_or_else(|| Error::from(Code::UnknownPayee))?;
+        let Registration { channel, public_key, binding } = entry.registration.clone();
+        let public_key =
+            public_key.ok_or_else(|| Error::new(Code::UnknownPayee, "the payee has not registered its key"))?;
+        Ok(PayeeInfo { channel, public_key, binding, online: entry.online })
+    }
+}

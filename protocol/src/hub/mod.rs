@@ -1,0 +1,390 @@
+//! The hub's whole logic: its channels, what it forwards and holds, and the collateral it puts in.
+//!
+//! Invariant: an incoming lock and the outgoing one that belongs to it are paired one to one by their names,
+//! never by key, and the pair is durable before the outgoing lock is sent. [6]
+
+mod collateral;
+mod directory;
+mod forward;
+
+pub use directory::{PayeeInfo, Registration};
+
+use crate::amount::Amount;
+use crate::chain::{ChainCall, ChainFact, Head};
+use crate::channel::{Channel, Effect, Fact, Policy, State};
+use crate::eip712::Domain;
+use crate::error::{Code, Error};
+use crate::journal::{Commit, Journal, Sealed, Write, decode, encode};
+use crate::lane::LockRef;
+use crate::message::Message;
+use crate::sign::SecretKey;
+use crate::types::{Asset, ChannelId, Participant, Side};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use alloy_primitives::Address;
+
+/// What the hub allows and puts in, for one asset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AssetPolicy {
+    /// Most that a client may deposit into one channel.
+    pub channel_capacity: Amount,
+    /// Least that a payment may be.
+    pub min_payment: Amount,
+    /// Most that a payment may be.
+    pub max_payment: Amount,
+    /// What the hub puts in once a client's deposit is confirmed.
+    pub collateral: Amount,
+    /// Most that the hub puts into one channel.
+    pub max_collateral: Amount,
+}
+
+/// What a hub is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HubConfig {
+    /// Chain and contract.
+    pub domain: Domain,
+    /// The account that funds the hub's sides.
+    pub owner: Address,
+    /// What it accepts in each channel.
+    pub policy: Policy,
+    /// What it allows, by asset.
+    pub assets: BTreeMap<Asset, AssetPolicy>,
+    /// Least and most seconds of a challenge period.
+    pub challenge_period: (u32, u32),
+}
+
+/// What the hub asks its driver to do, once the facts are durable.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HubEffect {
+    /// Send to a client, if it is connected; if not, the next sync makes up for it.
+    Send {
+        /// Of which channel.
+        channel: ChannelId,
+        /// What.
+        message: Message,
+    },
+    /// Send a transaction, once for each id.
+    Submit {
+        /// Idempotency key.
+        id: String,
+        /// For which channel.
+        channel: ChannelId,
+        /// What to call.
+        call: ChainCall,
+    },
+}
+
+/// A lock of a channel.
+pub type ChannelLock = (ChannelId, LockRef);
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) channel: Channel,
+    journal: Journal,
+    pub(crate) registration: Registration,
+    pub(crate) online: bool,
+    /// Deposit totals of ours that have been asked for and not been seen.
+    pub(crate) wanted: BTreeMap<Asset, Amount>,
+}
+
+/// The hub's logic.
+#[derive(Debug)]
+pub struct Hub {
+    pub(crate) config: HubConfig,
+    key: SecretKey,
+    pub(crate) channels: BTreeMap<ChannelId, Entry>,
+    /// Owners' and signers' addresses.
+    pub(crate) directory: BTreeMap<Address, ChannelId>,
+    /// Outgoing lock by incoming lock.
+    pub(crate) outgoing_of: BTreeMap<ChannelLock, ChannelLock>,
+    /// Incoming lock by outgoing lock.
+    pub(crate) incoming_of: BTreeMap<ChannelLock, ChannelLock>,
+    /// Incoming locks that wait for their payee, by the payee's channel.
+    pub(crate) held: BTreeMap<ChannelId, BTreeSet<ChannelLock>>,
+    /// Incoming locks whose outgoing lock is queued, by ticket.
+    pub(crate) tickets: BTreeMap<u64, ChannelLock>,
+    /// Incoming locks whose outgoing lock has ended, but that still have evidence to be redeemed for.
+    pub(crate) ending: BTreeMap<ChannelLock, Code>,
+    next_ticket: u64,
+    dirty: BTreeSet<ChannelId>,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) effects: Vec<HubEffect>,
+    commits: u64,
+    outstanding: bool,
+    poisoned: bool,
+}
+
+impl Hub {
+    /// A hub without channels.
+    #[must_use]
+    pub const fn new(config: HubConfig, key: SecretKey) -> Self {
+        Self {
+            config,
+            key,
+            channels: BTreeMap::new(),
+            directory: BTreeMap::new(),
+            outgoing_of: BTreeMap::new(),
+            incoming_of: BTreeMap::new(),
+            held: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            ending: BTreeMap::new(),
+            next_ticket: 0,
+            dirty: BTreeSet::new(),
+            writes: Vec::new(),
+            effects: Vec::new(),
+            commits: 0,
+            outstanding: false,
+            poisoned: false,
+        }
+    }
+
+    /// A hub as its store holds it: all entries under `c/` and `pair/`.
+    pub fn restore(config: HubConfig, key: SecretKey, entries: &[(String, Vec<u8>)], now: u64) -> Result<Self, Error> {
+        let mut hub = Self::new(config, key);
+        let mut by_channel: BTreeMap<&str, Vec<(String, Vec<u8>)>> = BTreeMap::new();
+        for (name, value) in entries {
+            if let Some(id) = name.strip_prefix("c/").and_then(|rest| rest.split('/').next()) {
+                by_channel.entry(id).or_default().push((name.clone(), value.clone()));
+            }
+        }
+        for (id, entries) in by_channel {
+            let prefix = format!("c/{id}");
+            let def_key = format!("{prefix}/def");
+            let (_, value) = entries
+                .iter()
+                .find(|(name, _)| *name == def_key)
+                .ok_or_else(|| Error::new(Code::StorageCorrupt, "a channel's definition is missing"))?;
+            let registration: Registration = decode(value)?;
+            let (journal, snapshot, batches) = Journal::load::<State, Fact>(prefix, &entries)?;
+            let mut state = snapshot.unwrap_or_default();
+            for fact in batches.iter().flatten() {
+                state.replay(fact)?;
+            }
+            let Hub { config, .. } = &hub;
+            let channel =
+                Channel::with_state(config.domain, registration.channel, Side::B, config.policy.clone(), state)?;
+            hub.insert(channel, journal, registration);
+        }
+        for (name, value) in entries.iter().filter(|(name, _)| name.starts_with("pair/")) {
+            let (incoming, outgoing): (ChannelLock, ChannelLock) = decode(value)?;
+            if *name != pair_key(&incoming) {
+                return Err(Error::new(Code::StorageCorrupt, "a pair is stored under another's name"));
+            }
+            hub.outgoing_of.insert(incoming, outgoing);
+            hub.incoming_of.insert(outgoing, incoming);
+        }
+        hub.resume(now);
+        Ok(hub)
+    }
+
+    /// This hub as a participant.
+    #[must_use]
+    pub fn participant(&self) -> Participant {
+        Participant { owner: self.config.owner, signer: self.key.address() }
+    }
+
+    /// What it is.
+    #[must_use]
+    pub const fn config(&self) -> &HubConfig {
+        &self.config
+    }
+
+    /// One of its channels.
+    #[must_use]
+    pub fn channel(&self, id: &ChannelId) -> Option<&Channel> {
+        self.channels.get(id).map(|entry| &entry.channel)
+    }
+
+    /// All its channels.
+    pub fn channels(&self) -> impl Iterator<Item = &Channel> {
+        self.channels.values().map(|entry| &entry.channel)
+    }
+
+    /// Whether a channel's client is connected.
+    #[must_use]
+    pub fn is_online(&self, id: &ChannelId) -> bool {
+        self.channels.get(id).is_some_and(|entry| entry.online)
+    }
+
+    /// How many incoming locks wait for a payee.
+    #[must_use]
+    pub fn held_count(&self) -> usize {
+        self.held.values().map(BTreeSet::len).sum()
+    }
+
+    /// A client proved its signer key on a connection.
+    pub fn connected(&mut self, id: ChannelId, now: u64) -> Result<(), Error> {
+        self.check_sound()?;
+        let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
+        entry.online = true;
+        entry.channel.connected();
+        self.dirty.insert(id);
+        self.forward_held(id, now);
+        Ok(())
+    }
+
+    /// A client's connection is gone.
+    pub fn disconnected(&mut self, id: ChannelId) {
+        if let Some(entry) = self.channels.get_mut(&id) {
+            entry.online = false;
+            entry.channel.disconnected();
+        }
+    }
+
+    /// Takes in a message of a client that proved its signer key. Refusals are answered by effects.
+    pub fn handle(&mut self, id: ChannelId, message: Message, now: u64) -> Result<(), Error> {
+        self.check_sound()?;
+        let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
+        entry.channel.handle(message, &self.key, now);
+        self.dirty.insert(id);
+        self.react(id, now);
+        Ok(())
+    }
+
+    /// Takes in the chain's head, after the facts of all blocks up to its final one.
+    pub fn head(&mut self, head: Head, now: u64) {
+        let ids: Vec<ChannelId> = self.channels.keys().copied().collect();
+        for id in ids {
+            if let Some(entry) = self.channels.get_mut(&id) {
+                entry.channel.handle_head(head);
+                self.dirty.insert(id);
+            }
+            self.react(id, now);
+        }
+    }
+
+    /// Takes in a fact read from the chain: of one channel, or (evidence) of all.
+    pub fn chain(&mut self, id: Option<ChannelId>, fact: &ChainFact, now: u64) {
+        let ids: Vec<ChannelId> = id.map_or_else(|| self.channels.keys().copied().collect(), |id| [id].into());
+        for id in ids {
+            if let Some(entry) = self.channels.get_mut(&id) {
+                entry.channel.handle_chain(fact, now);
+                self.dirty.insert(id);
+            }
+            self.react(id, now);
+        }
+    }
+
+    /// A transaction that was asked for can't be mined any more.
+    pub fn submit_failed(&mut self, id: ChannelId, call: &ChainCall, now: u64) {
+        if let (Some(entry), ChainCall::Deposit { asset, .. }) = (self.channels.get_mut(&id), call) {
+            entry.wanted.remove(asset);
+        }
+        let _ = now;
+    }
+
+    /// Deadlines; call it about once a second.
+    pub fn tick(&mut self, now: u64) {
+        let ids: Vec<ChannelId> = self.channels.keys().copied().collect();
+        for id in ids {
+            if let Some(entry) = self.channels.get_mut(&id) {
+                entry.channel.tick(now);
+                self.dirty.insert(id);
+            }
+            self.react(id, now);
+        }
+        self.drop_expired(now);
+        let waiting: Vec<ChannelId> = self.held.keys().copied().collect();
+        for payee in waiting {
+            self.forward_held(payee, now);
+        }
+    }
+
+    /// The next commit and the effects that depend on it; `None` if there is nothing to do, or while one is outstanding.
+    pub fn poll_commit(&mut self, now: u64) -> Result<Option<(Commit, Sealed<HubEffect>)>, Error> {
+        self.check_sound()?;
+        if self.outstanding {
+            return Ok(None);
+        }
+        // Signing makes events, and events make more to sign; both end, since each op is queued once.
+        let mut touched = BTreeSet::new();
+        while let Some(id) = self.dirty.pop_first() {
+            touched.insert(id);
+            if let Some(entry) = self.channels.get_mut(&id) {
+                entry.channel.flush(&self.key, now);
+            }
+            self.react(id, now);
+        }
+        for id in touched {
+            let Some(entry) = self.channels.get_mut(&id) else { continue };
+            if !entry.channel.has_output() {
+                continue;
+            }
+            let output = entry.channel.drain();
+            if !output.facts.is_empty() {
+                let locks = |channel: &Channel| {
+                    channel.state.assets.values().map(|book| book.out.lane.locks.len().saturating_add(book.inc.lane.locks.len())).sum()
+                };
+                let size: usize = locks(&entry.channel);
+                if entry.journal.is_snapshot_due(output.facts.len(), size) {
+                    entry.channel.state.forget_spent_evidence();
+                }
+                let channel = &entry.channel;
+                let writes = entry.journal.append(&output.facts, size, || channel.state.clone())?;
+                self.writes.extend(writes);
+            }
+            self.effects.extend(output.effects.into_iter().map(|effect| match effect {
+                Effect::Send(message) => HubEffect::Send { channel: id, message },
+                Effect::Submit { id: key, call } => HubEffect::Submit { id: key, channel: id, call },
+            }));
+        }
+        if self.writes.is_empty() && self.effects.is_empty() {
+            return Ok(None);
+        }
+        self.commits = self.commits.saturating_add(1);
+        self.outstanding = true;
+        let commit = Commit::new(self.commits, core::mem::take(&mut self.writes));
+        Ok(Some((commit, Sealed::new(self.commits, core::mem::take(&mut self.effects)))))
+    }
+
+    /// The outstanding commit has been opened; the next one may be polled.
+    pub const fn committed(&mut self) {
+        self.outstanding = false;
+    }
+
+    /// The store failed: nothing is signed or accepted until the hub is restored from it.
+    pub const fn poison(&mut self) {
+        self.poisoned = true;
+    }
+
+    pub(crate) fn check_sound(&self) -> Result<(), Error> {
+        if self.poisoned { Err(Code::StorageFailed.into()) } else { Ok(()) }
+    }
+
+    pub(crate) const fn ticket(&mut self) -> u64 {
+        self.next_ticket = self.next_ticket.wrapping_add(1);
+        self.next_ticket
+    }
+
+    pub(crate) fn touch(&mut self, id: ChannelId) {
+        self.dirty.insert(id);
+    }
+
+    pub(crate) fn insert(&mut self, channel: Channel, journal: Journal, registration: Registration) {
+        let id = channel.id();
+        // The newest registration of an address is the one that is paid.
+        self.directory.insert(registration.channel.a.owner, id);
+        self.directory.insert(registration.channel.a.signer, id);
+        self.channels.insert(id, Entry { channel, journal, registration, online: false, wanted: BTreeMap::new() });
+    }
+
+    pub(crate) fn store_pair(&mut self, incoming: ChannelLock, outgoing: ChannelLock) -> Result<(), Error> {
+        self.outgoing_of.insert(incoming, outgoing);
+        self.incoming_of.insert(outgoing, incoming);
+        self.writes.push(Write::Put { key: pair_key(&incoming), value: encode(&(incoming, outgoing))? });
+        Ok(())
+    }
+
+    pub(crate) fn forget_pair(&mut self, incoming: &ChannelLock) {
+        if let Some(outgoing) = self.outgoing_of.remove(incoming) {
+            self.incoming_of.remove(&outgoing);
+            self.writes.push(Write::Delete { key: pair_key(incoming) });
+        }
+    }
+}
+
+fn pair_key((channel, lock): &ChannelLock) -> String {
+    format!("pair/{}/{}/{}/{:016}/{:05}", channel.0, lock.lane.asset, lock.lane.payer.index(), lock.placed, lock.slot)
+}

@@ -1,0 +1,91 @@
+//! A payment, as the wallet's owner sees it.
+
+use crate::amount::Amount;
+use crate::channel::OpRef;
+use crate::lane::LockRef;
+use crate::types::Asset;
+use alloc::string::String;
+use alloy_primitives::Address;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// Names a payment of this wallet.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PaymentId(pub [u8; 16]);
+
+impl fmt::Debug for PaymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&alloy_primitives::hex::encode_prefixed(self.0))
+    }
+}
+
+/// Which way the money goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Direction {
+    /// From us.
+    Sent,
+    /// To us.
+    Received,
+}
+
+/// How far a payment is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Status {
+    /// On its way.
+    Pending,
+    /// The payee is away; the hub holds the offer until shortly before its expiry.
+    Held,
+    /// Handed over; for a payment through the hub, the preimage proves it.
+    Completed,
+    /// Refused, declined or expired, but an older signature could still be used: do not pay again yet.
+    Returning,
+    /// Nothing was paid, and nothing can be any more.
+    Failed,
+}
+
+/// A payment.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Payment {
+    /// Its name.
+    pub id: PaymentId,
+    /// Which way.
+    pub direction: Direction,
+    /// Of what.
+    pub asset: Asset,
+    /// How much.
+    pub amount: Amount,
+    /// Whom it was sent to; a payee does not learn who paid.
+    pub to: Option<Address>,
+    /// The payer's words, for the payee alone.
+    pub memo: String,
+    /// How far it is.
+    pub status: Status,
+    /// Why it failed, as a stable code.
+    pub code: Option<String>,
+    /// Unix seconds.
+    pub created: u64,
+    /// Unix seconds.
+    pub updated: u64,
+    /// When an unclaimed one comes back, Unix seconds.
+    pub expiry: Option<u64>,
+    /// The proof of payment: its sha256 is the hash that was paid to.
+    pub preimage: Option<[u8; 32]>,
+    /// Whether the money is in a balance proof, and not in a lock any more.
+    pub settled: bool,
+    /// The lock that carries it.
+    pub lock: Option<LockRef>,
+    /// The op that carries it.
+    pub op: Option<OpRef>,
+}
+
+impl Payment {
+    /// Whether it can't change any more.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        match self.status {
+            Status::Completed => self.settled,
+            Status::Failed => true,
+            Status::Pending | Status::Held | Status::Returning => false,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Being paid: a lock whose envelope opens is taken at once, any other is given back.
+
+use super::{Direction, Payment, PaymentId, Status, Wallet};
+use crate::channel::Event;
+use crate::condition::{Kind, sha256};
+use crate::envelope::{Letter, SharedKey, ephemeral_of};
+use crate::error::{Code, Error};
+use crate::lane::LockRef;
+use alloc::string::String;
+use alloc::vec::Vec;
+use alloy_primitives::{Bytes, keccak256};
+
+impl Wallet {
+    pub(super) fn react_to_being_paid(&mut self, event: Event, now: u64) {
+        match event {
+            Event::Received { op, amount, memo } => {
+                let data = postcard::to_allocvec(&op).unwrap_or_default();
+                let id = id_of(&data);
+                let payment = Payment {
+                    id,
+                    direction: Direction::Received,
+                    asset: op.lane.asset,
+                    amount,
+                    to: None,
+                    memo,
+                    status: Status::Completed,
+                    code: None,
+                    created: now,
+                    updated: now,
+                    expiry: None,
+                    preimage: None,
+                    settled: true,
+                    lock: None,
+                    op: None,
+                };
+                self.changed.push(id);
+                self.index(payment);
+                self.events.push(super::Event::Balance { asset: op.lane.asset });
+            }
+            Event::LockReceived { lock } => {
+                if let Err(error) = self.take(&lock, now) {
+                    // What we can't open we can't claim: the payer gets it back.
+                    let code = if error.code() == Code::BadEvidence { Code::PayeeDeclined } else { error.code() };
+                    let _ = self.channel.give_up(&lock, code);
+                }
+            }
+            Event::Redeemed { lock, done: true, .. } => {
+                if let Some(id) = self.by_lock.get(&lock).copied() {
+                    self.change(id, now, |payment| {
+                        payment.status = Status::Completed;
+                        payment.settled = true;
+                    });
+                }
+                self.events.push(super::Event::Balance { asset: lock.lane.asset });
+            }
+            Event::Released { lock } => {
+                if let Some(id) = self.by_lock.get(&lock).copied() {
+                    self.change(id, now, |payment| {
+                        payment.status = Status::Failed;
+                        payment.settled = true;
+                        payment.code = Some(String::from(Code::PaymentExpired.as_str()));
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Opens the envelope of a lock, stores the secret as evidence, and asks for redemption.
+    fn take(&mut self, lock: &LockRef, now: u64) -> Result<(), Error> {
+        let pending = self.channel.lock(lock).ok_or_else(|| Error::from(Code::UnknownPayment))?.clone();
+        if pending.condition.kind() != Kind::HashLock {
+            return Err(Code::UnknownCondition.into());
+        }
+        let letter = self.open(&pending.envelope, &pending.condition.params)?;
+        if sha256(&letter.secret) != pending.condition.params.as_ref() {
+            return Err(Error::new(Code::BadEvidence, "the envelope holds another secret"));
+        }
+        let amount = pending.lock.value()?;
+        self.channel.learn(lock, &Bytes::copy_from_slice(&letter.secret))?;
+        let data: Vec<u8> = pending.lock.key.0.iter().copied().chain(postcard::to_allocvec(lock).unwrap_or_default()).collect();
+        let id = id_of(&data);
+        let payment = Payment {
+            id,
+            direction: Direction::Received,
+            asset: lock.lane.asset,
+            amount,
+            to: None,
+            memo: letter.memo,
+            status: Status::Pending,
+            code: None,
+            created: now,
+            updated: now,
+            expiry: Some(pending.expiry),
+            preimage: Some(letter.secret),
+            settled: false,
+            lock: Some(*lock),
+            op: None,
+        };
+        self.changed.push(id);
+        self.index(payment);
+        Ok(())
+    }
+
+    fn open(&mut self, envelope: &[u8], hash: &[u8]) -> Result<Letter, Error> {
+        let ephemeral = ephemeral_of(envelope)?;
+        let key = match &self.payee_key {
+            Some((known, key)) if *known == ephemeral => key.clone(),
+            _ => {
+                let key = SharedKey::of_payee(&self.key, &ephemeral)?;
+                self.payee_key = Some((ephemeral, key.clone()));
+                key
+            }
+        };
+        key.open(envelope, hash)
+    }
+}
+
+fn id_of(data: &[u8]) -> PaymentId {
+    let mut id = [0; 16];
+    for (to, from) in id.iter_mut().zip(keccak256(data)) {
+        *to = from;
+    }
+    PaymentId(id)
+}

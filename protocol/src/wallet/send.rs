@@ -1,0 +1,302 @@
+//! Paying: to the hub itself with a transfer, to anyone else with a lock that only the payee can open.
+
+use super::{Direction, Payment, PaymentId, Status, Wallet};
+use crate::abi;
+use crate::amount::Amount;
+use crate::channel::Event;
+use crate::condition::{Condition, sha256};
+use crate::eip712::Domain;
+use crate::envelope::{Letter, SharedKey};
+use crate::error::{Code, Error};
+use crate::hub::PayeeInfo;
+use crate::lane::{MAX_MEMO, Op};
+use crate::sign::{SecretKey, Signature};
+use crate::types::{Asset, Participant, Side};
+use alloc::string::{String, ToString};
+use alloy_primitives::Address;
+
+/// Whom to pay.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Payee {
+    /// The hub itself.
+    Hub,
+    /// Somebody with a channel at the same hub.
+    Channel {
+        /// The address that the application named.
+        to: Address,
+        /// What the hub says of it; checked here.
+        info: PayeeInfo,
+    },
+}
+
+/// What to pay.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PayRequest {
+    /// Of what.
+    pub asset: Asset,
+    /// How much.
+    pub amount: Amount,
+    /// For the payee alone, at most 256 bytes.
+    pub memo: String,
+    /// Whom.
+    pub to: Payee,
+    /// When it comes back if nobody takes it, Unix seconds.
+    pub expiry: u64,
+    /// 128 random bits, never used before.
+    pub id: [u8; 16],
+    /// Fresh randomness for the envelope.
+    pub entropy: [u8; 32],
+}
+
+/// Refuses a payee key that is not bound to the address that was asked for. [19]
+pub fn check_payee(domain: &Domain, hub: &Participant, to: Address, info: &PayeeInfo) -> Result<(), Error> {
+    let refuse = |why: &'static str| Err(Error::new(Code::HubFault, why));
+    let def = &info.channel;
+    def.check()?;
+    if def.b != *hub {
+        return refuse("the payee's channel is with another hub");
+    }
+    if info.public_key.address()? != def.a.signer {
+        return refuse("the payee's public key is not its signer's");
+    }
+    if crate::rule_off!(19) || to == def.a.signer {
+        return Ok(());
+    }
+    if to != def.a.owner {
+        return refuse("the channel belongs to another address");
+    }
+    let Some(binding) = &info.binding else {
+        return refuse("the payee's owner has not bound its signer");
+    };
+    let id = def.id(domain.chain_id(), domain.contract());
+    let digest = domain.digest(&abi::Binding { owner: def.a.owner, signer: def.a.signer, channelId: id.0 });
+    Signature::from_slice(binding)?.verify(digest, to)
+}
+
+impl Wallet {
+    /// Queues a payment; it is signed with the next commit. [`super::Event::Payment`] tells how it goes on.
+    pub fn pay(&mut self, request: PayRequest, now: u64) -> Result<PaymentId, Error> {
+        self.check_sound()?;
+        if request.amount.is_zero() {
+            return Err(Error::new(Code::InvalidAmount, "a payment is of more than zero"));
+        }
+        if request.memo.len() > MAX_MEMO {
+            return Err(Error::new(Code::InvalidArgument, "a memo has at most 256 bytes"));
+        }
+        let id = PaymentId(request.id);
+        if self.payments.contains_key(&id) {
+            return Err(Error::new(Code::DuplicateSecret, "this payment id has been used"));
+        }
+        let (op, to, expiry) = match &request.to {
+            Payee::Hub => {
+                let op = Op::Transfer { amount: request.amount, memo: request.memo.clone() };
+                (op, self.channel.def().b.owner, None)
+            }
+            Payee::Channel { to, info } => {
+                (self.lock_for(*to, info, &request)?, *to, Some(request.expiry))
+            }
+        };
+        self.next_ticket = self.next_ticket.wrapping_add(1);
+        let ticket = self.next_ticket;
+        self.channel.queue(request.asset, op, ticket, now)?;
+        let payment = Payment {
+            id,
+            direction: Direction::Sent,
+            asset: request.asset,
+            amount: request.amount,
+            to: Some(to),
+            memo: request.memo,
+            status: Status::Pending,
+            code: None,
+            created: now,
+            updated: now,
+            expiry,
+            preimage: None,
+            settled: false,
+            lock: None,
+            op: None,
+        };
+        self.queued.insert(ticket, payment);
+        Ok(id)
+    }
+
+    /// Asks the hub to give a payment back that the payee has not taken.
+    pub fn cancel(&mut self, id: &PaymentId) -> Result<(), Error> {
+        self.check_sound()?;
+        let lock = self.payments.get(id).and_then(|payment| payment.lock);
+        let lock = lock.ok_or_else(|| Error::from(Code::UnknownPayment))?;
+        self.channel.ask_cancel(&lock)
+    }
+
+    fn lock_for(&mut self, to: Address, info: &PayeeInfo, request: &PayRequest) -> Result<Op, Error> {
+        let hub = self.channel.def().b;
+        check_payee(self.channel.domain(), &hub, to, info)?;
+        if info.channel.a.signer == self.channel.def().a.signer {
+            return Err(Error::new(Code::InvalidArgument, "payer and payee are the same"));
+        }
+        // [10] From the key and a random id that is stored with the payment; never from a counter.
+        let secret = if crate::rule_off!(10) {
+            self.key.secret("Farthing lock secret", &(self.payments.len() as u64).to_be_bytes())
+        } else {
+            self.key.secret("Farthing lock secret", &request.id)
+        };
+        let hash = sha256(&secret);
+        let signer = info.channel.a.signer;
+        let key = match self.payer_keys.get(&signer) {
+            Some(key) => key.clone(),
+            None => {
+                let ephemeral = SecretKey::derive("Farthing ephemeral key", &request.entropy)?;
+                let key = SharedKey::of_payer(&ephemeral, &info.public_key)?;
+                self.payer_keys.insert(signer, key.clone());
+                key
+            }
+        };
+        let nonce = nonce_of(&request.entropy, &request.id);
+        let envelope = key.seal(&Letter { secret, memo: request.memo.clone() }, &hash, nonce)?;
+        let slot = self.channel.free_slot(request.asset).ok_or_else(|| Error::from(Code::TooManyLocks))?;
+        Ok(Op::Lock {
+            slot,
+            condition: Condition::hash_lock(hash),
+            expiry: request.expiry,
+            n: 1,
+            unit_price: request.amount,
+            to: Some(to),
+            envelope,
+        })
+    }
+
+    pub(super) fn react_to_paying(&mut self, event: Event, now: u64) {
+        match event {
+            Event::Signed { ticket, op, lock } => {
+                if let Some(mut payment) = self.queued.remove(&ticket) {
+                    payment.op = Some(op);
+                    payment.lock = lock;
+                    self.changed.push(payment.id);
+                    self.index(payment);
+                }
+            }
+            Event::Dropped { ticket, error } => {
+                if let Some(mut payment) = self.queued.remove(&ticket) {
+                    payment.status = Status::Failed;
+                    payment.code = Some(error.code().as_str().to_string());
+                    // Nothing was signed, so nothing is stored.
+                    self.events.push(super::Event::Payment(payment));
+                }
+            }
+            Event::Accepted { lane, nonce } => {
+                let done: alloc::vec::Vec<PaymentId> = self
+                    .by_op
+                    .iter()
+                    .filter(|(op, _)| op.lane == lane && op.nonce <= nonce)
+                    .map(|(_, id)| *id)
+                    .collect();
+                for id in done {
+                    let is_transfer = self.payments.get(&id).is_some_and(|payment| payment.lock.is_none());
+                    if is_transfer {
+                        self.change(id, now, |payment| {
+                            payment.status = Status::Completed;
+                            payment.settled = true;
+                        });
+                    }
+                    if let Some(op) = self.payments.get(&id).and_then(|payment| payment.op) {
+                        self.by_op.remove(&op);
+                    }
+                }
+                self.events.push(super::Event::Balance { asset: lane.asset });
+            }
+            Event::Held { lock } => self.change_by_lock(lock, now, |payment| {
+                if payment.status == Status::Pending {
+                    payment.status = Status::Held;
+                }
+            }),
+            Event::Revealed { lock, evidence, .. } => {
+                let preimage = <[u8; 32]>::try_from(evidence.as_ref()).ok();
+                self.change_by_lock(lock, now, |payment| {
+                    payment.status = Status::Completed;
+                    payment.preimage = preimage;
+                    payment.code = None;
+                });
+            }
+            Event::Redeemed { lock, done: true, .. } => self.change_by_lock(lock, now, |payment| payment.settled = true),
+            Event::Failed { lock, code } => self.change_by_lock(lock, now, |payment| {
+                if payment.status != Status::Completed {
+                    payment.status = Status::Returning;
+                    payment.code = Some(code);
+                }
+            }),
+            Event::Released { lock } => self.change_by_lock(lock, now, |payment| {
+                if payment.status != Status::Completed {
+                    payment.status = Status::Returning;
+                    let expired = || Code::PaymentExpired.as_str().to_string();
+                    payment.code = payment.code.take().or_else(|| Some(expired()));
+                }
+            }),
+            Event::Refused { op, code, .. } => self.change_by_op(op, now, |payment| {
+                payment.status = Status::Returning;
+                payment.code = Some(code);
+            }),
+            Event::ReleaseFinal { lock } | Event::RefusalFinal { lock: Some(lock), .. } => {
+                self.change_by_lock(lock, now, fail);
+            }
+            Event::RefusalFinal { op, lock: None } => self.change_by_op(op, now, fail),
+            _ => {}
+        }
+    }
+
+    fn change_by_lock(&mut self, lock: crate::lane::LockRef, now: u64, edit: impl FnOnce(&mut Payment)) {
+        if let Some(id) = self.by_lock.get(&lock).copied() {
+            self.change(id, now, edit);
+        }
+    }
+
+    fn change_by_op(&mut self, op: crate::channel::OpRef, now: u64, edit: impl FnOnce(&mut Payment)) {
+        if let Some(id) = self.by_op.get(&op).copied() {
+            self.change(id, now, edit);
+        }
+    }
+}
+
+fn fail(payment: &mut Payment) {
+    if payment.status != Status::Completed {
+        payment.status = Status::Failed;
+        payment.settled = true;
+        let failed = || Code::PaymentFailed.as_str().to_string();
+        payment.code = payment.code.take().or_else(|| Some(failed()));
+    }
+}
+
+/// A nonce of 192 bits from the payment's randomness.
+fn nonce_of(entropy: &[u8; 32], id: &[u8; 16]) -> [u8; 24] {
+    let data: alloc::vec::Vec<u8> = b"nonce".iter().chain(entropy).chain(id).copied().collect();
+    let hash = sha256(&data);
+    let mut nonce = [0; 24];
+    for (to, from) in nonce.iter_mut().zip(hash) {
+        *to = from;
+    }
+    nonce
+}
+
+impl Event {
+    /// Whether an event is about the lane that `us` pays with.
+    pub(super) fn is_about_paying(&self, us: Side) -> bool {
+        match self {
+            Self::Signed { .. } | Self::Dropped { .. } | Self::Accepted { .. } => true,
+            Self::Refused { op, .. } | Self::RefusalFinal { op, .. } | Self::Received { op, .. } => op.lane.payer == us,
+            Self::LockReceived { lock }
+            | Self::Revealed { lock, .. }
+            | Self::Redeemed { lock, .. }
+            | Self::Released { lock }
+            | Self::ReleaseFinal { lock }
+            | Self::Failed { lock, .. }
+            | Self::CancelAsked { lock }
+            | Self::Held { lock } => lock.lane.payer == us,
+            Self::Chain { .. }
+            | Self::PeerFunds { .. }
+            | Self::WithdrawalReady { .. }
+            | Self::ClosingReady { .. }
+            | Self::Declined { .. }
+            | Self::ExitStarted { .. }
+            | Self::Outdated => false,
+        }
+    }
+}

@@ -16,6 +16,16 @@ use crate::{paths, ui};
 /// How long a quiet run may stay without a sign of life on the screen.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
+/// How cargo's lines begin that tell of nothing but work.
+const CHATTER: [&str; 6] = [
+    "Checking ",
+    "Compiling ",
+    "Blocking ",
+    "Downloading ",
+    "Downloaded ",
+    "Fresh ",
+];
+
 /// A command that starts in the repository's root.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
@@ -71,9 +81,14 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// The last lines, for a report of a failure.
+    /// The last lines that say something, for a report of a failure.
     pub(crate) fn tail(&self, lines: usize) -> String {
-        let all: Vec<&str> = self.output.lines().collect();
+        let telling = |line: &&str| {
+            !CHATTER
+                .iter()
+                .any(|word| line.trim_start().starts_with(word))
+        };
+        let all: Vec<&str> = self.output.lines().filter(telling).collect();
         all.iter()
             .skip(all.len().saturating_sub(lines))
             .copied()

@@ -35,6 +35,12 @@ impl Hub {
         } else {
             "hub"
         });
+        process::run(&mut self.cargo())?;
+        Ok(self.program())
+    }
+
+    /// The command that compiles it.
+    pub(crate) fn cargo(self) -> Command {
         let mut cargo = process::cargo(&[
             "build",
             "--package",
@@ -45,8 +51,7 @@ impl Hub {
         if self == Self::Release {
             cargo.arg("--release");
         }
-        process::run(&mut cargo)?;
-        Ok(self.program())
+        cargo
     }
 
     /// Where cargo puts it.

@@ -129,7 +129,10 @@ fn missing(what: &str) -> Tally {
 
 fn format() -> Result<Tally> {
     rust::ensure_components()?;
-    check("format", &mut process::cargo(&["fmt", "--all", "--check"]))
+    check(
+        "format",
+        &mut process::cargo(&["fmt", "--all", "--", "--check", "--color=never"]),
+    )
 }
 
 /// An address in a lockfile works only where that address does.
@@ -303,11 +306,9 @@ fn node_test(name: &str, folder: &str, browser: bool) -> Result<Tally> {
     }
     let tgz = packed()?;
     stage::install(&tgz)?;
-    if !Hub::Dev.program().is_file() {
-        bail!(
-            "{} is missing: the Rust tests build it",
-            paths::shown(&Hub::Dev.program())
-        );
+    let hub = watch("hub build", &mut Hub::Dev.cargo())?;
+    if !hub.ok {
+        bail!("the hub does not compile\n{}", hub.tail(20));
     }
     let mut node = stage::node_command(Hub::Dev, &tgz, browser)?;
     node.args(["--test", "--test-reporter=spec"]).args(&tests);

@@ -66,6 +66,8 @@ table! {
         "name" name: String,
         /// The generated files that are kept.
         "outputs" outputs: Vec<String>,
+        /// The file that holds the module as base64.
+        "inline" inline: String,
     }
 }
 
@@ -159,7 +161,11 @@ mod tests {
             build.target.read(),
             build.name.read(),
         );
-        let _ = (build.outputs.read(), wasm_opt.flags.read());
+        let _ = (
+            build.outputs.read(),
+            build.inline.read(),
+            wasm_opt.flags.read(),
+        );
         let _ = (
             package.template.read(),
             package.entries.read(),

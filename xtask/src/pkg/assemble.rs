@@ -38,6 +38,10 @@ fn copy_generated(manifest: &Manifest, stage: &Path, folder: &Path) -> Result<()
     for output in outputs {
         copy(&stage.join(output), &folder.join(output))?;
     }
+    let module = std::fs::read(stage.join(format!("{name}_bg.wasm")))?;
+    let inline = format!("export default \"{}\";\n", base64(&module));
+    paths::write(&folder.join(manifest.build.inline.read()), inline)?;
+
     let dropped = [".js", ".d.ts", "_bg.wasm.d.ts"].map(|ending| format!("{name}{ending}"));
     for path in paths::walk(stage, &[])? {
         let file = path.strip_prefix(stage)?.to_string_lossy().into_owned();
@@ -101,6 +105,28 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     paths::write(to, content)
 }
 
+/// Three bytes become four letters.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let mut bits = 0_u32;
+        for place in 0..3 {
+            bits = bits << 8 | u32::from(group.get(place).copied().unwrap_or_default());
+        }
+        for place in 0..4_usize {
+            let index = bits >> (18_usize.saturating_sub(place.saturating_mul(6))) & 63;
+            let letter = LETTERS.get(index as usize).copied().unwrap_or_default();
+            text.push(if place > group.len() {
+                '='
+            } else {
+                char::from(letter)
+            });
+        }
+    }
+    text
+}
+
 /// The text stays as it is but for the version: the order of export
 /// conditions has a meaning.
 fn with_version(text: &str, version: &str) -> Result<String> {
@@ -162,6 +188,20 @@ mod tests {
         assert_eq!(with_version(text, "1.2.3")?, text.replace("0.0.0", "1.2.3"));
         assert!(with_version("{ \"version\": \"0.1.0\" }", "1.2.3").is_err());
         Ok(())
+    }
+
+    #[test]
+    fn base64_is_padded() {
+        let known = [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+        ];
+        for (bytes, text) in known {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
     }
 
     #[test]

@@ -1,0 +1,160 @@
+//! Payments through the real machines of two wallets and a hub.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+mod support;
+
+use farthing_protocol::Code;
+use farthing_protocol::types::{ETH, Side};
+use farthing_protocol::wallet::{Event, Payee, Status};
+use support::World;
+
+fn funded() -> World {
+    let mut world = World::new(2);
+    world.connect(0);
+    world.connect(1);
+    world.deposit(0, Side::A, ETH, 10_000);
+    world.deposit(1, Side::A, ETH, 10_000);
+    world.settle();
+    world
+}
+
+#[test]
+fn a_payment_reaches_the_payee_and_can_be_spent_again() {
+    let mut world = funded();
+    let id = world.pay(0, 1, 700).unwrap();
+    world.settle();
+    let payment = world.clients[0].wallet.payment(&id).unwrap().clone();
+    assert_eq!(payment.status, Status::Completed);
+    assert!(payment.settled);
+    assert!(payment.preimage.is_some());
+    assert_eq!((world.available(0), world.available(1)), (9_300, 10_700));
+    let received = world.clients[1].wallet.payments();
+    assert_eq!((received[0].amount.units(), received[0].status, received[0].memo.as_str()), (700, Status::Completed, "payment 2"));
+    world.pay(1, 0, 10_700).unwrap();
+    world.settle();
+    assert_eq!((world.available(0), world.available(1)), (20_000, 0));
+    assert_eq!(world.pay(1, 0, 1).unwrap_err().code(), Code::InsufficientFunds);
+}
+
+#[test]
+fn a_thousand_payments_share_signatures_and_arrive() {
+    let mut world = funded();
+    for _ in 0..1000 {
+        world.pay(0, 1, 3).unwrap();
+    }
+    world.settle();
+    assert_eq!((world.available(0), world.available(1)), (7_000, 13_000));
+    let nonce = world.clients[0].wallet.channel().state().assets[&ETH].out.highest;
+    assert!(nonce < 60, "{nonce} signatures for 1000 payments");
+    assert!(world.clients[0].wallet.channel().state().assets[&ETH].out.lane.locks.is_empty());
+}
+
+#[test]
+fn a_payment_to_somebody_away_is_held_and_arrives_later() {
+    let mut world = funded();
+    world.disconnect(1);
+    let id = world.pay(0, 1, 50).unwrap();
+    world.settle();
+    assert_eq!(world.clients[0].wallet.payment(&id).unwrap().status, Status::Held);
+    assert_eq!(world.available(0), 9_950);
+    world.restart_hub();
+    world.connect(0);
+    world.connect(1);
+    world.settle();
+    assert_eq!(world.clients[0].wallet.payment(&id).unwrap().status, Status::Completed);
+    assert_eq!((world.available(0), world.available(1)), (9_950, 10_050));
+}
+
+#[test]
+fn a_held_payment_comes_back_when_nobody_takes_it() {
+    let mut world = funded();
+    world.disconnect(1);
+    let id = world.pay(0, 1, 50).unwrap();
+    world.settle();
+    world.pass(86_400);
+    world.settle();
+    let payment = world.clients[0].wallet.payment(&id).unwrap();
+    assert_eq!((payment.status, payment.code.as_deref()), (Status::Failed, Some("payment-expired")));
+    assert_eq!(world.available(0), 10_000);
+}
+
+#[test]
+fn a_held_payment_can_be_cancelled() {
+    let mut world = funded();
+    world.disconnect(1);
+    let id = world.pay(0, 1, 50).unwrap();
+    world.settle();
+    world.clients[0].wallet.cancel(&id).unwrap();
+    world.settle();
+    assert_eq!(world.clients[0].wallet.payment(&id).unwrap().status, Status::Failed);
+    assert_eq!(world.available(0), 10_000);
+    assert_eq!(world.hub.held_count(), 0);
+}
+
+#[test]
+fn a_transfer_to_the_hub_needs_no_lock() {
+    let mut world = funded();
+    let id = world.pay_as(0, Payee::Hub, 123).unwrap();
+    world.settle();
+    assert_eq!(world.clients[0].wallet.payment(&id).unwrap().status, Status::Completed);
+    assert_eq!(world.available(0), 9_877);
+}
+
+#[test]
+fn the_hub_puts_more_collateral_in_when_a_payment_needs_it() {
+    let mut world = World::new(2);
+    world.connect(0);
+    world.connect(1);
+    world.deposit(0, Side::A, ETH, 50_000);
+    world.settle();
+    let id = world.pay(0, 1, 40_000).unwrap();
+    world.settle();
+    world.pass(1);
+    world.settle();
+    assert_eq!(world.clients[0].wallet.payment(&id).unwrap().status, Status::Completed);
+    assert_eq!(world.available(1), 40_000);
+}
+
+#[test]
+fn everything_survives_restarts_of_everybody() {
+    let mut world = funded();
+    for round in 0..30 {
+        for _ in 0..20 {
+            world.pay(0, 1, 1).unwrap();
+            world.pay(1, 0, 2).unwrap();
+        }
+        for _ in 0..round % 7 {
+            world.step();
+        }
+        match round % 3 {
+            0 => world.restart_hub(),
+            1 => world.restart_client(0),
+            _ => world.restart_client(1),
+        }
+        for client in 0..2 {
+            world.connect(client);
+        }
+        world.settle();
+        let total = world.available(0) + world.available(1);
+        assert_eq!(total, 20_000, "round {round}");
+    }
+    assert!(world.available(0) > 10_000);
+}
+
+#[test]
+fn withdrawals_and_closings_take_the_money_home() {
+    let mut world = funded();
+    world.pay(0, 1, 700).unwrap();
+    world.settle();
+    let owner = world.clients[1].key.address();
+    let deadline = world.now + 600;
+    world.clients[1].wallet.withdraw(ETH, farthing_protocol::Amount::new(10_600), owner, Default::default(), deadline, true).unwrap();
+    world.settle();
+    assert_eq!(world.available(1), 100);
+    assert_eq!(world.clients[1].wallet.balance(ETH).withdrawn.units(), 10_600);
+    world.clients[0].wallet.close(&[ETH], deadline, true).unwrap();
+    assert_eq!(world.pay(0, 1, 1).unwrap_err().code(), Code::ChannelClosing);
+    world.settle();
+    assert!(world.clients[0].events.iter().any(|event| matches!(event, Event::Closing(signed) if signed.closing.assets[0].totals.a.units() == 9_300)));
+    assert_eq!(world.pay(0, 1, 1).unwrap_err().code(), Code::ChannelClosed);
+}

@@ -121,6 +121,22 @@ contract ClaimLockTest is Base {
         vm.assertEq(left, 0);
     }
 
+    /// @dev Rule 17, for the other side.
+    function test_claimLock_worksOffADebtOfBToo() public {
+        Lock memory lock = _hashLock(3, 1 ether, 0);
+        bytes32 root = Tree.rootOf(_tree(lock));
+        exitBy(alice, one(proof(ETHER, 1, 1, 7 ether)));
+        submitBy(bob, one(lockedProof(ETHER, 0, 1, 0, 3 ether, root)));
+        endChallenge();
+        (uint256 a, uint256 b) = (alice.balance, bob.balance);
+        farthing.settle(channel, ETHER);
+        vm.assertEq(alice.balance, a + 14 ether);
+        _reveal();
+        _claim(lock);
+        vm.assertEq(alice.balance, a + 14 ether);
+        vm.assertEq(bob.balance, b + 1 ether);
+    }
+
     /// @dev Rule 17: what can't be paid stays owed, and what a claim frees is paid to whom it is owed.
     function test_claimLock_paysWhatStayedOwed() public {
         // Alice's proof locks 3 ETH and pays 9, from a deposit of 10: she is in debt by 2 until the lock returns.

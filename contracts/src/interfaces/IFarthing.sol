@@ -129,7 +129,8 @@ struct LaneState {
 /// @notice Holds the money of every channel, and pays it out by what both participants signed, or, if one of them is
 /// silent or lies, by the newest balance proof that is shown within the challenge period. It has no owner, no pause and
 /// no upgrade. An asset is a token's address, or zero for ETH; a side is 0 for A and 1 for B.
-/// @dev The errors of signatures, conditions, locks and payouts stand beside the code that raises them.
+/// @dev Evidence (recordEvidence, unitsOf) and credits (payCredit, credit) are documented with their events and errors
+/// in Evidence and Payouts; the errors of signatures and conditions beside the code that raises them.
 interface IFarthing {
     /// @notice Somebody announced a channel. The caller need not be a participant.
     event ChannelOpened(bytes32 indexed channelId, address indexed ownerA, address indexed ownerB, Channel channel);

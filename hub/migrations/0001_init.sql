@@ -18,6 +18,9 @@ CREATE TABLE txs (
     target BLOB NOT NULL,
     data BLOB NOT NULL,
     value BLOB NOT NULL,
+    -- The token whose allowance it spends, and how much of it.
+    token BLOB,
+    token_amount BLOB,
     status TEXT NOT NULL CHECK (status IN ('queued', 'sent', 'mined', 'failed')),
     nonce INTEGER,
     gas INTEGER,

@@ -9,6 +9,9 @@ pub use raw::{Listed, LogFormat, Raw};
 use crate::keys::{self, Keys};
 use anyhow::{Context, Result, bail, ensure};
 use farthing_protocol::amount::Amount;
+use farthing_protocol::channel::Policy;
+use farthing_protocol::eip712::Domain;
+use farthing_protocol::hub::HubConfig;
 use farthing_protocol::{Asset, ETH};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,6 +34,8 @@ pub struct Config {
     pub contract: alloy_primitives::Address,
     /// Blocks on top of one before it counts as final.
     pub confirmations: u64,
+    /// Seconds after which the newest block is too old to accept payments.
+    pub max_chain_age: u64,
     /// How often the chain is asked for a new head.
     pub poll_interval: Duration,
     /// After this long without being mined, a transaction's fee is raised.
@@ -100,6 +105,7 @@ impl Config {
             chain_id: raw.chain_id,
             contract: raw.contract,
             confirmations: raw.confirmations.unwrap_or(if development { 1 } else { 12 }),
+            max_chain_age: raw.max_chain_age,
             poll_interval: Duration::from_millis(poll),
             stuck_after: Duration::from_secs(raw.stuck_after),
             log_range: raw.log_range,
@@ -110,6 +116,28 @@ impl Config {
             locks: raw.locks,
             limits: raw.limits,
         })
+    }
+
+    /// What the protocol's machine has to know.
+    #[must_use]
+    pub fn hub(&self) -> HubConfig {
+        let locks = self.locks;
+        let policy = Policy {
+            safety_margin: locks.safety_margin,
+            min_lock_time: locks.min_time,
+            max_lock_time: locks.max_time,
+            max_locks: locks.max,
+            dust: self.assets.values().map(|asset| (asset.address, asset.dust())).collect(),
+            max_chain_age: self.max_chain_age,
+            ..Policy::default()
+        };
+        HubConfig {
+            domain: Domain::new(self.chain_id, self.contract),
+            owner: self.keys.owner.address(),
+            policy,
+            assets: self.assets.values().map(|asset| (asset.address, asset.policy())).collect(),
+            challenge_period: (self.challenge_period.min, self.challenge_period.max),
+        }
     }
 
     /// The RPC's host, which is safe to log.
@@ -127,6 +155,7 @@ impl Config {
             "chain_id": self.chain_id,
             "contract": self.contract,
             "confirmations": self.confirmations,
+            "max_chain_age": self.max_chain_age,
             "poll_interval_ms": u64::try_from(self.poll_interval.as_millis()).unwrap_or(u64::MAX),
             "stuck_after": self.stuck_after.as_secs(),
             "log_range": self.log_range,
@@ -160,6 +189,7 @@ fn check_asset(asset: &Listed) -> Result<()> {
     ensure!(asset.min_payment <= asset.max_payment, "max_payment: must not be below min_payment");
     ensure!(asset.max_payment <= asset.channel_capacity, "channel_capacity: must not be below max_payment");
     ensure!(asset.collateral <= asset.max_collateral, "max_collateral: must not be below collateral");
+    ensure!(asset.dust <= asset.dust_cap, "dust_cap: must not be below dust");
     ensure!(asset.channel_capacity < Amount::MAX, "channel_capacity: must be below 2^128 - 1");
     Ok(())
 }

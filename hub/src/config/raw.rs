@@ -3,6 +3,8 @@
 use alloy_primitives::Address;
 use anyhow::{Context, Result, bail, ensure};
 use farthing_protocol::amount::Amount;
+use farthing_protocol::channel::Dust;
+use farthing_protocol::hub::AssetPolicy;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,8 @@ pub struct Raw {
     pub contract: Address,
     pub confirmations: Option<u64>,
     pub poll_interval_ms: Option<u64>,
+    #[serde(default = "default_max_chain_age")]
+    pub max_chain_age: u64,
     #[serde(default = "default_stuck_after")]
     pub stuck_after: u64,
     #[serde(default = "default_log_range")]
@@ -71,6 +75,28 @@ pub struct Listed {
     pub collateral: Amount,
     /// The most that the hub puts into one channel.
     pub max_collateral: Amount,
+    /// A lock worth less is not worth the gas of recording its evidence.
+    #[serde(default)]
+    pub dust: Amount,
+    /// The most that pending dust locks of a lane may be worth together.
+    #[serde(default)]
+    pub dust_cap: Amount,
+}
+
+impl Listed {
+    pub(super) const fn policy(&self) -> AssetPolicy {
+        AssetPolicy {
+            channel_capacity: self.channel_capacity,
+            min_payment: self.min_payment,
+            max_payment: self.max_payment,
+            collateral: self.collateral,
+            max_collateral: self.max_collateral,
+        }
+    }
+
+    pub(super) const fn dust(&self) -> Dust {
+        Dust { threshold: self.dust, cap: self.dust_cap }
+    }
 }
 
 /// How logs are written.
@@ -108,12 +134,12 @@ pub struct Locks {
     pub safety_margin: u64,
     pub min_time: u64,
     pub max_time: u64,
-    pub max: u32,
+    pub max: usize,
 }
 
 impl Default for Locks {
     fn default() -> Self {
-        Self { safety_margin: 600, min_time: 1_200, max_time: 604_800, max: 512 }
+        Self { safety_margin: 600, min_time: 1_800, max_time: 604_800, max: 4_096 }
     }
 }
 
@@ -124,6 +150,7 @@ impl Default for Locks {
 pub struct Limits {
     pub connections: usize,
     pub connections_per_ip: usize,
+    pub channels: usize,
     pub requests_per_second: u32,
     pub burst: u32,
     pub outbound_queue: usize,
@@ -136,9 +163,10 @@ impl Default for Limits {
         Self {
             connections: 10_000,
             connections_per_ip: 256,
+            channels: 100_000,
             requests_per_second: 1_000,
             burst: 2_000,
-            outbound_queue: 1_024,
+            outbound_queue: 256,
             ping_interval: 20,
             idle_timeout: 60,
         }
@@ -203,6 +231,10 @@ fn set(table: &mut toml::Table, option: &str, value: &str) -> Result<()> {
 
 fn default_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 7190))
+}
+
+const fn default_max_chain_age() -> u64 {
+    3_600
 }
 
 const fn default_stuck_after() -> u64 {

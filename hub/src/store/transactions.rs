@@ -2,7 +2,7 @@
 
 use super::sqlite::{Sqlite, failed};
 use alloy_primitives::{Address, B256, U256};
-use farthing_protocol::{Code, Error};
+use farthing_protocol::{Amount, Code, Error};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
 
@@ -19,6 +19,8 @@ pub struct Transaction {
     pub data: Vec<u8>,
     /// Wei sent along.
     pub value: U256,
+    /// The token whose allowance it spends, and how much of it.
+    pub allowance: Option<(Address, Amount)>,
     /// What became of it.
     pub status: Status,
     /// Of the owner's account, once signed.
@@ -83,13 +85,16 @@ impl Status {
 pub(super) async fn enqueue(store: &Sqlite, transaction: &Transaction) -> Result<(), Error> {
     let mut locked = store.lock().await?;
     sqlx::query(
-        "INSERT INTO txs (id, label, target, data, value, status) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO txs (id, label, target, data, value, token, token_amount, status)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
     )
     .bind(&transaction.id)
     .bind(&transaction.label)
     .bind(transaction.to.as_slice())
     .bind(&transaction.data)
     .bind(transaction.value.to_be_bytes_vec())
+    .bind(transaction.allowance.map(|(token, _)| token.to_vec()))
+    .bind(transaction.allowance.map(|(_, amount)| amount.units().to_be_bytes().to_vec()))
     .bind(transaction.status.as_str())
     .execute(locked.connection()?)
     .await
@@ -100,7 +105,7 @@ pub(super) async fn enqueue(store: &Sqlite, transaction: &Transaction) -> Result
 pub(super) async fn open(store: &Sqlite) -> Result<Vec<Transaction>, Error> {
     let mut locked = store.lock().await?;
     let rows = sqlx::query(
-        "SELECT id, label, target, data, value, status, nonce, gas, block FROM txs
+        "SELECT id, label, target, data, value, token, token_amount, status, nonce, gas, block FROM txs
          WHERE status IN ('queued', 'sent') ORDER BY seq",
     )
     .fetch_all(locked.connection()?)
@@ -111,11 +116,13 @@ pub(super) async fn open(store: &Sqlite) -> Result<Vec<Transaction>, Error> {
 
 pub(super) async fn one(store: &Sqlite, id: &str) -> Result<Option<Transaction>, Error> {
     let mut locked = store.lock().await?;
-    let rows = sqlx::query("SELECT id, label, target, data, value, status, nonce, gas, block FROM txs WHERE id = ?")
-        .bind(id)
-        .fetch_all(locked.connection()?)
-        .await
-        .map_err(failed)?;
+    let rows = sqlx::query(
+        "SELECT id, label, target, data, value, token, token_amount, status, nonce, gas, block FROM txs WHERE id = ?",
+    )
+    .bind(id)
+    .fetch_all(locked.connection()?)
+    .await
+    .map_err(failed)?;
     Ok(with_attempts(locked.connection()?, rows).await?.pop())
 }
 
@@ -177,7 +184,15 @@ async fn with_attempts(connection: &mut SqliteConnection, rows: Vec<SqliteRow>) 
 fn decode(row: &SqliteRow) -> Result<Transaction, Error> {
     let value: Vec<u8> = row.try_get("value").map_err(failed)?;
     let to: Vec<u8> = row.try_get("target").map_err(failed)?;
+    let token: Option<Vec<u8>> = row.try_get("token").map_err(failed)?;
+    let allowance = token
+        .map(|token| {
+            let token = Address::try_from(token.as_slice()).map_err(|_| corrupt())?;
+            Ok::<_, Error>((token, Amount::new(fee(row, "token_amount")?)))
+        })
+        .transpose()?;
     Ok(Transaction {
+        allowance,
         id: row.try_get("id").map_err(failed)?,
         label: row.try_get("label").map_err(failed)?,
         to: Address::try_from(to.as_slice()).map_err(|_| corrupt())?,
@@ -236,6 +251,7 @@ mod tests {
             to: Address::repeat_byte(1),
             data: vec![1, 2],
             value: U256::from(u128::MAX),
+            allowance: Some((Address::repeat_byte(2), Amount::MAX)),
             status: Status::Queued,
             nonce: None,
             gas: None,

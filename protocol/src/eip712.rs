@@ -24,7 +24,11 @@ impl Domain {
             None,
         )
         .separator();
-        Self { chain_id, contract, separator }
+        Self {
+            chain_id,
+            contract,
+            separator,
+        }
     }
 
     /// EIP-155 chain id.

@@ -31,14 +31,19 @@ impl Channel {
     /// The call that starts an exit with our newest proofs.
     #[must_use]
     pub fn start_exit(&self) -> ChainCall {
-        ChainCall::StartExit { channel: self.def, proofs: self.exit_proofs() }
+        ChainCall::StartExit {
+            channel: self.def,
+            proofs: self.exit_proofs(),
+        }
     }
 
     /// The claims of every lock in the lane that we are paid with, at the proof that we show.
     pub fn claims(&mut self, asset: Asset) -> Vec<(LockRef, ChainCall)> {
         let lane_id = self.their_lane(asset);
         let channel = self.def;
-        let Some(book) = self.state.assets.get_mut(&asset) else { return Vec::new() };
+        let Some(book) = self.state.assets.get_mut(&asset) else {
+            return Vec::new();
+        };
         claims_of(&mut book.inc.lane, lane_id, channel)
     }
 
@@ -51,14 +56,22 @@ impl Channel {
         let proofs = self.exit_proofs();
         if !proofs.is_empty() {
             let id = format!("{}/proofs/{ends_at}", self.id);
-            self.submit(id, ChainCall::SubmitProofs { channel: self.def, proofs });
+            self.submit(
+                id,
+                ChainCall::SubmitProofs {
+                    channel: self.def,
+                    proofs,
+                },
+            );
         }
     }
 
     /// Deadlines: evidence that has to go on chain, settlement after the challenge period.
     pub fn tick(&mut self, now: u64) {
         self.record_due_evidence(now);
-        let Some(ends_at) = self.state.exit else { return };
+        let Some(ends_at) = self.state.exit else {
+            return;
+        };
         if !self.is_finally_past(ends_at) {
             return;
         }
@@ -72,7 +85,13 @@ impl Channel {
         for asset in open {
             let id = format!("{}/settle/{asset}", self.id);
             if self.submitted.insert(id.clone()) {
-                self.submit(id, ChainCall::Settle { channel: self.def, asset });
+                self.submit(
+                    id,
+                    ChainCall::Settle {
+                        channel: self.def,
+                        asset,
+                    },
+                );
             }
         }
     }
@@ -90,8 +109,21 @@ pub(crate) fn claims_of(
         .filter_map(|slot| {
             let lock = lane.locks.get(&slot)?.clone();
             let siblings = lane.siblings(slot);
-            let name = LockRef { lane: lane_id, placed: lock.placed, slot };
-            Some((name, ChainCall::ClaimLock { channel, lane: lane_id, slot, lock, siblings }))
+            let name = LockRef {
+                lane: lane_id,
+                placed: lock.placed,
+                slot,
+            };
+            Some((
+                name,
+                ChainCall::ClaimLock {
+                    channel,
+                    lane: lane_id,
+                    slot,
+                    lock,
+                    siblings,
+                },
+            ))
         })
         .collect()
 }

@@ -88,13 +88,18 @@ impl Outgoing {
     /// Nonce of the newest accepted proof; 0 if none.
     #[must_use]
     pub fn accepted_nonce(&self) -> u64 {
-        self.accepted.as_ref().map_or(0, |signed| signed.proof.nonce)
+        self.accepted
+            .as_ref()
+            .map_or(0, |signed| signed.proof.nonce)
     }
 
     /// The newest proof that stands.
     #[must_use]
     pub fn tip(&self) -> Option<SignedProof> {
-        self.in_flight.back().map(|flight| flight.update.signed_proof()).or(self.accepted)
+        self.in_flight
+            .back()
+            .map(|flight| flight.update.signed_proof())
+            .or(self.accepted)
     }
 
     /// The most that the payee could end up with, whichever of our proofs it shows.
@@ -104,7 +109,12 @@ impl Outgoing {
             // The mutant forgets what older or refused proofs could still cost.
             return self.lane.spent().unwrap_or(Amount::MAX);
         }
-        let signed = self.exposures.iter().map(|exposure| exposure.spent).max().unwrap_or_default();
+        let signed = self
+            .exposures
+            .iter()
+            .map(|exposure| exposure.spent)
+            .max()
+            .unwrap_or_default();
         signed.max(self.lane.spent().unwrap_or(Amount::MAX))
     }
 
@@ -114,37 +124,47 @@ impl Outgoing {
         let spent = self.lane.spent().unwrap_or(Amount::MAX);
         let released = undo.releases(&update.ops);
         // Without an early release, and on top of the newest proof, the new proof costs at least what that one could.
-        let on_tip = self.exposures.last().is_some_and(|last| last.nonce == update.base);
+        let on_tip = self
+            .exposures
+            .last()
+            .is_some_and(|last| last.nonce == update.base);
         if on_tip && released.is_empty() {
             self.exposures.pop();
         }
         self.exposures.push(Exposure { nonce, spent });
-        self.refused.extend(released.into_iter().map(|(index, slot, before)| Refused {
-            nonce,
-            index,
-            lock: Some(OldLock {
-                placed: before.placed,
-                slot,
-                key: before.lock.key,
-                expiry: before.expiry,
-                value: before.lock.value().unwrap_or(Amount::MAX),
-                redeemed: before.lock.redeemed,
-            }),
-            until: nonce,
-            released: true,
-        }));
+        self.refused
+            .extend(released.into_iter().map(|(index, slot, before)| Refused {
+                nonce,
+                index,
+                lock: Some(OldLock {
+                    placed: before.placed,
+                    slot,
+                    key: before.lock.key,
+                    expiry: before.expiry,
+                    value: before.lock.value().unwrap_or(Amount::MAX),
+                    redeemed: before.lock.redeemed,
+                }),
+                until: nonce,
+                released: true,
+            }));
         self.highest = self.highest.max(nonce);
         self.rebase = false;
         self.in_flight.push_back(InFlight { update, undo });
     }
 
     pub(crate) fn accept(&mut self, nonce: u64, acknowledgement: Option<Signature>) {
-        while self.in_flight.front().is_some_and(|flight| flight.update.proof.nonce <= nonce) {
+        while self
+            .in_flight
+            .front()
+            .is_some_and(|flight| flight.update.proof.nonce <= nonce)
+        {
             if let Some(flight) = self.in_flight.pop_front() {
                 self.accepted = Some(flight.update.signed_proof());
             }
         }
-        let (Some(accepted), Some(acknowledgement)) = (self.accepted, acknowledgement) else { return };
+        let (Some(accepted), Some(acknowledgement)) = (self.accepted, acknowledgement) else {
+            return;
+        };
         if accepted.proof.nonce != nonce {
             return;
         }
@@ -155,12 +175,19 @@ impl Outgoing {
 
     pub(crate) fn refuse(&mut self, nonce: u64) {
         let until = self.highest.saturating_add(1);
-        while self.in_flight.back().is_some_and(|flight| flight.update.proof.nonce >= nonce) {
-            let Some(flight) = self.in_flight.pop_back() else { break };
+        while self
+            .in_flight
+            .back()
+            .is_some_and(|flight| flight.update.proof.nonce >= nonce)
+        {
+            let Some(flight) = self.in_flight.pop_back() else {
+                break;
+            };
             self.lane.undo(flight.undo);
             // Releases in a refused update never took place.
             let refused = flight.update.proof.nonce;
-            self.refused.retain(|old| !(old.released && old.nonce == refused));
+            self.refused
+                .retain(|old| !(old.released && old.nonce == refused));
             self.refused.extend(refused_ops(&flight.update, until));
         }
         self.rebase = true;
@@ -168,8 +195,16 @@ impl Outgoing {
 
     /// A lock that older proofs hold can no longer cost anything.
     pub(crate) fn lapse(&mut self, placed: u64, slot: u16) {
-        let is_it = |refused: &Refused| refused.lock.is_some_and(|lock| lock.placed == placed && lock.slot == slot);
-        let Some((lock, until)) = self.refused.iter().find(|refused| is_it(refused)).and_then(|refused| Some((refused.lock?, refused.until)))
+        let is_it = |refused: &Refused| {
+            refused
+                .lock
+                .is_some_and(|lock| lock.placed == placed && lock.slot == slot)
+        };
+        let Some((lock, until)) = self
+            .refused
+            .iter()
+            .find(|refused| is_it(refused))
+            .and_then(|refused| Some((refused.lock?, refused.until)))
         else {
             return;
         };
@@ -186,7 +221,14 @@ fn refused_ops(update: &Update, until: u64) -> impl Iterator<Item = Refused> + '
     (0_u32..).zip(&update.ops).filter_map(move |(index, op)| {
         let nonce = update.proof.nonce;
         let lock = match op {
-            Op::Lock { slot, condition, expiry, n, unit_price, .. } => Some(OldLock {
+            Op::Lock {
+                slot,
+                condition,
+                expiry,
+                n,
+                unit_price,
+                ..
+            } => Some(OldLock {
                 placed: nonce,
                 slot: *slot,
                 key: condition.key(*expiry),
@@ -197,7 +239,13 @@ fn refused_ops(update: &Update, until: u64) -> impl Iterator<Item = Refused> + '
             Op::Transfer { .. } => None,
             Op::Redeem { .. } | Op::Release { .. } => return None,
         };
-        Some(Refused { nonce, index, lock, until, released: false })
+        Some(Refused {
+            nonce,
+            index,
+            lock,
+            until,
+            released: false,
+        })
     })
 }
 
@@ -209,19 +257,31 @@ impl Channel {
     }
 
     fn available_with(&self, asset: Asset, queue: &[Queued]) -> Amount {
-        let Some(book) = self.book(asset) else { return Amount::ZERO };
+        let Some(book) = self.book(asset) else {
+            return Amount::ZERO;
+        };
         let received = book.inc.lane.transferred;
-        let Ok(mut funds) = self.funds(asset, self.us, received) else { return Amount::ZERO };
+        let Ok(mut funds) = self.funds(asset, self.us, received) else {
+            return Amount::ZERO;
+        };
         if let Some(theirs) = self.peer_deposits.get(&asset) {
             // The peer refuses what it has not seen confirmed: spend by the lower of both views.
-            let unseen = book.deposits.of(self.us).saturating_minus(*theirs.of(self.us));
+            let unseen = book
+                .deposits
+                .of(self.us)
+                .saturating_minus(*theirs.of(self.us));
             funds = funds.saturating_minus(unseen);
         }
-        let queued = queue.iter().filter(|queued| queued.asset == asset).fold(Amount::ZERO, |sum, queued| {
-            sum.plus(cost(&queued.op)).unwrap_or(Amount::MAX)
-        });
+        let queued = queue
+            .iter()
+            .filter(|queued| queued.asset == asset)
+            .fold(Amount::ZERO, |sum, queued| {
+                sum.plus(cost(&queued.op)).unwrap_or(Amount::MAX)
+            });
         // What is queued comes on top of the worst that is signed.
-        funds.saturating_minus(book.out.worst()).saturating_minus(queued)
+        funds
+            .saturating_minus(book.out.worst())
+            .saturating_minus(queued)
     }
 
     /// Puts an op into the next update. It is checked now, and once more when it is signed.
@@ -231,9 +291,16 @@ impl Channel {
         if cost(&op) > self.available(asset) {
             return Err(Code::InsufficientFunds.into());
         }
-        if let Op::Lock { condition, expiry, .. } = &op {
+        if let Op::Lock {
+            condition, expiry, ..
+        } = &op
+        {
             condition.check()?;
-            let waiting = self.queue.iter().filter(|queued| matches!(queued.op, Op::Lock { .. })).count();
+            let waiting = self
+                .queue
+                .iter()
+                .filter(|queued| matches!(queued.op, Op::Lock { .. }))
+                .count();
             let pending = self.book(asset).map_or(0, |book| book.out.lane.locks.len());
             if pending.saturating_add(waiting) >= self.policy.max_locks {
                 return Err(Code::TooManyLocks.into());
@@ -252,7 +319,8 @@ impl Channel {
     pub fn free_slot(&self, asset: Asset) -> Option<u16> {
         let taken = |slot: u16| {
             self.queue.iter().any(|queued| {
-                queued.asset == asset && matches!(&queued.op, Op::Lock { slot: waiting, .. } if *waiting == slot)
+                queued.asset == asset
+                    && matches!(&queued.op, Op::Lock { slot: waiting, .. } if *waiting == slot)
             })
         };
         match self.book(asset) {
@@ -267,8 +335,16 @@ impl Channel {
         });
         queued
             || self.state.assets.values().any(|book| {
-                book.out.lane.locks.values().any(|pending| pending.lock.key == key)
-                    || book.out.refused.iter().any(|refused| refused.lock.is_some_and(|lock| lock.key == key))
+                book.out
+                    .lane
+                    .locks
+                    .values()
+                    .any(|pending| pending.lock.key == key)
+                    || book
+                        .out
+                        .refused
+                        .iter()
+                        .any(|refused| refused.lock.is_some_and(|lock| lock.key == key))
             })
     }
 
@@ -288,7 +364,10 @@ impl Channel {
 
     fn flush_asset(&mut self, asset: Asset, key: &SecretKey, now: u64) -> bool {
         let in_flight = self.book(asset).map_or(0, |book| book.out.in_flight.len());
-        if in_flight >= self.policy.window || self.check_open(asset).is_err() {
+        if in_flight >= self.policy.window
+            || self.paused.contains(&asset)
+            || self.check_open(asset).is_err()
+        {
             return false;
         }
         let mut batch: Vec<(Op, Option<u64>)> = Vec::new();
@@ -319,7 +398,10 @@ impl Channel {
             budget = match affordable {
                 Ok(rest) => rest,
                 Err(error) => {
-                    self.emit(Event::Dropped { ticket: queued.ticket, error });
+                    self.emit(Event::Dropped {
+                        ticket: queued.ticket,
+                        error,
+                    });
                     continue;
                 }
             };
@@ -337,7 +419,9 @@ impl Channel {
 
     /// Redemptions for which evidence is known, releases that the payee agreed to, and releases of expired locks.
     fn due_ops(&self, asset: Asset) -> Vec<Op> {
-        let Some(book) = self.book(asset) else { return Vec::new() };
+        let Some(book) = self.book(asset) else {
+            return Vec::new();
+        };
         let mut ops = Vec::new();
         for (slot, pending) in &book.out.lane.locks {
             let known = self.state.evidence.get(&pending.lock.key);
@@ -348,8 +432,13 @@ impl Channel {
                     continue;
                 }
             }
-            let name = LockRef { lane: self.our_lane(asset), placed: pending.placed, slot: *slot };
-            if self.to_release.contains(&name) || self.is_finally_past(pending.expiry) {
+            let name = LockRef {
+                lane: self.our_lane(asset),
+                placed: pending.placed,
+                slot: *slot,
+            };
+            let due = self.to_release.contains(&name) || self.is_finally_past(pending.expiry);
+            if due && !self.deferred.contains(&name) {
                 ops.push(Op::Release { slot: *slot });
             }
         }
@@ -373,12 +462,24 @@ impl Channel {
                     continue;
                 }
             }
-            let op_ref = OpRef { lane, nonce, index: u32::try_from(ops.len()).unwrap_or(u32::MAX) };
+            let op_ref = OpRef {
+                lane,
+                nonce,
+                index: u32::try_from(ops.len()).unwrap_or(u32::MAX),
+            };
             let lock = match &op {
-                Op::Lock { slot, .. } => Some(LockRef { lane, placed: nonce, slot: *slot }),
+                Op::Lock { slot, .. } => Some(LockRef {
+                    lane,
+                    placed: nonce,
+                    slot: *slot,
+                }),
                 Op::Transfer { .. } | Op::Redeem { .. } | Op::Release { .. } => None,
             };
-            events.extend(ticket.map(|ticket| Event::Signed { ticket, op: op_ref, lock }));
+            events.extend(ticket.map(|ticket| Event::Signed {
+                ticket,
+                op: op_ref,
+                lock,
+            }));
             ops.push(op);
         }
         let released = undo.releases(&ops);
@@ -389,32 +490,65 @@ impl Channel {
             let out = &mut self.book_mut(asset).out;
             let proof = out.lane.statement(nonce, seen);
             let signature = SignedProof::sign(proof, &domain, id, lane, key).signature;
-            let update = Update { base, ops, proof, signature };
+            let update = Update {
+                base,
+                ops,
+                proof,
+                signature,
+            };
             out.push(update.clone(), undo);
-            self.record_applied(Fact::Signed { asset, update: update.clone() });
+            self.record_applied(Fact::Signed {
+                asset,
+                update: update.clone(),
+            });
             self.send(Message::Update { asset, update });
         }
         for event in events {
             self.emit(event);
         }
         for (_, slot, before) in released {
-            let lock = LockRef { lane, placed: before.placed, slot };
+            let lock = LockRef {
+                lane,
+                placed: before.placed,
+                slot,
+            };
             self.to_release.remove(&lock);
             self.emit(Event::Released { lock });
         }
         signed
     }
 
-    pub(super) fn handle_accepted(&mut self, asset: Asset, nonce: u64, acknowledgement: Option<Signature>) {
+    pub(super) fn handle_accepted(
+        &mut self,
+        asset: Asset,
+        nonce: u64,
+        acknowledgement: Option<Signature>,
+    ) {
         let Some(book) = self.book(asset) else { return };
-        let in_flight = book.out.in_flight.iter().map(|flight| flight.update.signed_proof());
-        let Some(signed) = in_flight.chain(book.out.accepted).find(|signed| signed.proof.nonce == nonce) else { return };
+        let in_flight = book
+            .out
+            .in_flight
+            .iter()
+            .map(|flight| flight.update.signed_proof());
+        let Some(signed) = in_flight
+            .chain(book.out.accepted)
+            .find(|signed| signed.proof.nonce == nonce)
+        else {
+            return;
+        };
         let acknowledgement = acknowledgement.filter(|signature| {
-            let digest = signed.proof.acknowledgement_digest(&self.domain, self.id, self.our_lane(asset));
+            let digest =
+                signed
+                    .proof
+                    .acknowledgement_digest(&self.domain, self.id, self.our_lane(asset));
             signature.verify(digest, self.peer_signer()).is_ok()
         });
         let known = nonce == book.out.accepted_nonce();
-        let acknowledged = book.out.acknowledged.as_ref().is_some_and(|(proof, _)| proof.proof.nonce == nonce);
+        let acknowledged = book
+            .out
+            .acknowledged
+            .as_ref()
+            .is_some_and(|(proof, _)| proof.proof.nonce == nonce);
         if known && (acknowledged || acknowledgement.is_none()) {
             return;
         }
@@ -433,7 +567,11 @@ impl Channel {
             .filter(|refused| acknowledgement.is_some() && refused.until <= nonce)
             .copied()
             .collect();
-        self.record(Fact::PeerAccepted { asset, nonce, acknowledgement });
+        self.record(Fact::PeerAccepted {
+            asset,
+            nonce,
+            acknowledgement,
+        });
         self.emit(Event::Accepted { lane, nonce });
         for event in redeemed {
             self.emit(event);
@@ -443,20 +581,55 @@ impl Channel {
         }
     }
 
-    pub(super) fn handle_refused(&mut self, asset: Asset, nonce: u64, code: &str, last: Option<SignedProof>) {
+    pub(super) fn handle_refused(
+        &mut self,
+        asset: Asset,
+        nonce: u64,
+        code: &str,
+        last: Option<SignedProof>,
+    ) {
         let Some(book) = self.book(asset) else { return };
-        if !book.out.in_flight.iter().any(|flight| flight.update.proof.nonce == nonce) {
+        if !book
+            .out
+            .in_flight
+            .iter()
+            .any(|flight| flight.update.proof.nonce == nonce)
+        {
             return;
         }
         // Whatever was accepted before the refused one is told by its own signature, which is ours.
         if let Some(last) = last {
-            let ours = book.out.in_flight.iter().any(|flight| flight.update.signed_proof() == last);
+            let ours = book
+                .out
+                .in_flight
+                .iter()
+                .any(|flight| flight.update.signed_proof() == last);
             if ours && last.proof.nonce < nonce {
                 self.accepted(asset, last.proof.nonce, None);
             }
         }
         let Some(book) = self.book(asset) else { return };
         let until = book.out.highest.saturating_add(1);
+        let lane = self.our_lane(asset);
+        let first = book
+            .out
+            .in_flight
+            .iter()
+            .find(|flight| flight.update.proof.nonce == nonce);
+        let releases: Vec<LockRef> = first
+            .map(|flight| flight.undo.releases(&flight.update.ops))
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(_, slot, before)| LockRef {
+                lane,
+                placed: before.placed,
+                slot,
+            })
+            .collect();
+        // Whatever comes next must differ from what was refused, or both sides would go round in circles.
+        let pays = |op: &Op| matches!(op, Op::Transfer { .. } | Op::Lock { .. });
+        let stuck =
+            releases.is_empty() && first.is_some_and(|flight| !flight.update.ops.iter().any(pays));
         let refused: Vec<Refused> = book
             .out
             .in_flight
@@ -465,17 +638,31 @@ impl Channel {
             .flat_map(|flight| refused_ops(&flight.update, until))
             .collect();
         self.record(Fact::PeerRefused { asset, nonce });
-        let lane = self.our_lane(asset);
+        self.deferred.extend(releases);
+        if stuck {
+            self.paused.insert(asset);
+        }
         for refused in refused {
             let (op, lock) = refused.names(lane);
-            self.emit(Event::Refused { op, lock, code: code.into() });
+            self.emit(Event::Refused {
+                op,
+                lock,
+                code: code.into(),
+            });
         }
     }
 
     pub(super) fn handle_fail(&mut self, asset: Asset, slot: u16, placed: u64, code: &str) {
-        let lock = LockRef { lane: self.our_lane(asset), placed, slot };
+        let lock = LockRef {
+            lane: self.our_lane(asset),
+            placed,
+            slot,
+        };
         if self.lock(&lock).is_some() && self.to_release.insert(lock) {
-            self.emit(Event::Failed { lock, code: code.into() });
+            self.emit(Event::Failed {
+                lock,
+                code: code.into(),
+            });
         }
     }
 
@@ -485,14 +672,22 @@ impl Channel {
         for (asset, book) in &self.state.assets {
             for refused in &book.out.refused {
                 let Some(lock) = refused.lock else { continue };
-                let recorded = self.state.evidence.get(&lock.key).map_or(0, |known| known.on_chain);
+                let recorded = self
+                    .state
+                    .evidence
+                    .get(&lock.key)
+                    .map_or(0, |known| known.on_chain);
                 if self.is_finally_past(lock.expiry) && recorded <= lock.redeemed {
                     ended.push((*asset, lock, *refused));
                 }
             }
         }
         for (asset, lock, refused) in ended {
-            self.record(Fact::Lapsed { asset, placed: lock.placed, slot: lock.slot });
+            self.record(Fact::Lapsed {
+                asset,
+                placed: lock.placed,
+                slot: lock.slot,
+            });
             self.emit(refused.end_event(self.our_lane(asset)));
         }
     }
@@ -500,8 +695,19 @@ impl Channel {
 
 impl Refused {
     fn names(&self, lane: LaneId) -> (OpRef, Option<LockRef>) {
-        let lock = self.lock.map(|lock| LockRef { lane, placed: lock.placed, slot: lock.slot });
-        (OpRef { lane, nonce: self.nonce, index: self.index }, lock)
+        let lock = self.lock.map(|lock| LockRef {
+            lane,
+            placed: lock.placed,
+            slot: lock.slot,
+        });
+        (
+            OpRef {
+                lane,
+                nonce: self.nonce,
+                index: self.index,
+            },
+            lock,
+        )
     }
 
     fn end_event(&self, lane: LaneId) -> Event {
@@ -531,7 +737,11 @@ fn redeemed_by(book: &super::AssetBook, lane: LaneId, nonce: u64) -> Vec<Event> 
         .map(|(slot, before, units)| {
             let step = units.saturating_sub(before.lock.redeemed);
             Event::Redeemed {
-                lock: LockRef { lane, placed: before.placed, slot },
+                lock: LockRef {
+                    lane,
+                    placed: before.placed,
+                    slot,
+                },
                 units,
                 amount: before.lock.unit_price.times(step).unwrap_or_default(),
                 done: units == before.lock.n,
@@ -546,7 +756,10 @@ impl Channel {
     pub fn still_counts(&self, lock: &LockRef) -> bool {
         self.book(lock.lane.asset).is_some_and(|book| {
             let is_it = |old: OldLock| old.placed == lock.placed && old.slot == lock.slot;
-            book.out.refused.iter().any(|refused| refused.lock.is_some_and(is_it))
+            book.out
+                .refused
+                .iter()
+                .any(|refused| refused.lock.is_some_and(is_it))
         })
     }
 }

@@ -6,7 +6,7 @@ use crate::channel::Channel;
 use crate::error::{Code, Error};
 use crate::journal::{Journal, Write, encode};
 use crate::sign::{PublicKey, Signature};
-use crate::types::{ChannelDef, ChannelId, Side};
+use crate::types::{ChannelDef, ChannelId, Participant, Side};
 use alloc::format;
 use alloy_primitives::{Address, Bytes};
 use serde::{Deserialize, Serialize};
@@ -44,22 +44,34 @@ impl Hub {
         let def = registration.channel;
         def.check()?;
         if def.b != self.participant() {
-            return Err(Error::new(Code::BadTerms, "side B of the channel is not this hub"));
+            return Err(Error::new(
+                Code::BadTerms,
+                "side B of the channel is not this hub",
+            ));
         }
         let (min, max) = self.config.challenge_period;
         if !(min..=max).contains(&def.challenge_period) {
-            return Err(Error::new(Code::BadTerms, format!("the challenge period must be {min} to {max} seconds")));
+            return Err(Error::new(
+                Code::BadTerms,
+                format!("the challenge period must be {min} to {max} seconds"),
+            ));
         }
-        if let Some(public_key) = &registration.public_key {
-            if public_key.address()? != def.a.signer {
-                return Err(Error::new(Code::BadTerms, "the public key is not the signer's"));
-            }
+        if let Some(public_key) = &registration.public_key
+            && public_key.address()? != def.a.signer
+        {
+            return Err(Error::new(
+                Code::BadTerms,
+                "the public key is not the signer's",
+            ));
         }
         let domain = self.config.domain;
         let id = def.id(domain.chain_id(), domain.contract());
         if let Some(binding) = &registration.binding {
-            let digest =
-                domain.digest(&abi::Binding { owner: def.a.owner, signer: def.a.signer, channelId: id.0 });
+            let digest = domain.digest(&abi::Binding {
+                owner: def.a.owner,
+                signer: def.a.signer,
+                channelId: id.0,
+            });
             Signature::from_slice(binding)?.verify(digest, def.a.owner)?;
         }
         let key = format!("c/{id}/def");
@@ -68,15 +80,60 @@ impl Hub {
             merged.public_key = merged.public_key.or(registration.public_key);
             merged.binding = merged.binding.or(registration.binding);
             if merged != entry.registration {
-                self.writes.push(Write::Put { key, value: encode(&merged)? });
+                self.writes.push(Write::Put {
+                    key,
+                    value: encode(&(&merged, entry.proven))?,
+                });
                 entry.registration = merged;
+                self.list(id);
             }
             return Ok(id);
         }
         let channel = Channel::new(domain, def, Side::B, self.config.policy.clone())?;
-        self.writes.push(Write::Put { key, value: encode(&registration)? });
-        self.insert(channel, Journal::new(format!("c/{id}")), registration);
+        self.writes.push(Write::Put {
+            key,
+            value: encode(&(&registration, false))?,
+        });
+        self.insert(
+            channel,
+            Journal::new(format!("c/{id}")),
+            registration,
+            false,
+        );
         Ok(id)
+    }
+
+    /// Lists a channel under its signer's address once the signer has proved itself, and under its owner's
+    /// if that is the same or has bound the signer. The newest listing of an address is the one that is paid.
+    pub(crate) fn list(&mut self, id: ChannelId) {
+        let Some(entry) = self.channels.get(&id) else {
+            return;
+        };
+        let Participant { owner, signer } = entry.registration.channel.a;
+        if entry.proven {
+            let bound = owner == signer || entry.registration.binding.is_some();
+            self.directory.insert(signer, id);
+            if bound {
+                self.directory.insert(owner, id);
+            }
+        }
+    }
+
+    /// The signer of a channel has proved its key.
+    pub(crate) fn prove(&mut self, id: ChannelId) -> Result<(), Error> {
+        let entry = self
+            .channels
+            .get_mut(&id)
+            .ok_or_else(|| Error::from(Code::UnknownChannel))?;
+        if !entry.proven {
+            entry.proven = true;
+            self.writes.push(Write::Put {
+                key: format!("c/{id}/def"),
+                value: encode(&(&entry.registration, true))?,
+            });
+        }
+        self.list(id);
+        Ok(())
     }
 
     /// What a payer needs to pay an owner's or signer's address.
@@ -86,9 +143,19 @@ impl Hub {
             .get(&address)
             .and_then(|id| self.channels.get(id))
             .ok_or_else(|| Error::from(Code::UnknownPayee))?;
-        let Registration { channel, public_key, binding } = entry.registration.clone();
-        let public_key =
-            public_key.ok_or_else(|| Error::new(Code::UnknownPayee, "the payee has not registered its key"))?;
-        Ok(PayeeInfo { channel, public_key, binding, online: entry.online })
+        let Registration {
+            channel,
+            public_key,
+            binding,
+        } = entry.registration.clone();
+        let public_key = public_key.ok_or_else(|| {
+            Error::new(Code::UnknownPayee, "the payee has not registered its key")
+        })?;
+        Ok(PayeeInfo {
+            channel,
+            public_key,
+            binding,
+            online: entry.online,
+        })
     }
 }

@@ -5,13 +5,15 @@ use super::{ChannelLock, Hub};
 use crate::channel::Event;
 use crate::error::{Code, Error};
 use crate::lane::{Op, PendingLock};
-use crate::types::{ChannelId, Side};
+use crate::types::{Asset, ChannelId, Side};
 use alloc::vec::Vec;
 
 impl Hub {
     /// Reacts to what happened in a channel.
     pub(crate) fn react(&mut self, id: ChannelId, now: u64) {
-        let Some(entry) = self.channels.get_mut(&id) else { return };
+        let Some(entry) = self.channels.get_mut(&id) else {
+            return;
+        };
         for event in entry.channel.take_events() {
             self.react_to(id, event, now);
         }
@@ -20,7 +22,11 @@ impl Hub {
     fn react_to(&mut self, id: ChannelId, event: Event, now: u64) {
         match event {
             Event::LockReceived { lock } => self.forward((id, lock), now),
-            Event::Signed { ticket, lock: Some(lock), .. } => {
+            Event::Signed {
+                ticket,
+                lock: Some(lock),
+                ..
+            } => {
                 if let Some(incoming) = self.tickets.remove(&ticket) {
                     // Encoding a pair can't fail; if it did, the pair would be missing after a restart.
                     if self.store_pair(incoming, (id, lock)).is_err() {
@@ -37,12 +43,12 @@ impl Hub {
                 }
             }
             Event::Revealed { lock, evidence, .. } => {
-                if let Some((channel, incoming)) = self.incoming_of.get(&(id, lock)).copied() {
-                    if let Some(entry) = self.channels.get_mut(&channel) {
-                        // The incoming lock may be gone already; then there is nothing to claim upstream.
-                        let _ = entry.channel.learn(&incoming, &evidence);
-                        self.touch(channel);
-                    }
+                if let Some((channel, incoming)) = self.incoming_of.get(&(id, lock)).copied()
+                    && let Some(entry) = self.channels.get_mut(&channel)
+                {
+                    // The incoming lock may be gone already; then there is nothing to claim upstream.
+                    let _ = entry.channel.learn(&incoming, &evidence);
+                    self.touch(channel);
                 }
                 self.touch(id);
             }
@@ -53,12 +59,17 @@ impl Hub {
                     self.outgoing_ended((id, lock), Code::PayeeDeclined);
                 }
             }
-            Event::Refused { lock: Some(lock), .. } => {
+            Event::Refused {
+                lock: Some(lock), ..
+            } => {
                 if crate::rule_off!(4) {
                     self.outgoing_ended((id, lock), Code::PayeeDeclined);
                 }
             }
-            Event::ReleaseFinal { lock } | Event::RefusalFinal { lock: Some(lock), .. } => {
+            Event::ReleaseFinal { lock }
+            | Event::RefusalFinal {
+                lock: Some(lock), ..
+            } => {
                 self.outgoing_ended((id, lock), Code::PayeeDeclined);
             }
             Event::Redeemed { lock, done, .. } if lock.lane.payer == Side::A => {
@@ -98,10 +109,14 @@ impl Hub {
 
     /// Queues the outgoing lock for an incoming one, holds it, or gives it back.
     fn forward(&mut self, incoming: ChannelLock, now: u64) {
-        if self.outgoing_of.contains_key(&incoming) || self.tickets.values().any(|queued| *queued == incoming) {
+        if self.outgoing_of.contains_key(&incoming)
+            || self.tickets.values().any(|queued| *queued == incoming)
+        {
             return;
         }
-        let Some(pending) = self.incoming(&incoming) else { return };
+        let Some(pending) = self.incoming(&incoming) else {
+            return;
+        };
         match self.route(&incoming, &pending, now) {
             Err(error) => self.give_back(incoming, error.code()),
             Ok(payee) => self.queue_outgoing(payee, incoming, pending, now),
@@ -109,24 +124,45 @@ impl Hub {
     }
 
     /// The payee's channel, if the payment is allowed.
-    fn route(&self, (payer, lock): &ChannelLock, pending: &PendingLock, now: u64) -> Result<ChannelId, Error> {
+    fn route(
+        &self,
+        (payer, lock): &ChannelLock,
+        pending: &PendingLock,
+        now: u64,
+    ) -> Result<ChannelId, Error> {
         let to = pending.to.ok_or_else(|| Error::from(Code::UnknownPayee))?;
-        let payee = *self.directory.get(&to).ok_or_else(|| Error::from(Code::UnknownPayee))?;
+        let payee = *self
+            .directory
+            .get(&to)
+            .ok_or_else(|| Error::from(Code::UnknownPayee))?;
         if payee == *payer {
-            return Err(Error::new(Code::InvalidArgument, "payer and payee are the same"));
+            return Err(Error::new(
+                Code::InvalidArgument,
+                "payer and payee are the same",
+            ));
         }
         let asset = lock.lane.asset;
-        let limits = self.config.assets.get(&asset).ok_or_else(|| Error::from(Code::UnknownAsset))?;
+        let limits = self
+            .config
+            .assets
+            .get(&asset)
+            .ok_or_else(|| Error::from(Code::UnknownAsset))?;
         let value = pending.lock.value()?;
         let deposit = self
             .channels
             .get(payer)
             .and_then(|entry| entry.channel.book(asset))
             .map_or_else(Default::default, |book| book.deposits.a);
-        if value < limits.min_payment || value > limits.max_payment || deposit > limits.channel_capacity {
+        if value < limits.min_payment
+            || value > limits.max_payment
+            || deposit > limits.channel_capacity
+        {
             return Err(Code::LimitExceeded.into());
         }
-        let entry = self.channels.get(&payee).ok_or_else(|| Error::from(Code::UnknownPayee))?;
+        let entry = self
+            .channels
+            .get(&payee)
+            .ok_or_else(|| Error::from(Code::UnknownPayee))?;
         entry.channel.check_open(asset)?;
         let time = entry.channel.latest_time(now);
         if pending.expiry < time.saturating_add(self.config.policy.min_lock_time) {
@@ -135,10 +171,18 @@ impl Hub {
         Ok(payee)
     }
 
-    fn queue_outgoing(&mut self, payee: ChannelId, incoming: ChannelLock, pending: PendingLock, now: u64) {
+    fn queue_outgoing(
+        &mut self,
+        payee: ChannelId,
+        incoming: ChannelLock,
+        pending: PendingLock,
+        now: u64,
+    ) {
         let asset = incoming.1.lane.asset;
         let ticket = self.ticket();
-        let Some(entry) = self.channels.get_mut(&payee) else { return };
+        let Some(entry) = self.channels.get_mut(&payee) else {
+            return;
+        };
         if !entry.online {
             return self.hold(payee, incoming);
         }
@@ -177,11 +221,11 @@ impl Hub {
     }
 
     fn hold(&mut self, payee: ChannelId, incoming: ChannelLock) {
-        if self.held.entry(payee).or_default().insert(incoming) {
-            if let Some(entry) = self.channels.get_mut(&incoming.0) {
-                entry.channel.tell_held(&incoming.1);
-                self.touch(incoming.0);
-            }
+        if self.held.entry(payee).or_default().insert(incoming)
+            && let Some(entry) = self.channels.get_mut(&incoming.0)
+        {
+            entry.channel.tell_held(&incoming.1);
+            self.touch(incoming.0);
         }
     }
 
@@ -197,7 +241,11 @@ impl Hub {
         if !self.is_online(&payee) {
             return;
         }
-        let waiting: Vec<ChannelLock> = self.held.get(&payee).map(|locks| locks.iter().copied().collect()).unwrap_or_default();
+        let waiting: Vec<ChannelLock> = self
+            .held
+            .get(&payee)
+            .map(|locks| locks.iter().copied().collect())
+            .unwrap_or_default();
         for incoming in waiting {
             self.forward(incoming, now);
         }
@@ -214,7 +262,9 @@ impl Hub {
     fn give_back(&mut self, incoming: ChannelLock, code: Code) {
         let (channel, lock) = incoming;
         self.unhold(&incoming);
-        let Some(entry) = self.channels.get_mut(&channel) else { return };
+        let Some(entry) = self.channels.get_mut(&channel) else {
+            return;
+        };
         match entry.channel.give_up(&lock, code) {
             Ok(()) => {
                 self.ending.remove(&incoming);
@@ -244,8 +294,12 @@ impl Hub {
             .flatten()
             .copied()
             .filter(|incoming| {
-                let time = self.channels.get(&incoming.0).map_or(now, |entry| entry.channel.latest_time(now));
-                self.incoming(incoming).is_none_or(|pending| pending.expiry < time.saturating_add(margin))
+                let time = self
+                    .channels
+                    .get(&incoming.0)
+                    .map_or(now, |entry| entry.channel.latest_time(now));
+                self.incoming(incoming)
+                    .is_none_or(|pending| pending.expiry < time.saturating_add(margin))
             })
             .collect();
         for incoming in late {
@@ -255,6 +309,18 @@ impl Hub {
 
     /// After a restart: what was in the middle of something goes on.
     pub(crate) fn resume(&mut self, now: u64) {
+        let ids: Vec<ChannelId> = self.channels.keys().copied().collect();
+        for id in ids {
+            let Some(entry) = self.channels.get_mut(&id) else {
+                continue;
+            };
+            entry.channel.resume();
+            let assets: Vec<Asset> = entry.channel.state().assets.keys().copied().collect();
+            for asset in assets {
+                self.put_collateral(id, asset);
+            }
+            self.touch(id);
+        }
         let mut incoming = Vec::new();
         let mut outgoing = Vec::new();
         for (id, entry) in &self.channels {
@@ -268,18 +334,24 @@ impl Hub {
                 entry.channel.lock(&to.1).is_some() || entry.channel.still_counts(&to.1)
             });
             let evidence = self.evidence_of(&to, &from);
-            if let Some(entry) = self.channels.get_mut(&from.0) {
-                if let Some(evidence) = evidence {
-                    let _ = entry.channel.learn(&from.1, &evidence);
-                }
+            if let Some(entry) = self.channels.get_mut(&from.0)
+                && let Some(evidence) = evidence
+            {
+                let _ = entry.channel.learn(&from.1, &evidence);
             }
             if !standing {
                 self.give_back(from, Code::PayeeDeclined);
             }
         }
         for lock in incoming {
-            let given_up = self.channels.get(&lock.0).is_some_and(|entry| entry.channel.has_given_up(&lock.1));
-            if !given_up && !self.outgoing_of.contains_key(&lock) && !self.ending.contains_key(&lock) {
+            let given_up = self
+                .channels
+                .get(&lock.0)
+                .is_some_and(|entry| entry.channel.has_given_up(&lock.1));
+            if !given_up
+                && !self.outgoing_of.contains_key(&lock)
+                && !self.ending.contains_key(&lock)
+            {
                 // Nobody is connected yet, so this holds it for its payee or gives it back.
                 self.forward(lock, now);
             }
@@ -291,9 +363,19 @@ impl Hub {
     }
 
     /// Evidence that the payee showed, for the payer's lock of the same pair.
-    fn evidence_of(&self, outgoing: &ChannelLock, incoming: &ChannelLock) -> Option<alloy_primitives::Bytes> {
+    fn evidence_of(
+        &self,
+        outgoing: &ChannelLock,
+        incoming: &ChannelLock,
+    ) -> Option<alloy_primitives::Bytes> {
         let key = self.incoming(incoming)?.lock.key;
-        let known = self.channels.get(&outgoing.0)?.channel.state().evidence.get(&key)?;
+        let known = self
+            .channels
+            .get(&outgoing.0)?
+            .channel
+            .state()
+            .evidence
+            .get(&key)?;
         (!known.evidence.is_empty()).then(|| known.evidence.clone())
     }
 }

@@ -44,7 +44,7 @@ pub enum Status {
 }
 
 /// A payment.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     /// Its name.
     pub id: PaymentId,
@@ -76,6 +76,20 @@ pub struct Payment {
     pub lock: Option<LockRef>,
     /// The op that carries it.
     pub op: Option<OpRef>,
+}
+
+/// The preimage of a payment on its way is a secret, and a memo is private.
+impl fmt::Debug for Payment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Payment")
+            .field("id", &self.id)
+            .field("direction", &self.direction)
+            .field("asset", &self.asset)
+            .field("amount", &self.amount)
+            .field("status", &self.status)
+            .field("code", &self.code)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Payment {

@@ -85,9 +85,9 @@ contract CloseTest is Base {
     }
 
     function test_close_refusesAfterDeadline() public {
+        Closing memory c = closingOf(ETHER, 4 ether, 11 ether, 10 ether, 5 ether);
         vm.warp(START + 1 hours + 1);
-        bytes memory refusal = abi.encodeWithSelector(IFarthing.DeadlinePassed.selector, START + 1 hours);
-        _expect(closingOf(ETHER, 4 ether, 11 ether, 10 ether, 5 ether), refusal);
+        _expect(c, abi.encodeWithSelector(IFarthing.DeadlinePassed.selector, START + 1 hours));
     }
 
     function test_close_refusesOtherChannel() public {

@@ -102,8 +102,11 @@ contract WithdrawTest is Base {
     }
 
     function test_withdraw_worksInTheSecondOfTheDeadline() public {
+        Withdrawal memory w = _withdrawal(0, 3 ether, alice);
+        bytes32 hash = Typed.withdrawalOf(w);
         vm.warp(START + 1 hours);
-        withdraw(0, ETHER, 3 ether);
+        farthing.withdraw(channel, w, signed(ALICE_SESSION, hash), signed(BOB_SESSION, hash), "");
+        vm.assertEq(uint256(state(ETHER).withdrawnA), 3 ether);
     }
 
     function test_withdraw_refusedOnceAnExitStarted() public {

@@ -55,7 +55,7 @@ impl<T: Clone> Once<T> {
         poll_fn(|context| match &*self.state.value.borrow() {
             Some(value) => Poll::Ready(value.clone()),
             None => {
-                self.state.wakers.borrow_mut().push(context.waker().clone());
+                remember(&self.state.wakers, context.waker());
                 Poll::Pending
             }
         })
@@ -115,10 +115,18 @@ impl Changes {
             if self.count.get() != seen {
                 return Poll::Ready(());
             }
-            self.wakers.borrow_mut().push(context.waker().clone());
+            remember(&self.wakers, context.waker());
             Poll::Pending
         })
         .await;
+    }
+}
+
+/// A task that polls again and again is still woken once.
+fn remember(wakers: &RefCell<Vec<Waker>>, waker: &Waker) {
+    let mut wakers = wakers.borrow_mut();
+    if !wakers.iter().any(|known| known.will_wake(waker)) {
+        wakers.push(waker.clone());
     }
 }
 
@@ -152,7 +160,7 @@ pub async fn sleep(milliseconds: u32) {
     done.wait().await;
 }
 
-/// A lock for one asynchronous task at a time, first come, first served.
+/// A lock for one asynchronous task at a time.
 #[derive(Debug, Default)]
 pub struct Mutex {
     locked: Cell<bool>,

@@ -183,6 +183,19 @@ impl Chain {
         Ok(logs.into_iter().filter_map(fact).collect())
     }
 
+    /// Evidence that was recorded for any of these keys before this client looked.
+    pub async fn recorded_evidence(&self, keys: &[ConditionKey], to: u64) -> Result<Vec<ChainFact>> {
+        let mut recorded = Vec::new();
+        for key in keys {
+            let call = IFarthing::unitsOfCall { key: key.0 };
+            if self.ask(self.domain.contract(), &call, &format!("{to:#x}")).await? > 0 {
+                recorded.push(*key);
+            }
+        }
+        // Most often nothing was, and the long range is not asked for.
+        if recorded.is_empty() { Ok(Vec::new()) } else { self.evidence(&recorded, 0, to).await }
+    }
+
     async fn logs(&self, from: u64, to: u64, topics: [JsValue; 2]) -> Result<Vec<Log>> {
         let filter = object([
             ("address", self.domain.contract().to_string().into()),

@@ -1,0 +1,279 @@
+//! From options to a running client: ask the hub for its terms, check the chain, derive the key, open the store,
+//! find or choose the channel, start the loops.
+
+use super::watch::live_keys;
+use super::{Client, Notice, Settings};
+use crate::chain::Chain;
+use crate::failure::{Failure, Result};
+use crate::js::{hex, now};
+use crate::signer::typed_data;
+use crate::store::{OpenStore, Store};
+use crate::task::{Bell, Changes, Either, Once, race, sleep};
+use crate::transport::terms::{Register, Terms};
+use alloy_primitives::{Bytes, keccak256};
+use farthing_protocol::Code;
+use farthing_protocol::chain::{AssetStatus, ChainFact};
+use farthing_protocol::channel::Policy;
+use farthing_protocol::eip712::Domain;
+use farthing_protocol::journal::Write;
+use farthing_protocol::sign::SecretKey;
+use farthing_protocol::types::{ChannelDef, ChannelId, Participant};
+use farthing_protocol::wallet::{Wallet, WalletConfig};
+use serde::{Deserialize, Serialize};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use wasm_bindgen_futures::spawn_local;
+
+/// Channels of the same participants that are looked at, one after the other.
+const MAX_SALT: u64 = 64;
+
+/// How long the first connection may take, in milliseconds.
+const FIRST_CONNECTION: u32 = 20_000;
+
+/// Bounds of what this client accepts, whatever the hub says, in seconds.
+const SAFETY_MARGIN: (u64, u64) = (60, 3_600);
+const MAX_CHAIN_AGE: (u64, u64) = (120, 3_600);
+
+/// What the store holds beside the wallet's own records.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Record {
+    channel: ChannelDef,
+    binding: Option<Bytes>,
+}
+
+impl Client {
+    /// Connects; `tell` is called with what happens, after it is durable, and `met` with the hub's terms before that.
+    pub async fn connect(settings: Settings, tell: Box<dyn Fn(Notice)>, met: impl Fn(&Terms)) -> Result<Rc<Self>> {
+        let terms: Terms = settings.hub.call("farthing_config", &BTreeMap::<String, String>::new()).await?;
+        terms.check()?;
+        check_pins(&settings, &terms)?;
+        met(&terms);
+        let domain = Domain::new(terms.chain_id, terms.contract);
+        let confirmations = settings.confirmations.unwrap_or(0).max(terms.confirmations);
+        let chain = Chain::new(settings.rpc()?, domain, confirmations);
+        let period = settings.challenge_period.unwrap_or(terms.challenge_period.default);
+        if !(terms.challenge_period.min..=terms.challenge_period.max).contains(&period) {
+            return Err(Failure::new(
+                Code::BadTerms,
+                format!("The hub takes challenge periods from {} to {} seconds.", terms.challenge_period.min, terms.challenge_period.max),
+            ));
+        }
+        chain.check(period).await?;
+
+        let owner = settings.owner.address();
+        let session = typed_data::session(&domain, &Settings::origin(), owner, terms.hub.signer);
+        let key = settings.owner.session_key(&session).await?;
+        let identity = format!("{}/{}/{}/{owner}", terms.chain_id, terms.contract, terms.hub.signer);
+        let digest = alloy_primitives::hex::encode(keccak256(&identity).get(..8).unwrap_or_default());
+        let store = settings.open_store(&format!("farthing-{}-{digest}", terms.chain_id)).await?;
+        let opened = Self::open(settings, terms, chain, key, period, Rc::clone(&store), tell).await;
+        if opened.is_err() {
+            let _ = store.close().await;
+        }
+        let client = opened?;
+        client.start().await?;
+        Ok(client)
+    }
+
+    async fn open(
+        settings: Settings,
+        terms: Terms,
+        chain: Chain,
+        key: SecretKey,
+        period: u32,
+        store: OpenStore,
+        tell: Box<dyn Fn(Notice)>,
+    ) -> Result<Rc<Self>> {
+        let record_key = format!("client/{}/{}", terms.hub.signer, settings.owner.address());
+        let head = chain.read_head().await?;
+        let (mut record, mut salt) = (load_record(&*store, &record_key).await?, 0);
+        if let Some(known) = &record {
+            if known.channel.a.signer != key.address() {
+                return Err(Failure::new(
+                    Code::Unsupported,
+                    "This wallet signs the same message differently each time; no session key can be made of it.",
+                ));
+            }
+            // A channel whose assets were all closed is over; the next one has another salt.
+            if is_over(&chain, &terms, &known.channel).await? {
+                salt = known.channel.salt.saturating_add(1);
+                record = None;
+            }
+        }
+        let record = match record {
+            Some(record) => record,
+            None => {
+                let record = choose_channel(&settings, &terms, &chain, &key, period, salt).await?;
+                let value = serde_json::to_vec(&record).map_err(|_| Failure::from(Code::Internal))?;
+                store.commit(vec![Write::Put { key: record_key, value }]).await?;
+                record
+            }
+        };
+        let def = record.channel;
+        let register = Register { channel: &def, public_key: key.public_key(), binding: record.binding.as_ref().map(hex) };
+        let _: serde_json::Value = settings.hub.call("farthing_register", &register).await?;
+
+        let config = WalletConfig { domain: chain.domain, def, policy: policy(&terms, def.challenge_period) };
+        let prefix = Wallet::prefix(&config);
+        let mut entries = store.load(&format!("{prefix}/snapshot")).await?;
+        entries.extend(store.load(&format!("{prefix}/log/")).await?);
+        let mut wallet = Wallet::restore(config, key.clone(), &entries)?;
+        let id = wallet.id();
+        for terms in &terms.assets {
+            wallet.chain(&chain.asset(id, terms.asset, head.final_number).await?, now());
+        }
+        if let Some(ends_at) = chain.exit_ends_at(id).await? {
+            wallet.chain(&ChainFact::ExitStarted { ends_at }, now());
+        }
+        for fact in chain.recorded_evidence(&live_keys(&wallet), head.final_number).await? {
+            wallet.chain(&fact, now());
+        }
+        wallet.head(head, now());
+        let in_flight = wallet.payments().into_iter().filter(|payment| !payment.is_final()).map(|payment| payment.id);
+        let in_flight = in_flight.collect();
+        let told_deposits = wallet.balances().into_iter().map(|balance| (balance.asset, balance.deposited)).collect();
+        Ok(Rc::new(Self {
+            owner: settings.owner,
+            hub: settings.hub,
+            poll_interval: settings.poll_interval,
+            terms,
+            key,
+            chain,
+            store,
+            def,
+            id,
+            prefix,
+            wallet: RefCell::new(wallet),
+            tell,
+            work: Bell::default(),
+            changes: Changes::default(),
+            waiters: RefCell::default(),
+            in_flight: RefCell::new(in_flight),
+            gate: RefCell::default(),
+            payees: RefCell::default(),
+            hub_funds: RefCell::default(),
+            submissions: RefCell::default(),
+            declined: RefCell::default(),
+            told_deposits: RefCell::new(told_deposits),
+            early: RefCell::default(),
+            connected: Cell::new(false),
+            closed: Once::default(),
+            ended: Once::default(),
+            failed: RefCell::default(),
+        }))
+    }
+
+    /// Starts the loops and waits until the hub knows who we are.
+    async fn start(self: &Rc<Self>) -> Result<()> {
+        spawn_local(Rc::clone(self).drive());
+        spawn_local(Rc::clone(self).watch_chain(self.chain.head().final_number.saturating_add(1)));
+        spawn_local(Rc::clone(self).keep_connected());
+        spawn_local(Rc::clone(self).tick());
+        self.work.ring();
+        let connected = async {
+            while !self.connected.get() {
+                self.changed().await?;
+            }
+            Ok(())
+        };
+        let outcome = match race(connected, sleep(FIRST_CONNECTION)).await {
+            Either::First(outcome) => outcome,
+            Either::Second(()) => Err(Failure::new(Code::NotConnected, "The hub does not let us in.")),
+        };
+        if outcome.is_err() {
+            self.disconnect().await;
+        }
+        outcome
+    }
+}
+
+fn check_pins(settings: &Settings, terms: &Terms) -> Result<()> {
+    let mismatch = |detail: String| Err(Failure::new(Code::ChainMismatch, detail));
+    if let Some(wanted) = settings.chain_id.filter(|wanted| *wanted != terms.chain_id) {
+        return mismatch(format!("The hub is on chain {}, not {wanted}.", terms.chain_id));
+    }
+    if let Some(wanted) = settings.contract.filter(|wanted| *wanted != terms.contract) {
+        return mismatch(format!("The hub uses the contract {}, not {wanted}.", terms.contract));
+    }
+    Ok(())
+}
+
+async fn load_record(store: &dyn Store, key: &str) -> Result<Option<Record>> {
+    let entries = store.load(key).await?;
+    let found = entries.iter().find(|(found, _)| found == key);
+    let corrupt = |_| Failure::new(Code::StorageCorrupt, "The record of the channel can't be read.");
+    found.map(|(_, value)| serde_json::from_slice(value).map_err(corrupt)).transpose()
+}
+
+/// What the chain says of a channel, over all assets: whether anything happened, and whether anything is still open.
+async fn usage(chain: &Chain, terms: &Terms, id: ChannelId, block: u64) -> Result<(bool, bool)> {
+    let (mut used, mut open) = (false, false);
+    for terms in &terms.assets {
+        let ChainFact::Asset { deposits, status, .. } = chain.asset(id, terms.asset, block).await? else { continue };
+        let funded = !deposits.a.is_zero() || !deposits.b.is_zero();
+        used |= funded || status != AssetStatus::Open;
+        open |= funded && status == AssetStatus::Open;
+    }
+    Ok((used, open))
+}
+
+async fn is_over(chain: &Chain, terms: &Terms, def: &ChannelDef) -> Result<bool> {
+    let id = def.id(chain.domain.chain_id(), chain.domain.contract());
+    let (used, open) = usage(chain, terms, id, chain.head().final_number).await?;
+    Ok(used && !open)
+}
+
+/// The first channel that the chain knows nothing of. One that is in use there and not in the store is not taken up
+/// again: what was signed in it is unknown.
+async fn choose_channel(
+    settings: &Settings,
+    terms: &Terms,
+    chain: &Chain,
+    key: &SecretKey,
+    challenge_period: u32,
+    first_salt: u64,
+) -> Result<Record> {
+    let owner = settings.owner.address();
+    for salt in first_salt..first_salt.saturating_add(MAX_SALT) {
+        let channel = ChannelDef {
+            a: Participant { owner, signer: key.address() },
+            b: Participant { owner: terms.hub.owner, signer: terms.hub.signer },
+            challenge_period,
+            salt,
+        };
+        channel.check()?;
+        let id = channel.id(chain.domain.chain_id(), chain.domain.contract());
+        let (used, open) = usage(chain, terms, id, chain.head().number).await?;
+        if open {
+            return Err(Failure::new(
+                Code::StateOutdated,
+                format!("The chain knows channel {id} of this account with money in it, and this store does not."),
+            ));
+        }
+        if used {
+            continue;
+        }
+        let bound = owner == key.address();
+        let binding = match bound {
+            true => None,
+            false => Some(settings.owner.sign(&typed_data::binding(&chain.domain, owner, key.address(), id)).await?.into()),
+        };
+        return Ok(Record { channel, binding });
+    }
+    Err(Failure::new(Code::Unsupported, "This account has closed too many channels with this hub."))
+}
+
+/// What this client accepts: the hub's terms within bounds of its own.
+fn policy(terms: &Terms, challenge_period: u32) -> Policy {
+    let safety_margin = terms.safety_margin.clamp(SAFETY_MARGIN.0, SAFETY_MARGIN.1);
+    Policy {
+        safety_margin,
+        min_lock_time: safety_margin.saturating_mul(2),
+        // Clocks differ a little.
+        max_lock_time: terms.max_lock_time.saturating_add(SAFETY_MARGIN.0),
+        max_locks: usize::try_from(terms.max_locks).unwrap_or(usize::MAX),
+        max_chain_age: u64::from(challenge_period).div_euclid(4).clamp(MAX_CHAIN_AGE.0, MAX_CHAIN_AGE.1),
+        ..Policy::default()
+    }
+}

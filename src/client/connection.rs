@@ -1,0 +1,137 @@
+//! Keeps a socket to the hub open: proves the channel's key on each one, hands messages to the wallet, and calls
+//! again after a growing, random pause.
+
+use super::{Client, Notice};
+use crate::failure::{Failure, Result};
+use crate::js::{hex, now, random};
+use crate::task::{Either, race, sleep};
+use crate::transport::socket::Socket;
+use alloy_primitives::B256;
+use farthing_protocol::message::Message;
+use farthing_protocol::types::ChannelId;
+use farthing_protocol::{Code, abi};
+use serde::{Deserialize, Serialize};
+use std::rc::{Rc, Weak};
+
+/// The first and the longest pause before calling again, in milliseconds.
+const BACKOFF: (u32, u32) = (250, 30_000);
+
+/// After so many silent milliseconds the hub is asked whether it is there.
+const HEARTBEAT: u32 = 30_000;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfChannel {
+    channel_id: ChannelId,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Attach {
+    channel_id: ChannelId,
+    signature: String,
+}
+
+#[derive(Deserialize)]
+struct Challenge {
+    challenge: B256,
+}
+
+impl Client {
+    /// Runs until the client ends.
+    pub(super) async fn keep_connected(self: Rc<Self>) {
+        let mut pause = BACKOFF.0;
+        while !self.closed.is_sent() {
+            match race(self.closed.wait(), self.attach()).await {
+                Either::First(()) => return,
+                Either::Second(Ok(socket)) => {
+                    pause = BACKOFF.0;
+                    self.serve(&socket).await;
+                }
+                Either::Second(Err(_)) => {}
+            }
+            if let Either::First(()) = race(self.closed.wait(), sleep(jittered(pause))).await {
+                return;
+            }
+            pause = pause.saturating_mul(2).min(BACKOFF.1);
+        }
+    }
+
+    /// Opens a socket and proves the key on it.
+    async fn attach(self: &Rc<Self>) -> Result<Rc<Socket>> {
+        let client: Weak<Self> = Rc::downgrade(self);
+        let receive = move |messages| {
+            if let Some(client) = client.upgrade() {
+                client.receive(messages);
+            }
+        };
+        let socket = Socket::open(self.hub.websocket_url(), self.id, receive).await?;
+        let channel = OfChannel { channel_id: self.id };
+        let Challenge { challenge } = self.hub.call_on(&socket, "farthing_challenge", &channel).await?;
+        let session = abi::Session { channelId: self.id.0, challenge };
+        let signature = hex(self.key.sign(self.chain.domain.digest(&session)).as_bytes());
+        let attach = Attach { channel_id: self.id, signature };
+        // Messages may follow the answer at once; they wait until the wallet knows that it is connected.
+        self.early.take();
+        let _: serde_json::Value = self.hub.call_on(&socket, "farthing_attach", &attach).await?;
+        Ok(socket)
+    }
+
+    /// Uses the socket until it ends.
+    async fn serve(&self, socket: &Rc<Socket>) {
+        self.hub.use_socket(Some(Rc::clone(socket)));
+        self.connected.set(true);
+        self.wallet.borrow_mut().connected(now());
+        self.receive(self.early.take());
+        self.payees.borrow_mut().clear();
+        (self.tell)(Notice::Connected);
+        self.work.ring();
+        self.changes.notify();
+        let ended = race(socket.closed(), self.closed.wait());
+        race(ended, self.heartbeat(socket)).await;
+        self.hub.use_socket(None);
+        self.connected.set(false);
+        self.wallet.borrow_mut().disconnected();
+        self.changes.notify();
+        (self.tell)(Notice::Disconnected);
+    }
+
+    /// Returns when the hub does not answer any more.
+    async fn heartbeat(&self, socket: &Socket) {
+        let channel = OfChannel { channel_id: self.id };
+        loop {
+            sleep(HEARTBEAT).await;
+            let answer: Result<serde_json::Value> = self.hub.call_on(socket, "farthing_channel", &channel).await;
+            // Any answer will do, a refusal as well.
+            if answer.is_err_and(|failure| failure.code() == Code::NotConnected) {
+                return;
+            }
+        }
+    }
+
+    fn receive(&self, messages: Vec<Message>) {
+        if !self.connected.get() {
+            self.early.borrow_mut().extend(messages);
+            return;
+        }
+        for message in messages {
+            if let Message::Funds { asset, deposits } = &message {
+                self.hub_funds.borrow_mut().insert(*asset, deposits.a);
+            }
+            let handled = self.wallet.borrow_mut().handle(message, now());
+            if let Err(error) = handled {
+                (self.tell)(Notice::Error(Failure::from(error)));
+                return;
+            }
+        }
+        self.changes.notify();
+        self.work.ring();
+    }
+}
+
+/// Between half and all of a pause, so that clients of a hub that was away do not all come back at once.
+fn jittered(pause: u32) -> u32 {
+    let random = random::<1>().map_or(255, |[byte]| u32::from(byte));
+    let half = pause.div_euclid(2);
+    half.saturating_add(half.saturating_mul(random).div_euclid(255))
+}

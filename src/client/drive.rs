@@ -1,0 +1,130 @@
+//! The commit loop: what the wallet wants durable is written, then what depended on it is done.
+
+use super::{Client, Notice};
+use crate::failure::{Failure, Result};
+use crate::js::now;
+use crate::task::{Either, Once, race, sleep};
+use farthing_protocol::chain::ChainCall;
+use farthing_protocol::wallet::{Event, Status, WalletEffect};
+use farthing_protocol::{Blame, Code};
+use std::rc::Rc;
+use wasm_bindgen_futures::spawn_local;
+
+const SECOND: u32 = 1_000;
+
+impl Client {
+    /// Runs until the client ends; then closes the store, which nobody else touches.
+    pub(super) async fn drive(self: Rc<Self>) {
+        while !self.closed.is_sent() {
+            self.work.rings().await;
+            if let Err(failure) = self.commit_all().await {
+                self.fail(failure);
+            }
+        }
+        if let Err(failure) = self.store.close().await {
+            (self.tell)(Notice::Error(failure));
+        }
+        self.ended.send(());
+    }
+
+    /// One commit after the other, until there is nothing to do. Whatever comes in while one is being written
+    /// gathers for the next.
+    async fn commit_all(self: &Rc<Self>) -> Result<()> {
+        loop {
+            if self.failed.borrow().is_some() {
+                return Ok(());
+            }
+            let polled = self.wallet.borrow_mut().poll_commit(now())?;
+            let Some((mut commit, sealed)) = polled else { return Ok(()) };
+            let writes = std::mem::take(&mut commit.writes);
+            if !writes.is_empty() {
+                self.store.commit(writes).await?;
+            }
+            let effects = sealed.open(&commit.durable())?;
+            self.wallet.borrow_mut().committed();
+            self.carry_out(effects)?;
+        }
+    }
+
+    fn carry_out(self: &Rc<Self>, effects: Vec<WalletEffect>) -> Result<()> {
+        let mut messages = Vec::new();
+        let mut events = Vec::new();
+        for effect in effects {
+            match effect {
+                WalletEffect::Send(message) => messages.push(message),
+                WalletEffect::Submit { id, call } => self.submit(id, call),
+                WalletEffect::Event(event) => events.push(event),
+            }
+        }
+        if let Some(socket) = self.hub.socket() {
+            socket.send(self.id, &messages)?;
+        }
+        for event in events {
+            self.take_event(event);
+        }
+        self.open_gate();
+        self.changes.notify();
+        Ok(())
+    }
+
+    fn take_event(&self, event: Event) {
+        match event {
+            Event::Payment(payment) => {
+                if payment.is_final() {
+                    self.in_flight.borrow_mut().remove(&payment.id);
+                }
+                if let (Status::Returning | Status::Failed, Some(to)) = (payment.status, &payment.to) {
+                    // The payee may have another channel by now.
+                    self.payees.borrow_mut().remove(to);
+                }
+                let waiter = self.waiters.borrow().get(&payment.id).cloned();
+                if let Some(waiter) = waiter {
+                    waiter.latest.replace(Some(payment.clone()));
+                    waiter.changed.notify();
+                }
+                (self.tell)(Notice::Payment(payment));
+            }
+            Event::Balance { asset } => self.tell_deposit(asset),
+            Event::Withdrawal(signed) => (self.tell)(Notice::Withdrawal(signed)),
+            Event::Closing(signed) => (self.tell)(Notice::Closing(signed)),
+            Event::Declined { what, code, message } => {
+                let code = Code::from_name(&code).filter(|code| code.blame() != Blame::Bug).unwrap_or(Code::HubFault);
+                let said: String = message.chars().filter(|c| !c.is_control()).take(300).collect();
+                let failure = Failure::new(code, format!("The hub declined to {what}: {said}."));
+                self.declined.replace(Some((what, failure)));
+            }
+            Event::ExitStarted { ends_at } => (self.tell)(Notice::Exit { ends_at }),
+            Event::Outdated => (self.tell)(Notice::Error(Code::StateOutdated.into())),
+        }
+    }
+
+    /// Sends a transaction that the wallet asked for, once for each id.
+    fn submit(self: &Rc<Self>, id: String, call: ChainCall) {
+        if self.submissions.borrow().contains_key(&id) {
+            return;
+        }
+        let sent = Once::default();
+        self.submissions.borrow_mut().insert(id, sent.clone());
+        let client = Rc::clone(self);
+        spawn_local(async move {
+            let domain = client.chain.domain;
+            let data = call.calldata(|def| def.id(domain.chain_id(), domain.contract()));
+            let outcome = client.chain.send(&client.owner, domain.contract(), call.value(), data).await;
+            let asked_for = matches!(call, ChainCall::Withdraw { .. } | ChainCall::Close { .. });
+            if let (Err(failure), false) = (&outcome, asked_for) {
+                // Evidence and proofs are money: nobody waits for this call, so it must be heard of.
+                (client.tell)(Notice::Error(failure.clone()));
+            }
+            sent.send(outcome);
+            client.changes.notify();
+        });
+    }
+
+    /// Tells the wallet the time, and lets it commit what follows.
+    pub(super) async fn tick(self: Rc<Self>) {
+        while let Either::Second(()) = race(self.closed.wait(), sleep(SECOND)).await {
+            self.wallet.borrow_mut().tick(now());
+            self.work.ring();
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The driver around `farthing_protocol::wallet::Wallet`: one channel with one hub.
+//!
+//! Invariant: nothing that the wallet wants sent, submitted or told leaves before the commit that it depends on is
+//! durable. All methods take `&self`; no borrow of the wallet lives across an await, nor across a call into
+//! JavaScript, which may call back.
+
+mod connect;
+mod connection;
+mod deposit;
+mod drive;
+mod pay;
+mod payout;
+mod settings;
+mod view;
+mod watch;
+
+pub use deposit::DepositRequest;
+pub use pay::{PayOptions, Receipt};
+pub use payout::{CloseRequest, Progress, WithdrawRequest};
+pub use settings::{Settings, StoreChoice};
+pub use view::{Filter, History};
+
+use crate::chain::Chain;
+use crate::failure::{Failure, Result};
+use crate::signer::Owner;
+use crate::store::OpenStore;
+use crate::task::{Bell, Changes, Once};
+use crate::transport::Hub;
+use crate::transport::terms::Terms;
+use alloy_primitives::Address;
+use farthing_protocol::channel::{SignedClosing, SignedWithdrawal};
+use farthing_protocol::hub::PayeeInfo;
+use farthing_protocol::message::Message;
+use farthing_protocol::sign::SecretKey;
+use farthing_protocol::types::{Asset, ChannelDef, ChannelId};
+use farthing_protocol::wallet::{Payment, PaymentId, Wallet};
+use farthing_protocol::{Amount, Code};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+/// What an application is told, unasked.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// A payment is new or has changed.
+    Payment(Payment),
+    /// A deposit of ours counts.
+    Deposit {
+        /// Which asset.
+        asset: Asset,
+        /// Confirmed deposits in all.
+        total: Amount,
+    },
+    /// A withdrawal has both signatures.
+    Withdrawal(SignedWithdrawal),
+    /// A closing has both signatures.
+    Closing(SignedClosing),
+    /// An exit has started.
+    Exit {
+        /// Unix seconds.
+        ends_at: u64,
+    },
+    /// The hub is connected.
+    Connected,
+    /// The hub is not connected; the client goes on trying.
+    Disconnected,
+    /// Something went wrong that no call was waiting for.
+    Error(Failure),
+}
+
+/// A payment that somebody waits for.
+#[derive(Debug, Default)]
+struct Waiter {
+    latest: RefCell<Option<Payment>>,
+    changed: Changes,
+}
+
+/// A client of one hub.
+pub struct Client {
+    terms: Terms,
+    owner: Owner,
+    key: SecretKey,
+    chain: Chain,
+    hub: Hub,
+    store: OpenStore,
+    def: ChannelDef,
+    id: ChannelId,
+    /// Of the wallet's keys in the store.
+    prefix: String,
+    poll_interval: u32,
+    wallet: RefCell<Wallet>,
+    tell: Box<dyn Fn(Notice)>,
+    /// Rung when the wallet may have something to commit.
+    work: Bell,
+    /// Told of everything that happened in the wallet.
+    changes: Changes,
+    waiters: RefCell<BTreeMap<PaymentId, Rc<Waiter>>>,
+    /// Payments of ours that hold a lock, and those that wait for one.
+    in_flight: RefCell<BTreeSet<PaymentId>>,
+    gate: RefCell<VecDeque<Once<()>>>,
+    payees: RefCell<BTreeMap<Address, Once<Result<PayeeInfo>>>>,
+    /// Confirmed deposits of ours, as the hub sees them.
+    hub_funds: RefCell<BTreeMap<Asset, Amount>>,
+    /// Transactions that the wallet asked for, by its id.
+    submissions: RefCell<BTreeMap<String, Once<Result<String>>>>,
+    /// Withdrawals and closings that the hub did not sign, newest last.
+    declined: RefCell<Option<(String, Failure)>>,
+    /// Deposits that the application was told of.
+    told_deposits: RefCell<BTreeMap<Asset, Amount>>,
+    /// Messages that came before the connection was ours to use.
+    early: RefCell<Vec<Message>>,
+    connected: Cell<bool>,
+    closed: Once<()>,
+    /// The driver has ended and the store is closed.
+    ended: Once<()>,
+    failed: RefCell<Option<Failure>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("channel", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// What the hub said of itself at connect.
+    #[must_use]
+    pub const fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Refuses calls after `disconnect` and after a failure that only a reload can heal.
+    fn check_open(&self) -> Result<()> {
+        if let Some(failure) = self.failed.borrow().clone() {
+            return Err(failure);
+        }
+        if self.closed.is_sent() { Err(Code::ClientClosed.into()) } else { Ok(()) }
+    }
+
+    /// Waits for the next change, unless the client ends.
+    async fn changed(&self) -> Result<()> {
+        self.check_open()?;
+        self.changes.next().await;
+        self.check_open()
+    }
+
+    /// Lets the hub, the timers and the store go. What is in flight goes on when the client connects again.
+    pub async fn disconnect(&self) {
+        if !self.closed.is_sent() {
+            self.closed.send(());
+            self.hub.use_socket(None);
+            self.wake_everybody();
+            self.work.ring();
+        }
+        // The driver waits for the commit that is being written.
+        self.ended.wait().await;
+    }
+
+    /// Stops for good: the store failed, or a rule of ours was broken.
+    fn fail(&self, failure: Failure) {
+        self.wallet.borrow_mut().poison();
+        self.failed.replace(Some(failure.clone()));
+        self.closed.send(());
+        self.hub.use_socket(None);
+        self.wake_everybody();
+        self.work.ring();
+        (self.tell)(Notice::Error(failure));
+    }
+
+    fn wake_everybody(&self) {
+        self.changes.notify();
+        self.chain.heads.notify();
+        for waiter in self.waiters.take().into_values() {
+            waiter.changed.notify();
+        }
+        for waiting in self.gate.take() {
+            waiting.send(());
+        }
+    }
+}

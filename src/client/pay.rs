@@ -1,0 +1,218 @@
+//! Paying: find the payee, wait for a free place, hand it to the wallet, wait for what becomes of it.
+
+use super::{Client, Waiter};
+use crate::failure::{Failure, Result};
+use crate::js::{now, random};
+use crate::task::{Either, Once, race, sleep};
+use crate::transport::terms::AssetTerms;
+use alloy_primitives::Address;
+use farthing_protocol::hub::PayeeInfo;
+use farthing_protocol::types::Asset;
+use farthing_protocol::wallet::{PayRequest, Payee, Payment, PaymentId, Status};
+use farthing_protocol::{Amount, Code};
+use serde::Serialize;
+use std::future::Future;
+use std::rc::Rc;
+
+/// How long an offer stands if the caller does not say, in seconds.
+const OFFER: u64 = 24 * 3_600;
+
+/// How long a payment that comes back is waited for, in milliseconds.
+const RETURN: u32 = 5_000;
+
+/// Locks that are left free for what is already on its way.
+const SPARE_LOCKS: usize = 8;
+
+/// What to pay.
+#[derive(Clone, Debug)]
+pub struct PayOptions {
+    /// Whom: the address of an owner or signer with a channel at the hub, or of the hub itself.
+    pub to: Address,
+    /// Which asset.
+    pub asset: Asset,
+    /// How much.
+    pub amount: Amount,
+    /// For the payee alone.
+    pub memo: String,
+    /// Whether to go on waiting for a payee that is away.
+    pub wait: bool,
+    /// Seconds that the offer stands.
+    pub expires_in: Option<u64>,
+}
+
+/// What became of a payment: completed, or held for a payee that is away.
+pub type Receipt = Payment;
+
+#[derive(Serialize)]
+struct Lookup {
+    address: Address,
+}
+
+impl Client {
+    /// Pays. Nothing was paid if this fails with another code than `aborted`, `client-closed` or `storage-failed`.
+    pub async fn pay(&self, options: PayOptions) -> Result<Receipt> {
+        self.check_open()?;
+        let expiry = self.check_payment(&options)?;
+        let hub = self.terms.hub;
+        let to = match [hub.owner, hub.signer].contains(&options.to) {
+            true => Payee::Hub,
+            false => Payee::Channel { to: options.to, info: self.payee(options.to).await? },
+        };
+        self.wait_for_place().await?;
+        let request = PayRequest {
+            asset: options.asset,
+            amount: options.amount,
+            memo: options.memo,
+            to,
+            expiry,
+            id: random()?,
+            entropy: random()?,
+        };
+        let queued = self.wallet.borrow_mut().pay(request, now());
+        let id = match queued {
+            Ok(id) => id,
+            Err(error) => {
+                self.open_gate();
+                return Err(error.into());
+            }
+        };
+        self.in_flight.borrow_mut().insert(id);
+        let waiter = Rc::new(Waiter::default());
+        self.waiters.borrow_mut().insert(id, Rc::clone(&waiter));
+        self.work.ring();
+        let outcome = self.outcome(&waiter, options.wait).await;
+        self.waiters.borrow_mut().remove(&id);
+        outcome
+    }
+
+    fn check_payment(&self, options: &PayOptions) -> Result<u64> {
+        let terms = self.terms_of(options.asset)?;
+        let (min, max) = (terms.min_payment, terms.max_payment);
+        if options.amount.is_zero() {
+            return Err(Code::InvalidAmount.into());
+        }
+        if options.amount < min || options.amount > max {
+            return Err(Failure::new(Code::LimitExceeded, format!("The hub forwards payments from {min} to {max}.")));
+        }
+        // A little more than the least, since the hub reads the clock later than we do.
+        let least = self.terms.min_lock_time.saturating_add(60);
+        let seconds = options.expires_in.unwrap_or_else(|| OFFER.clamp(least, self.terms.max_lock_time.max(least)));
+        if seconds < least || seconds > self.terms.max_lock_time {
+            let most = self.terms.max_lock_time;
+            return Err(Failure::new(Code::BadExpiry, format!("expiresIn must be from {least} to {most} seconds.")));
+        }
+        Ok(now().saturating_add(seconds))
+    }
+
+    /// What the hub says of a payee; the wallet checks it. Asked once for all calls until the next connect.
+    async fn payee(&self, to: Address) -> Result<PayeeInfo> {
+        let known = self.payees.borrow().get(&to).cloned();
+        if let Some(asked) = known {
+            return asked.wait().await;
+        }
+        let asked = Once::default();
+        self.payees.borrow_mut().insert(to, asked.clone());
+        let answer: Result<PayeeInfo> = self.hub.call("farthing_lookup", &Lookup { address: to }).await;
+        if answer.is_err() {
+            self.payees.borrow_mut().remove(&to);
+        }
+        asked.send(answer.clone());
+        answer
+    }
+
+    /// A channel holds a limited number of locks; calls beyond it wait, first come, first served.
+    async fn wait_for_place(&self) -> Result<()> {
+        let mut waited = false;
+        while self.places() == 0 || !(waited || self.gate.borrow().is_empty()) {
+            let turn = Once::default();
+            match waited {
+                // It was its turn, and somebody was faster.
+                true => self.gate.borrow_mut().push_front(turn.clone()),
+                false => self.gate.borrow_mut().push_back(turn.clone()),
+            }
+            turn.wait().await;
+            waited = true;
+            self.check_open()?;
+        }
+        Ok(())
+    }
+
+    fn places(&self) -> usize {
+        let locks = usize::try_from(self.terms.max_locks).unwrap_or(usize::MAX);
+        locks.saturating_sub(SPARE_LOCKS).max(1).saturating_sub(self.in_flight.borrow().len())
+    }
+
+    /// Lets as many in as there is room for.
+    pub(super) fn open_gate(&self) {
+        for _ in 0..self.places() {
+            let Some(turn) = self.gate.borrow_mut().pop_front() else { return };
+            turn.send(());
+        }
+    }
+
+    async fn outcome(&self, waiter: &Waiter, wait: bool) -> Result<Receipt> {
+        let mut returning = false;
+        loop {
+            self.check_open()?;
+            let latest = waiter.latest.borrow().clone();
+            if let Some(payment) = latest {
+                match payment.status {
+                    Status::Completed => return Ok(payment),
+                    Status::Held if !wait => return Ok(payment),
+                    Status::Failed => return Err(came_back(&payment)),
+                    Status::Returning if returning => return Err(came_back(&payment)),
+                    Status::Returning => {
+                        // It is over in a moment, unless the hub is gone or the expiry has to pass.
+                        returning = true;
+                        if let Either::Second(()) = race(waiter.changed.next(), sleep(RETURN)).await {
+                            continue;
+                        }
+                        returning = false;
+                        continue;
+                    }
+                    Status::Pending | Status::Held => {}
+                }
+            }
+            waiter.changed.next().await;
+        }
+    }
+
+    /// Asks to have a payment back that the payee has not taken, and waits for what becomes of it.
+    pub async fn cancel(&self, id: PaymentId) -> Result<Payment> {
+        self.check_open()?;
+        self.wallet.borrow_mut().cancel(&id)?;
+        self.work.ring();
+        loop {
+            let payment = self.wallet.borrow().payment(&id).cloned().ok_or_else(|| Failure::from(Code::UnknownPayment))?;
+            if matches!(payment.status, Status::Completed | Status::Failed) {
+                return Ok(payment);
+            }
+            self.changed().await?;
+        }
+    }
+
+    /// The hub's terms for an asset.
+    pub(super) fn terms_of(&self, asset: Asset) -> Result<&AssetTerms> {
+        self.terms.assets.iter().find(|terms| terms.asset == asset).ok_or_else(|| Code::UnknownAsset.into())
+    }
+
+    /// Waits for something that only the chain can end, unless the client ends.
+    pub(super) async fn until_end<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        match race(work, self.closed.wait()).await {
+            Either::First(outcome) => outcome,
+            Either::Second(()) => Err(self.check_open().err().unwrap_or_else(|| Code::ClientClosed.into())),
+        }
+    }
+}
+
+fn came_back(payment: &Payment) -> Failure {
+    let code = payment.code.as_deref().and_then(Code::from_name).unwrap_or(Code::PaymentFailed);
+    let id = alloy_primitives::hex::encode_prefixed(payment.id.0);
+    match payment.status {
+        Status::Returning => Failure::new(
+            code,
+            format!("Payment {id} is on its way back; don't pay again before it has the status \"failed\"."),
+        ),
+        _ => Failure::new(code, format!("Payment {id} failed.")),
+    }
+}

@@ -1,0 +1,97 @@
+//! What `connect` was told, checked.
+
+use crate::chain::rpc::Rpc;
+use crate::failure::{Failure, Result};
+use crate::js::{get, get_function, get_string, invalid, invoke, settle};
+use crate::signer::Owner;
+use crate::store::indexeddb::IndexedDbStore;
+use crate::store::js::JsStore;
+use crate::store::memory::MemoryStore;
+use crate::store::{OpenStore, check_format};
+use crate::transport::Hub;
+use alloy_primitives::Address;
+use farthing_protocol::Code;
+use std::rc::Rc;
+use wasm_bindgen::JsValue;
+
+/// Where state is kept.
+#[derive(Clone, Debug)]
+pub enum StoreChoice {
+    /// As is usual on the platform.
+    Default,
+    /// Nowhere.
+    Memory,
+    /// In a file.
+    Path(String),
+    /// In an object of the application's.
+    Object(JsValue),
+}
+
+/// The options of `connect`.
+#[derive(Debug)]
+pub struct Settings {
+    /// The hub.
+    pub hub: Hub,
+    /// Who owns the money.
+    pub owner: Owner,
+    /// An HTTP endpoint of the chain; without it the wallet is asked.
+    pub rpc: Option<String>,
+    /// Where state is kept.
+    pub store: StoreChoice,
+    /// For a new channel, seconds.
+    pub challenge_period: Option<u32>,
+    /// At least so many, and at least as many as the hub waits for.
+    pub confirmations: Option<u64>,
+    /// Milliseconds between questions for a new head.
+    pub poll_interval: u32,
+    /// The chain that it must be.
+    pub chain_id: Option<u64>,
+    /// The contract that it must be.
+    pub contract: Option<Address>,
+    /// What the platform adds: `openStore(name, path)`.
+    pub environment: JsValue,
+}
+
+impl Settings {
+    pub(super) fn rpc(&self) -> Result<Rpc> {
+        match (&self.rpc, &self.owner) {
+            (Some(url), _) => Ok(Rpc::Url(url.clone())),
+            (None, Owner::Wallet { provider, .. }) => Ok(Rpc::Wallet(provider.clone())),
+            (None, Owner::Local(_)) => invalid("rpc must be the URL of an Ethereum node: a local key has no provider."),
+        }
+    }
+
+    /// Opens the store of the client with this name.
+    pub(super) async fn open_store(&self, name: &str) -> Result<OpenStore> {
+        let opener = get_function(&self.environment, "openStore").is_some();
+        let store: OpenStore = match &self.store {
+            StoreChoice::Memory => Rc::new(MemoryStore::default()),
+            StoreChoice::Object(object) => Rc::new(JsStore::new(object.clone())?),
+            StoreChoice::Default if !opener => Rc::new(IndexedDbStore::open(name.to_owned()).await?),
+            StoreChoice::Path(_) if !opener => return invalid("store can be a path in Node only."),
+            StoreChoice::Default => Rc::new(self.open_on_platform(name, JsValue::UNDEFINED).await?),
+            StoreChoice::Path(path) => Rc::new(self.open_on_platform(name, path.into()).await?),
+        };
+        if let Err(failure) = check_format(&*store).await {
+            let _ = store.close().await;
+            return Err(failure);
+        }
+        Ok(store)
+    }
+
+    async fn open_on_platform(&self, name: &str, path: JsValue) -> Result<JsStore> {
+        let arguments = crate::js::array([name.into(), path]);
+        let opened = settle(invoke(&self.environment, "openStore", &arguments)).await.map_err(|thrown| {
+            let code = get_string(&thrown, "code").and_then(|code| Code::from_name(&code));
+            let detail = format!("{}.", crate::js::message(&thrown).trim_end_matches('.'));
+            Failure::caused(code.unwrap_or(Code::StorageFailed), detail, thrown)
+        })?;
+        JsStore::new(opened)
+    }
+
+    /// What a session key is bound to: the site in a browser, a constant elsewhere.
+    pub(super) fn origin() -> String {
+        let location = get(&js_sys::global(), "location");
+        get_string(&location, "origin").filter(|origin| origin != "null").unwrap_or_else(|| "local".to_owned())
+    }
+}

@@ -1,0 +1,108 @@
+//! What can be seen of a client: who and where it is, what it has, what it paid and was paid.
+
+use super::Client;
+use crate::failure::Result;
+use crate::transport::Hub;
+use alloy_primitives::Address;
+use farthing_protocol::eip712::Domain;
+use farthing_protocol::types::{Asset, ChannelDef, ChannelId};
+use farthing_protocol::wallet::{Balance, Direction, Payment, PaymentId, Status, Wallet};
+use std::collections::BTreeSet;
+
+/// Which payments to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only of this asset.
+    pub asset: Option<Asset>,
+    /// Only this way.
+    pub direction: Option<Direction>,
+    /// Only with this status.
+    pub status: Option<Status>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+/// Payments, newest first.
+pub type History = Vec<Payment>;
+
+impl Filter {
+    fn takes(&self, payment: &Payment) -> bool {
+        self.asset.is_none_or(|asset| asset == payment.asset)
+            && self.direction.is_none_or(|direction| direction == payment.direction)
+            && self.status.is_none_or(|status| status == payment.status)
+    }
+}
+
+impl Client {
+    /// The channel's definition.
+    #[must_use]
+    pub const fn def(&self) -> &ChannelDef {
+        &self.def
+    }
+
+    /// The channel.
+    #[must_use]
+    pub const fn id(&self) -> ChannelId {
+        self.id
+    }
+
+    /// Chain and contract.
+    #[must_use]
+    pub const fn domain(&self) -> &Domain {
+        &self.chain.domain
+    }
+
+    /// The hub.
+    #[must_use]
+    pub const fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Whether the hub is connected.
+    #[must_use]
+    pub const fn is_connected(&self) -> bool {
+        self.connected.get()
+    }
+
+    /// Blocks after which something on chain counts.
+    #[must_use]
+    pub const fn confirmations(&self) -> u64 {
+        self.chain.confirmations
+    }
+
+    /// The owner's account.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        self.owner.address()
+    }
+
+    /// What there is of each asset that the hub lists.
+    pub fn balances(&self) -> Result<Vec<Balance>> {
+        self.check_open()?;
+        let wallet = self.wallet.borrow();
+        Ok(self.terms.assets.iter().map(|terms| wallet.balance(terms.asset)).collect())
+    }
+
+    /// Payments, newest first.
+    pub async fn payments(&self, filter: Filter) -> Result<History> {
+        self.check_open()?;
+        let limit = filter.limit.unwrap_or(usize::MAX);
+        let mut found: History = self.wallet.borrow().payments();
+        found.retain(|payment| filter.takes(payment));
+        if found.len() < limit {
+            let known: BTreeSet<PaymentId> = found.iter().map(|payment| payment.id).collect();
+            let older = self.store.load(&format!("{}/history/", self.prefix)).await?;
+            for (_, value) in older.iter().rev() {
+                let mut ended = Wallet::decode_history(value)?;
+                ended.retain(|payment| filter.takes(payment) && !known.contains(&payment.id));
+                ended.sort_by_key(|payment| core::cmp::Reverse((payment.created, payment.id)));
+                found.extend(ended);
+                if found.len() >= limit {
+                    break;
+                }
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+}

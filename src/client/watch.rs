@@ -1,0 +1,98 @@
+//! Watches the chain: at each new head, what it says of our channel goes to the wallet.
+
+use super::{Client, Notice};
+use crate::failure::Result;
+use crate::js::now;
+use crate::task::{Bell, Either, race, sleep};
+use farthing_protocol::chain::{ChainFact, Head};
+use farthing_protocol::condition::ConditionKey;
+use farthing_protocol::wallet::Wallet;
+use std::rc::Rc;
+
+/// With pushed heads, the chain is asked all the same when none has come for so long, in milliseconds.
+const SILENCE: u32 = 30_000;
+
+/// Blocks that one request for logs may span.
+const LOG_RANGE: u64 = 2_000;
+
+/// Failures in a row after which the application is told.
+const PATIENCE: u32 = 10;
+
+impl Client {
+    /// Runs until the client ends. `next` is the first block whose logs have not been read as final.
+    pub(super) async fn watch_chain(self: Rc<Self>, mut next: u64) {
+        let pushed = Rc::new(Bell::default());
+        let bell = Rc::clone(&pushed);
+        let pushes = self.chain.rpc.subscribe(move || bell.ring()).await;
+        let mut failures = 0_u32;
+        loop {
+            let pause = if pushes { SILENCE } else { self.poll_interval };
+            let new = race(pushed.rings(), sleep(pause));
+            if let Either::First(()) = race(self.closed.wait(), new).await {
+                return;
+            }
+            match self.look(next).await {
+                Ok(done) => {
+                    next = done;
+                    failures = 0;
+                }
+                Err(failure) => {
+                    failures = failures.saturating_add(1);
+                    if failures == PATIENCE {
+                        (self.tell)(Notice::Error(failure));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads one head and the logs up to it; gives the first block that has still to be read.
+    async fn look(&self, next: u64) -> Result<u64> {
+        let known = self.chain.head();
+        let head = self.chain.read_head().await?;
+        if head == known {
+            return Ok(next);
+        }
+        let mut facts: Vec<ChainFact> = Vec::new();
+        // Long ranges, as after a sleep, are read in steps that every node answers.
+        let upto = head.number.min(next.saturating_add(LOG_RANGE));
+        let reached = Head { number: upto, final_number: head.final_number.min(upto), ..head };
+        let news = self.chain.news(self.id, next, reached).await?;
+        for asset in &news.assets {
+            facts.push(self.chain.asset(self.id, *asset, reached.final_number).await?);
+        }
+        facts.extend(news.exit.map(|ends_at| ChainFact::ExitStarted { ends_at }));
+        let keys = live_keys(&self.wallet.borrow());
+        if !keys.is_empty() && reached.final_number >= next {
+            facts.extend(self.chain.evidence(&keys, next, reached.final_number).await?);
+        }
+        {
+            let mut wallet = self.wallet.borrow_mut();
+            for fact in &facts {
+                wallet.chain(fact, now());
+            }
+            // The wallet is told of a head only when it knows all facts up to it.
+            if reached.final_number == head.final_number {
+                wallet.head(head, now());
+            }
+        }
+        self.work.ring();
+        self.chain.heads.notify();
+        Ok(next.max(reached.final_number.saturating_add(1)))
+    }
+}
+
+/// Keys of all locks that evidence could matter for.
+pub(super) fn live_keys(wallet: &Wallet) -> Vec<ConditionKey> {
+    let books = wallet.channel().state().assets.values();
+    let mut keys: Vec<ConditionKey> = books
+        .flat_map(|book| {
+            let locks = book.out.lane.locks.values().chain(book.inc.lane.locks.values());
+            let old = book.out.refused.iter().filter_map(|refused| refused.lock.map(|lock| lock.key));
+            locks.map(|pending| pending.lock.key).chain(old)
+        })
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}

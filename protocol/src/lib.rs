@@ -34,6 +34,7 @@ pub mod lane;
 pub mod message;
 pub mod proof;
 pub mod rules;
+pub mod settle;
 pub mod sign;
 pub mod tree;
 pub mod types;

@@ -53,7 +53,7 @@ contract PayoutsTest is Base {
 
     /// @dev Rule 16: who sends the transaction can't starve the push into a credit.
     function testFuzz_pay_cannotBeStarved(uint24 gasLimit) public {
-        _receiver.setMood(Receiver.Mood.Works);
+        _receiver.setMood(Receiver.Mood.Demands);
         Closing memory c = closingOf(ETHER, 4 ether, 6 ether, 0, 10 ether);
         bytes memory sigA = signed(ALICE_SESSION, Typed.closingOf(c));
         bytes memory sigB = signed(BOB_SESSION, Typed.closingOf(c));
@@ -64,7 +64,7 @@ contract PayoutsTest is Base {
 
     /// @dev Rule 16, at every limit around the interesting ones.
     function test_pay_cannotBeStarvedAtAnyLimit() public {
-        _receiver.setMood(Receiver.Mood.Works);
+        _receiver.setMood(Receiver.Mood.Demands);
         for (uint64 i = 0; i < 300; ++i) {
             channel.salt = 100 + i;
             id = farthing.channelIdOf(channel);

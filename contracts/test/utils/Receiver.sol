@@ -8,7 +8,8 @@ contract Receiver {
         Reverts,
         BurnsGas,
         RevertsWithABomb,
-        Calls
+        Calls,
+        Demands
     }
 
     Mood private _mood;
@@ -31,7 +32,8 @@ contract Receiver {
                 revert(0, 100000)
             }
         }
-        // Within what a receiver is promised.
+        // It gives up early, so that enough gas is left for the caller to go on. No more than it is promised.
+        if (_mood == Mood.Demands) require(gasleft() >= 60_000, "more gas");
         if (_mood == Mood.Works) _work.push(1);
         if (_mood == Mood.Calls) _call();
     }

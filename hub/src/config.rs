@@ -4,7 +4,7 @@
 
 mod raw;
 
-pub use raw::{Listed, LogFormat, Raw};
+pub use raw::{Limits, Listed, LogFormat, Raw};
 
 use crate::keys::{self, Keys};
 use anyhow::{Context, Result, bail, ensure};

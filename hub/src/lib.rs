@@ -6,9 +6,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub mod chain;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod core;
 pub mod health;
 pub mod keys;
+pub mod node;
+pub mod rpc;
 pub mod store;

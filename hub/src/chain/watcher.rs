@@ -15,7 +15,7 @@ use farthing_protocol::abi::IFarthing;
 use farthing_protocol::amount::Amount;
 use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
 use farthing_protocol::{Asset, ChannelId, Code, Error, Sides};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -211,11 +211,9 @@ impl Watcher {
         for channel in &self.unread {
             wanted.extend(self.config.assets.iter().map(|asset| (*channel, *asset)));
         }
-        stream::iter(wanted)
-            .map(|(channel, asset)| async move { self.read_state(channel, asset, at).await })
-            .buffered(CONCURRENCY)
-            .try_collect()
-            .await
+        let reads: Vec<_> =
+            wanted.into_iter().map(|(channel, asset)| self.read_state(channel, asset, at).boxed()).collect();
+        stream::iter(reads).buffered(CONCURRENCY).try_collect().await
     }
 
     async fn read_state(&self, channel: ChannelId, asset: Asset, at: Block) -> Result<(Option<ChannelId>, ChainFact), Error> {
@@ -239,18 +237,17 @@ impl Watcher {
             .filter(|(channel, _)| self.known.contains(channel) && !self.exits.contains(channel))
             .map(|(channel, fact)| (Some(*channel), fact.clone()))
             .collect();
-        let read: Vec<_> = stream::iter(&self.unread)
-            .map(|channel| async move {
-                let call = IFarthing::exitEndsAtCall { channelId: channel.0 };
-                let answer = self.rpc.call_latest(self.config.contract, call.abi_encode().into()).await?;
-                let ends_at = IFarthing::exitEndsAtCall::abi_decode_returns(&answer).map_err(|_| not_the_contract())?;
-                Ok::<_, Error>((ends_at > 0).then_some((Some(*channel), ChainFact::ExitStarted { ends_at })))
-            })
-            .buffered(CONCURRENCY)
-            .try_collect()
-            .await?;
+        let reads: Vec<_> = self.unread.iter().map(|channel| self.read_exit(*channel).boxed()).collect();
+        let read: Vec<Option<_>> = stream::iter(reads).buffered(CONCURRENCY).try_collect().await?;
         facts.extend(read.into_iter().flatten());
         Ok(facts)
+    }
+
+    async fn read_exit(&self, channel: ChannelId) -> Result<Option<(Option<ChannelId>, ChainFact)>, Error> {
+        let call = IFarthing::exitEndsAtCall { channelId: channel.0 };
+        let answer = self.rpc.call_latest(self.config.contract, call.abi_encode().into()).await?;
+        let ends_at = IFarthing::exitEndsAtCall::abi_decode_returns(&answer).map_err(|_| not_the_contract())?;
+        Ok((ends_at > 0).then_some((Some(channel), ChainFact::ExitStarted { ends_at })))
     }
 
     async fn load(&self) -> Result<Option<Cursor>, Error> {

@@ -1,0 +1,217 @@
+//! The methods.
+
+use super::App;
+use super::error::RpcError;
+use super::openrpc;
+use super::socket::Session;
+use alloy_primitives::{Address, B256, Bytes};
+use farthing_protocol::abi;
+use farthing_protocol::hub::Registration;
+use farthing_protocol::message::Message;
+use farthing_protocol::sign::{PublicKey, Signature};
+use farthing_protocol::{ChannelDef, ChannelId, Code, Error};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+/// A method that is served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Method {
+    Config,
+    Register,
+    Lookup,
+    Channel,
+    Challenge,
+    Attach,
+    Messages,
+    Discover,
+}
+
+/// Every method's name. `openrpc.json` describes the same ones.
+pub(super) const METHODS: [(Method, &str); 8] = [
+    (Method::Config, "farthing_config"),
+    (Method::Register, "farthing_register"),
+    (Method::Lookup, "farthing_lookup"),
+    (Method::Channel, "farthing_channel"),
+    (Method::Challenge, "farthing_challenge"),
+    (Method::Attach, "farthing_attach"),
+    (Method::Messages, "farthing_messages"),
+    (Method::Discover, "rpc.discover"),
+];
+
+impl Method {
+    fn of(name: &str) -> Option<Self> {
+        METHODS.iter().find(|(_, known)| *known == name).map(|(method, _)| *method)
+    }
+}
+
+/// Most channels that one connection may attach.
+const MAX_ATTACHED: usize = 64;
+/// Most peer messages in one frame.
+const MAX_MESSAGES: usize = 1_024;
+/// What a registration takes from the rate limit: it makes the hub remember something for good.
+const REGISTRATION_COST: u32 = 20;
+
+/// How a call ended.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// With a result that is still to be sent.
+    Result(Value),
+    /// The core has queued the response.
+    Sent,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Register {
+    channel: ChannelDef,
+    public_key: PublicKey,
+    #[serde(default)]
+    binding: Option<Bytes>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lookup {
+    address: Address,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct OfChannel {
+    channel_id: ChannelId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Attach {
+    channel_id: ChannelId,
+    signature: Signature,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Messages {
+    channel_id: ChannelId,
+    messages: Vec<Message>,
+}
+
+/// What a call takes from the rate limit before its parameters are read.
+pub(super) fn cost(method: &str) -> u32 {
+    if Method::of(method) == Some(Method::Register) { REGISTRATION_COST } else { 1 }
+}
+
+/// Runs a call. Without a session it came over HTTP. `id` is the request's, for responses that the core sends.
+pub(super) async fn call(
+    app: &App,
+    session: Option<&mut Session>,
+    method: &str,
+    params: Option<&RawValue>,
+    id: Option<&RawValue>,
+) -> Result<Answer, RpcError> {
+    let result = match Method::of(method).ok_or_else(|| RpcError::method(method))? {
+        Method::Config => {
+            let Nothing {} = read(params)?;
+            app.terms.clone()
+        }
+        Method::Discover => {
+            let Nothing {} = read(params)?;
+            serde_json::from_str(openrpc::DOCUMENT).map_err(|_| RpcError::from(Code::Internal))?
+        }
+        Method::Register => {
+            let Register { channel, public_key, binding } = read(params)?;
+            let binding = binding.filter(|binding| !binding.is_empty());
+            let id = app.core.register(Registration { channel, public_key: Some(public_key), binding }).await?;
+            json!({ "channelId": id })
+        }
+        Method::Lookup => {
+            let Lookup { address } = read(params)?;
+            value(&app.core.lookup(address).await?)?
+        }
+        Method::Channel => {
+            let OfChannel { channel_id } = read(params)?;
+            value(&app.core.status(channel_id).await?)?
+        }
+        Method::Challenge => challenge(app, socket_only(session)?, read(params)?).await?,
+        Method::Attach => {
+            attach(app, socket_only(session)?, read(params)?, id).await?;
+            return Ok(Answer::Sent);
+        }
+        Method::Messages => {
+            messages(app, socket_only(session)?, params).await?;
+            Value::Null
+        }
+    };
+    Ok(Answer::Result(result))
+}
+
+fn socket_only(session: Option<&mut Session>) -> Result<&mut Session, RpcError> {
+    session.ok_or_else(|| Error::new(Code::Unsupported, "this method is served over a WebSocket only").into())
+}
+
+/// A fresh challenge. It is good for one attempt, on this connection, for this channel.
+async fn challenge(app: &App, session: &mut Session, params: OfChannel) -> Result<Value, RpcError> {
+    let channel = params.channel_id;
+    let signer = app.core.status(channel).await?.channel.a.signer;
+    let mut challenge = B256::ZERO;
+    getrandom::fill(challenge.as_mut_slice()).map_err(|_| RpcError::from(Code::Internal))?;
+    session.challenge = Some((channel, signer, challenge));
+    Ok(json!({ "challenge": challenge }))
+}
+
+/// Makes this connection the channel's, if its signer's key signed the challenge.
+async fn attach(app: &App, session: &mut Session, params: Attach, id: Option<&RawValue>) -> Result<(), RpcError> {
+    let Attach { channel_id, signature } = params;
+    // Taken, whatever comes of it.
+    let challenge = session.challenge.take().filter(|(channel, ..)| *channel == channel_id);
+    let Some((channel, signer, challenge)) = challenge else {
+        return Err(Error::new(Code::NotAuthenticated, "ask for a challenge of this channel first").into());
+    };
+    signature.verify(app.domain.digest(&abi::Session { channelId: channel.0, challenge }), signer)?;
+    if session.attached.len() >= MAX_ATTACHED && !session.attached.contains(&channel) {
+        return Err(Error::new(Code::LimitExceeded, "a connection attaches at most 64 channels").into());
+    }
+    let response = super::envelope::response(id, &Ok(json!({ "attached": true })));
+    session.attached.insert(channel);
+    app.core.attach(channel, session.outbox.clone(), response).await?;
+    Ok(())
+}
+
+/// Hands messages of an attached channel to the core. All of a frame are taken, or none.
+async fn messages(app: &App, session: &mut Session, params: Option<&RawValue>) -> Result<(), RpcError> {
+    let Messages { channel_id, messages } = parse(params).map_err(RpcError::messages)?;
+    if !session.attached.contains(&channel_id) {
+        return Err(Code::NotAuthenticated.into());
+    }
+    if messages.len() > MAX_MESSAGES {
+        return Err(Error::new(Code::LimitExceeded, "a frame holds at most 1024 messages").into());
+    }
+    // The frame itself has been counted.
+    let more = u32::try_from(messages.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    if !session.take(more) {
+        return Err(Code::RateLimited.into());
+    }
+    app.core.messages(channel_id, messages).await?;
+    Ok(())
+}
+
+fn read<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, RpcError> {
+    parse(params).map_err(RpcError::params)
+}
+
+fn parse<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, String> {
+    let text = params.map_or("{}", RawValue::get);
+    if !text.starts_with('{') {
+        return Err("params are an object, by name".to_owned());
+    }
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+fn value(result: &impl serde::Serialize) -> Result<Value, RpcError> {
+    serde_json::to_value(result).map_err(|_| Code::Internal.into())
+}

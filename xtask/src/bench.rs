@@ -53,14 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
     if paths::at(NATIVE).is_file() {
         ui::step("hub benchmark (release)");
-        let mut cargo = process::cargo(&[
-            "run",
-            "--release",
-            "--package",
-            "farthing-hub",
-            "--example",
-            "bench_hub",
-        ]);
+        let mut cargo = process::cargo(&["run", "--release", "--package", "farthing-hub", "--example", "bench_hub"]);
         stage::set_chain(&mut cargo)?;
         rows.extend(measure(&mut cargo)?);
     } else {
@@ -72,9 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             stage::install(&packed.tgz)?;
             Hub::Release.build()?;
             ui::step("package benchmark in Node and Chromium");
-            rows.extend(measure(
-                stage::node_command(Hub::Release, &packed.tgz, true)?.arg(SCRIPT),
-            )?);
+            rows.extend(measure(stage::node_command(Hub::Release, &packed.tgz, true)?.arg(SCRIPT))?);
         } else {
             missing.push(format!("js-tests/{SCRIPT}"));
         }
@@ -98,10 +89,7 @@ fn rows(output: &str) -> Result<Vec<Row>> {
     let mut found = Vec::new();
     for line in output.lines().map(str::trim) {
         if line.starts_with('{') {
-            found.push(
-                serde_json::from_str(line)
-                    .with_context(|| format!("not a row of a benchmark: {line}"))?,
-            );
+            found.push(serde_json::from_str(line).with_context(|| format!("not a row of a benchmark: {line}"))?);
         } else if !line.is_empty() {
             ui::note(line);
         }
@@ -125,42 +113,25 @@ fn package_size(size: &pkg::Size) -> Result<Row> {
 fn report(rows: &[Row]) -> Result<()> {
     let file = paths::out("bench.json");
     paths::write(&file, serde_json::to_vec_pretty(rows)?)?;
-    println!(
-        "{:<28} {:>14} {:<12} {:<36} {:>14} {:>8}",
-        "name", "value", "unit", "peer", "peer's value", "ratio"
-    );
+    println!("{:<28} {:>14} {:<12} {:<36} {:>14} {:>8}", "name", "value", "unit", "peer", "peer's value", "ratio");
     for row in rows {
         let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), shown);
         let peer = row.peer.as_deref().unwrap_or("-");
-        let (value, peer_value, ratio) =
-            (shown(row.value), number(row.peer_value), number(row.ratio));
-        println!(
-            "{:<28} {value:>14} {:<12} {peer:<36} {peer_value:>14} {ratio:>8}",
-            row.name, row.unit
-        );
+        let (value, peer_value, ratio) = (shown(row.value), number(row.peer_value), number(row.ratio));
+        println!("{:<28} {value:>14} {:<12} {peer:<36} {peer_value:>14} {ratio:>8}", row.name, row.unit);
     }
     ui::note(&paths::shown(&file));
     Ok(())
 }
 
 fn shown(value: f64) -> String {
-    if value >= 1000.0 {
-        format!("{value:.0}")
-    } else {
-        format!("{value:.2}")
-    }
+    if value >= 1000.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
 fn demand_floors(rows: &[Row]) -> Result<()> {
     for (name, floor) in FLOORS {
-        let measured = rows
-            .iter()
-            .filter(|row| row.name == name)
-            .filter_map(|row| row.ratio);
-        if let Some(ratio) = measured
-            .min_by(f64::total_cmp)
-            .filter(|ratio| *ratio < floor)
-        {
+        let measured = rows.iter().filter(|row| row.name == name).filter_map(|row| row.ratio);
+        if let Some(ratio) = measured.min_by(f64::total_cmp).filter(|ratio| *ratio < floor) {
             bail!(
                 "{name} is only {ratio:.1} times as fast as its peer, expected {floor}: is --cfg cpubits=\"32\" lost?"
             );
@@ -183,9 +154,8 @@ mod tests {
 
     #[test]
     fn a_lost_lead_is_an_error() -> Result<()> {
-        let slow = rows(
-            "{\"name\":\"sign\",\"value\":300,\"unit\":\"µs\",\"peer\":\"viem\",\"peer_value\":600,\"ratio\":2}",
-        )?;
+        let slow =
+            rows("{\"name\":\"sign\",\"value\":300,\"unit\":\"µs\",\"peer\":\"viem\",\"peer_value\":600,\"ratio\":2}")?;
         assert!(demand_floors(&slow).is_err());
         Ok(())
     }

@@ -14,10 +14,18 @@ use crate::{paths, process, ui};
 /// Where the artifacts go, below `target/`.
 pub(crate) const ARTIFACTS: &str = "contracts";
 
+/// Tokens for tests and the demo.
+const TOKENS: &str = "contracts/test/tokens";
+
 /// Builds and writes `target/contracts/*.json`.
 pub(crate) fn build() -> Result<()> {
     ui::step("contracts");
-    process::run(&mut forge(&["build"])?)?;
+    // Without the tests: each of them compiles the contract into itself again.
+    let mut command = forge(&["build", "src"])?;
+    if paths::at(TOKENS).is_dir() {
+        command.arg("test/tokens");
+    }
+    process::run(&mut command)?;
     let written = write_artifacts()?;
     ui::note(&format!("target/{ARTIFACTS}/: {}", written.join(", ")));
     Ok(())
@@ -30,10 +38,7 @@ pub(crate) fn forge(args: &[&str]) -> Result<Command> {
         bail!("contracts/foundry.toml is missing");
     }
     let mut command = process::command(foundry::forge()?);
-    command
-        .current_dir(folder)
-        .args(args)
-        .env("FOUNDRY_DISABLE_NIGHTLY_WARNING", "1");
+    command.current_dir(folder).args(args).env("FOUNDRY_DISABLE_NIGHTLY_WARNING", "1");
     Ok(command)
 }
 
@@ -91,16 +96,8 @@ pub(crate) fn write_artifacts() -> Result<Vec<String>> {
         if written.contains(&name) {
             bail!("two contracts are called {name}: one would overwrite the other's artifact");
         }
-        let artifact = Artifact {
-            contract_name: &name,
-            source_name: &source,
-            abi: &compiled.abi,
-            bytecode: code,
-        };
-        paths::write(
-            &target.join(format!("{name}.json")),
-            serde_json::to_vec(&artifact)?,
-        )?;
+        let artifact = Artifact { contract_name: &name, source_name: &source, abi: &compiled.abi, bytecode: code };
+        paths::write(&target.join(format!("{name}.json")), serde_json::to_vec(&artifact)?)?;
         written.push(name);
     }
     if written.is_empty() {
@@ -111,12 +108,9 @@ pub(crate) fn write_artifacts() -> Result<Vec<String>> {
 
 fn read(file: &Path) -> Result<Option<(String, String, Compiled)>> {
     let text = paths::read(file)?;
-    let mut compiled: Compiled = serde_json::from_str(&text)
-        .with_context(|| format!("{} is not an artifact", paths::shown(file)))?;
-    let target = compiled
-        .metadata
-        .take()
-        .and_then(|metadata| metadata.settings.compilation_target.into_iter().next());
+    let mut compiled: Compiled =
+        serde_json::from_str(&text).with_context(|| format!("{} is not an artifact", paths::shown(file)))?;
+    let target = compiled.metadata.take().and_then(|metadata| metadata.settings.compilation_target.into_iter().next());
     // A source that was renamed or removed leaves its artifact in out/.
     Ok(target
         .filter(|(source, _)| paths::at("contracts").join(source).is_file())
@@ -137,8 +131,6 @@ mod tests {
         assert!(is_ours("src/Farthing.sol"));
         assert!(is_ours("test/TestDai.sol"));
         assert!(!is_ours("test/Farthing.t.sol"));
-        assert!(!is_ours(
-            "node_modules/@openzeppelin/contracts/token/ERC20/ERC20.sol"
-        ));
+        assert!(!is_ours("node_modules/@openzeppelin/contracts/token/ERC20/ERC20.sol"));
     }
 }

@@ -23,11 +23,7 @@ mod vectors;
 mod wasm;
 
 #[derive(Debug, Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    about = "Farthing's chores"
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Farthing's chores")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -27,10 +27,7 @@ impl<T> Key<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Key<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        T::deserialize(deserializer).map(|value| Self {
-            value,
-            read: Cell::new(false),
-        })
+        T::deserialize(deserializer).map(|value| Self { value, read: Cell::new(false) })
     }
 }
 
@@ -115,8 +112,7 @@ pub(crate) struct Manifest {
 impl Manifest {
     /// Reads the file of this repository.
     pub(crate) fn load() -> Result<Self> {
-        Self::parse(&paths::read(&paths::at("wasm-pack.toml"))?)
-            .context("wasm-pack.toml is not as the build needs it")
+        Self::parse(&paths::read(&paths::at("wasm-pack.toml"))?).context("wasm-pack.toml is not as the build needs it")
     }
 
     fn parse(text: &str) -> Result<Self> {
@@ -131,10 +127,8 @@ impl Manifest {
             ("package", self.package.unread()),
             ("budget", self.budget.unread()),
         ];
-        let unread: Vec<String> = tables
-            .iter()
-            .flat_map(|(table, keys)| keys.iter().map(move |key| format!("{table}.{key}")))
-            .collect();
+        let unread: Vec<String> =
+            tables.iter().flat_map(|(table, keys)| keys.iter().map(move |key| format!("{table}.{key}"))).collect();
         if !unread.is_empty() {
             bail!("wasm-pack.toml: nothing consumes {}", unread.join(", "));
         }
@@ -149,28 +143,10 @@ mod tests {
     const COMPLETE: &str = include_str!("../../wasm-pack.toml");
 
     fn read_all_but_budget(manifest: &Manifest) {
-        let Manifest {
-            build,
-            wasm_opt,
-            package,
-            budget: _,
-        } = manifest;
-        let _ = (
-            build.package.read(),
-            build.profile.read(),
-            build.target.read(),
-            build.name.read(),
-        );
-        let _ = (
-            build.outputs.read(),
-            build.inline.read(),
-            wasm_opt.flags.read(),
-        );
-        let _ = (
-            package.template.read(),
-            package.entries.read(),
-            package.licences.read(),
-        );
+        let Manifest { build, wasm_opt, package, budget: _ } = manifest;
+        let _ = (build.package.read(), build.profile.read(), build.target.read(), build.name.read());
+        let _ = (build.outputs.read(), build.inline.read(), wasm_opt.flags.read());
+        let _ = (package.template.read(), package.entries.read(), package.licences.read());
     }
 
     #[test]
@@ -179,14 +155,9 @@ mod tests {
         read_all_but_budget(&manifest);
         let _ = manifest.budget.exclude.read();
 
-        let refusal = manifest
-            .demand_all_read()
-            .map_err(|error| error.to_string());
+        let refusal = manifest.demand_all_read().map_err(|error| error.to_string());
 
-        assert_eq!(
-            refusal,
-            Err("wasm-pack.toml: nothing consumes budget.gzip-bytes".to_owned())
-        );
+        assert_eq!(refusal, Err("wasm-pack.toml: nothing consumes budget.gzip-bytes".to_owned()));
         Ok(())
     }
 
@@ -194,23 +165,16 @@ mod tests {
     fn a_manifest_that_was_read_whole_passes() -> Result<()> {
         let manifest = Manifest::parse(COMPLETE)?;
         read_all_but_budget(&manifest);
-        let _ = (
-            manifest.budget.exclude.read(),
-            manifest.budget.gzip_bytes.read(),
-        );
+        let _ = (manifest.budget.exclude.read(), manifest.budget.gzip_bytes.read());
 
         manifest.demand_all_read()
     }
 
     #[test]
     fn an_unknown_key_fails() {
-        for (place, key) in [
-            ("[build]\n", "out-dir = \"x\"\n"),
-            ("[budget]\n", "brotli-bytes = 1\n"),
-        ] {
+        for (place, key) in [("[build]\n", "out-dir = \"x\"\n"), ("[budget]\n", "brotli-bytes = 1\n")] {
             let text = COMPLETE.replace(place, &format!("{place}{key}"));
-            let error =
-                Manifest::parse(&text).map_or_else(|error| format!("{error:#}"), |_| String::new());
+            let error = Manifest::parse(&text).map_or_else(|error| format!("{error:#}"), |_| String::new());
             assert!(error.contains("unknown field"), "{error}");
         }
     }

@@ -31,10 +31,7 @@ pub(crate) fn cargo_target() -> PathBuf {
 
 /// A path as a reader wants to see it: relative to the root where it is inside.
 pub(crate) fn shown(path: &Path) -> String {
-    path.strip_prefix(root())
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
 
 /// An executable's file name on this platform.
@@ -56,10 +53,7 @@ pub(crate) fn locked_version(package: &str) -> Result<Option<String>> {
 
     let text = read(&at("Cargo.lock"))?;
     let lock: Lock = toml::from_str(&text).context("Cargo.lock is not a lockfile")?;
-    let found = lock
-        .package
-        .into_iter()
-        .find(|candidate| candidate.name == package);
+    let found = lock.package.into_iter().find(|candidate| candidate.name == package);
     Ok(found.map(|found| found.version))
 }
 
@@ -71,19 +65,15 @@ pub(crate) fn read(path: &Path) -> Result<String> {
 /// Writes a file and the folders above it.
 pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot create {}", shown(folder)))?;
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", shown(folder)))?;
     }
     std::fs::write(path, content).with_context(|| format!("cannot write {}", shown(path)))
 }
 
 /// Removes a file or a folder that may not exist.
 pub(crate) fn remove(path: &Path) -> Result<()> {
-    let gone = if path.is_dir() && !path.is_symlink() {
-        std::fs::remove_dir_all(path)
-    } else {
-        std::fs::remove_file(path)
-    };
+    let gone =
+        if path.is_dir() && !path.is_symlink() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
     match gone {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove {}", shown(path)))
@@ -97,11 +87,8 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("cannot list {}", shown(folder)))?;
-    let mut paths = entries
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<Vec<_>>>()?;
+    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot list {}", shown(folder)))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     paths.sort();
     Ok(paths)
 }

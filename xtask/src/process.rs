@@ -17,14 +17,7 @@ use crate::{paths, ui};
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// How cargo's lines begin that tell of nothing but work.
-const CHATTER: [&str; 6] = [
-    "Checking ",
-    "Compiling ",
-    "Blocking ",
-    "Downloading ",
-    "Downloaded ",
-    "Fresh ",
-];
+const CHATTER: [&str; 6] = ["Checking ", "Compiling ", "Blocking ", "Downloading ", "Downloaded ", "Fresh "];
 
 /// A command that starts in the repository's root.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
@@ -42,18 +35,14 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
 
 /// Runs with output on our screen; fails when the program fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {}", shown(command)))?;
+    let status = command.status().with_context(|| format!("cannot start {}", shown(command)))?;
     demand(status, command)
 }
 
 /// Runs and returns what it printed on stdout; stderr stays on our screen.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot start {}", shown(command)))?;
+    let output =
+        command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot start {}", shown(command)))?;
     demand(output.status, command)?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -62,10 +51,7 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
 pub(crate) fn probe(command: &mut Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    output
-        .status
-        .success()
-        .then(|| text.lines().next().unwrap_or_default().trim().to_owned())
+    output.status.success().then(|| text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
 /// Whether a program can be started at all.
@@ -83,17 +69,9 @@ pub(crate) struct Watched {
 impl Watched {
     /// The last lines that say something, for a report of a failure.
     pub(crate) fn tail(&self, lines: usize) -> String {
-        let telling = |line: &&str| {
-            !CHATTER
-                .iter()
-                .any(|word| line.trim_start().starts_with(word))
-        };
+        let telling = |line: &&str| !CHATTER.iter().any(|word| line.trim_start().starts_with(word));
         let all: Vec<&str> = self.output.lines().filter(telling).collect();
-        all.iter()
-            .skip(all.len().saturating_sub(lines))
-            .copied()
-            .collect::<Vec<_>>()
-            .join("\n")
+        all.iter().skip(all.len().saturating_sub(lines)).copied().collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -130,10 +108,7 @@ pub(crate) fn watch(command: &mut Command, log: &Path) -> Result<Watched> {
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if spoke.elapsed() >= HEARTBEAT {
-            ui::note(&format!(
-                "… {}",
-                newest.trim().chars().take(100).collect::<String>()
-            ));
+            ui::note(&format!("… {}", newest.trim().chars().take(100).collect::<String>()));
             spoke = Instant::now();
         }
     }
@@ -142,10 +117,7 @@ pub(crate) fn watch(command: &mut Command, log: &Path) -> Result<Watched> {
         let _ = writeln!(output, "{} ended with {status}", shown(command));
     }
     paths::write(log, &output)?;
-    Ok(Watched {
-        ok: status.success(),
-        output,
-    })
+    Ok(Watched { ok: status.success(), output })
 }
 
 fn forward(stream: Option<impl Read + Send + 'static>, lines: &Sender<String>) {
@@ -153,9 +125,7 @@ fn forward(stream: Option<impl Read + Send + 'static>, lines: &Sender<String>) {
     let lines = lines.clone();
     thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-            let text = String::from_utf8_lossy(&line)
-                .trim_end_matches('\r')
-                .to_owned();
+            let text = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
             if lines.send(text).is_err() {
                 break;
             }
@@ -173,11 +143,7 @@ fn demand(status: ExitStatus, command: &Command) -> Result<()> {
 /// The command line as a user would type it.
 fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
-    let mut text = program
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let mut text = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for arg in command.get_args() {
         let _ = write!(text, " {}", paths::shown(Path::new(arg)));
     }

@@ -30,24 +30,14 @@ pub(crate) enum Hub {
 impl Hub {
     /// Compiles it and returns the program.
     pub(crate) fn build(self) -> Result<PathBuf> {
-        ui::step(if self == Self::Release {
-            "hub (release)"
-        } else {
-            "hub"
-        });
+        ui::step(if self == Self::Release { "hub (release)" } else { "hub" });
         process::run(&mut self.cargo())?;
         Ok(self.program())
     }
 
     /// The command that compiles it.
     pub(crate) fn cargo(self) -> Command {
-        let mut cargo = process::cargo(&[
-            "build",
-            "--package",
-            "farthing-hub",
-            "--bin",
-            "farthing-hub",
-        ]);
+        let mut cargo = process::cargo(&["build", "--package", "farthing-hub", "--bin", "farthing-hub"]);
         if self == Self::Release {
             cargo.arg("--release");
         }
@@ -56,22 +46,14 @@ impl Hub {
 
     /// Where cargo puts it.
     pub(crate) fn program(self) -> PathBuf {
-        let folder = if self == Self::Release {
-            "release"
-        } else {
-            "debug"
-        };
-        paths::cargo_target()
-            .join(folder)
-            .join(paths::exe("farthing-hub"))
+        let folder = if self == Self::Release { "release" } else { "debug" };
+        paths::cargo_target().join(folder).join(paths::exe("farthing-hub"))
     }
 }
 
 /// Gives a Rust or Node program what it has to know about contracts and chain.
 pub(crate) fn set_chain(command: &mut Command) -> Result<()> {
-    command
-        .env("FARTHING_ANVIL_BIN", foundry::anvil()?)
-        .env("FARTHING_ARTIFACTS", paths::out(contracts::ARTIFACTS));
+    command.env("FARTHING_ANVIL_BIN", foundry::anvil()?).env("FARTHING_ARTIFACTS", paths::out(contracts::ARTIFACTS));
     Ok(())
 }
 
@@ -82,9 +64,7 @@ pub(crate) fn node_command(hub: Hub, tgz: &Path, browser: bool) -> Result<Comman
     command.current_dir(&folder);
     set_chain(&mut command)?;
     command.env("FARTHING_HUB_BIN", hub.program());
-    command
-        .env("FARTHING_PKG_TGZ", tgz)
-        .env("FARTHING_PKG_DIR", installed());
+    command.env("FARTHING_PKG_TGZ", tgz).env("FARTHING_PKG_DIR", installed());
     if browser {
         command.env("CHROMIUM", chromium::ensure()?);
     }
@@ -106,26 +86,14 @@ pub(crate) fn install(tgz: &Path) -> Result<()> {
     npm::ensure(&paths::at("js-tests"))?;
     let project = paths::out("npm/project");
     paths::remove(&project)?;
-    paths::write(
-        &project.join("package.json"),
-        "{ \"name\": \"stranger\", \"private\": true }\n",
-    )?;
-    process::run(
-        npm::npm(
-            &project,
-            &["install", "--no-package-lock", "--offline", "--silent"],
-        )
-        .arg(tgz),
-    )?;
+    paths::write(&project.join("package.json"), "{ \"name\": \"stranger\", \"private\": true }\n")?;
+    process::run(npm::npm(&project, &["install", "--no-package-lock", "--offline", "--silent"]).arg(tgz))?;
     let extra: Vec<PathBuf> = paths::list(&project.join("node_modules"))?
         .into_iter()
         .filter(|path| !path.ends_with("farthing") && !path.ends_with(".package-lock.json"))
         .collect();
     if !extra.is_empty() {
-        bail!(
-            "installing the package brought {} others along",
-            extra.len()
-        );
+        bail!("installing the package brought {} others along", extra.len());
     }
     paths::remove(&installed())?;
     paths::copy_tree(&project.join("node_modules/farthing"), &installed(), &[])

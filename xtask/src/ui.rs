@@ -24,11 +24,7 @@ pub(crate) fn error(error: &anyhow::Error) {
 /// Colours a word, where a person is looking.
 pub(crate) fn paint(text: &str, colour: &str) -> String {
     let plain = std::env::var_os("NO_COLOR").is_some() || !std::io::stderr().is_terminal();
-    if plain {
-        text.to_owned()
-    } else {
-        format!("\u{1b}[{colour}m{text}\u{1b}[0m")
-    }
+    if plain { text.to_owned() } else { format!("\u{1b}[{colour}m{text}\u{1b}[0m") }
 }
 
 /// Seconds with one decimal.
@@ -39,12 +35,8 @@ pub(crate) fn seconds(time: Duration) -> String {
 /// Groups of three digits: 150,000.
 pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
-    let groups: Vec<&str> = digits
-        .as_bytes()
-        .rchunks(3)
-        .rev()
-        .map(|group| std::str::from_utf8(group).unwrap_or_default())
-        .collect();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or_default()).collect();
     groups.join(",")
 }
 

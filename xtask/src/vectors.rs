@@ -26,19 +26,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return compare(&fresh);
     }
     let folder = paths::at("vectors");
-    for stale in json(&folder)?
-        .keys()
-        .filter(|name| !fresh.contains_key(*name))
-    {
+    for stale in json(&folder)?.keys().filter(|name| !fresh.contains_key(*name)) {
         paths::remove(&folder.join(stale))?;
     }
     for (name, content) in &fresh {
         paths::write(&folder.join(name), content)?;
     }
-    ui::note(&format!(
-        "vectors/: {}",
-        fresh.keys().cloned().collect::<Vec<_>>().join(", ")
-    ));
+    ui::note(&format!("vectors/: {}", fresh.keys().cloned().collect::<Vec<_>>().join(", ")));
     Ok(())
 }
 
@@ -47,22 +41,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 pub(crate) fn compare(fresh: &BTreeMap<String, Vec<u8>>) -> Result<()> {
     let stored = json(&paths::at("vectors"))?;
     let names = stored.keys().chain(fresh.keys());
-    let mut different: Vec<&str> = names
-        .filter(|name| stored.get(*name) != fresh.get(*name))
-        .map(String::as_str)
-        .collect();
+    let mut different: Vec<&str> =
+        names.filter(|name| stored.get(*name) != fresh.get(*name)).map(String::as_str).collect();
     different.sort_unstable();
     different.dedup();
     if !different.is_empty() {
-        bail!(
-            "not what the code gives: {}; `cargo xtask vectors` writes them anew",
-            different.join(", ")
-        );
+        bail!("not what the code gives: {}; `cargo xtask vectors` writes them anew", different.join(", "));
     }
-    ui::note(&format!(
-        "{} files of vectors/ are what the code gives",
-        fresh.len()
-    ));
+    ui::note(&format!("{} files of vectors/ are what the code gives", fresh.len()));
     Ok(())
 }
 
@@ -74,16 +60,8 @@ pub(crate) fn generate() -> Result<BTreeMap<String, Vec<u8>>> {
     let folder = paths::out("vectors");
     paths::remove(&folder)?;
     std::fs::create_dir_all(&folder)?;
-    let mut cargo = process::cargo(&[
-        "run",
-        "--quiet",
-        "--package",
-        "farthing-protocol",
-        "--example",
-        "vectors",
-        "--",
-        "--out",
-    ]);
+    let mut cargo =
+        process::cargo(&["run", "--quiet", "--package", "farthing-protocol", "--example", "vectors", "--", "--out"]);
     process::run(cargo.arg(&folder))?;
     let fresh = json(&folder)?;
     if fresh.is_empty() {
@@ -95,20 +73,10 @@ pub(crate) fn generate() -> Result<BTreeMap<String, Vec<u8>>> {
 fn json(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
     for path in paths::list(folder)? {
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             // Git may have given the stored one the line ends of the platform.
-            let content = std::fs::read(&path)?
-                .into_iter()
-                .filter(|byte| *byte != b'\r')
-                .collect();
+            let content = std::fs::read(&path)?.into_iter().filter(|byte| *byte != b'\r').collect();
             files.insert(name, content);
         }
     }

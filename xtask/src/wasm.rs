@@ -52,19 +52,13 @@ struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8]> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(length)
-            .context("the module ends too early")?;
+        let (taken, rest) = self.0.split_at_checked(length).context("the module ends too early")?;
         self.0 = rest;
         Ok(taken)
     }
 
     fn byte(&mut self) -> Result<u8> {
-        self.take(1)?
-            .first()
-            .copied()
-            .context("the module ends too early")
+        self.take(1)?.first().copied().context("the module ends too early")
     }
 
     /// An unsigned LEB128 number of at most 32 bits.

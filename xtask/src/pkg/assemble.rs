@@ -13,12 +13,7 @@ use crate::paths;
 const PLACEHOLDER: &str = "\"version\": \"0.0.0\"";
 
 /// Fills `folder` from what wasm-bindgen wrote, the template and the licences.
-pub(crate) fn assemble(
-    manifest: &Manifest,
-    stage: &Path,
-    folder: &Path,
-    version: &str,
-) -> Result<()> {
+pub(crate) fn assemble(manifest: &Manifest, stage: &Path, folder: &Path, version: &str) -> Result<()> {
     copy_generated(manifest, stage, folder)?;
     copy_template(manifest, folder)?;
     for licence in manifest.package.licences.read() {
@@ -26,10 +21,7 @@ pub(crate) fn assemble(
     }
     let package = folder.join("package.json");
     let text = with_version(&paths::read(&package)?, version)?;
-    check(
-        &serde_json::from_str(&text).context("pkg-template/package.json is not JSON")?,
-        folder,
-    )?;
+    check(&serde_json::from_str(&text).context("pkg-template/package.json is not JSON")?, folder)?;
     paths::write(&package, text)
 }
 
@@ -54,32 +46,13 @@ fn copy_generated(manifest: &Manifest, stage: &Path, folder: &Path) -> Result<()
 
 fn copy_template(manifest: &Manifest, folder: &Path) -> Result<()> {
     let template = paths::at(manifest.package.template.read());
-    let listed: BTreeSet<&str> = manifest
-        .package
-        .entries
-        .read()
-        .iter()
-        .map(String::as_str)
-        .collect();
+    let listed: BTreeSet<&str> = manifest.package.entries.read().iter().map(String::as_str).collect();
     let mut found = BTreeSet::new();
     for path in paths::list(&template)? {
-        found.insert(
-            path.file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
-        );
+        found.insert(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
     }
-    let missing: Vec<&str> = listed
-        .iter()
-        .copied()
-        .filter(|entry| !found.contains(*entry))
-        .collect();
-    let unlisted: Vec<&str> = found
-        .iter()
-        .map(String::as_str)
-        .filter(|entry| !listed.contains(entry))
-        .collect();
+    let missing: Vec<&str> = listed.iter().copied().filter(|entry| !found.contains(*entry)).collect();
+    let unlisted: Vec<&str> = found.iter().map(String::as_str).filter(|entry| !listed.contains(entry)).collect();
     if !missing.is_empty() || !unlisted.is_empty() {
         bail!(
             "{} and package.entries in wasm-pack.toml differ: missing there [{}], not listed [{}]",
@@ -100,8 +73,7 @@ fn copy_template(manifest: &Manifest, folder: &Path) -> Result<()> {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
-    let content =
-        std::fs::read(from).with_context(|| format!("cannot read {}", paths::shown(from)))?;
+    let content = std::fs::read(from).with_context(|| format!("cannot read {}", paths::shown(from)))?;
     paths::write(to, content)
 }
 
@@ -117,11 +89,7 @@ fn base64(bytes: &[u8]) -> String {
         for place in 0..4_usize {
             let index = bits >> (18_usize.saturating_sub(place.saturating_mul(6))) & 63;
             let letter = LETTERS.get(index as usize).copied().unwrap_or_default();
-            text.push(if place > group.len() {
-                '='
-            } else {
-                char::from(letter)
-            });
+            text.push(if place > group.len() { '=' } else { char::from(letter) });
         }
     }
     text
@@ -131,9 +99,7 @@ fn base64(bytes: &[u8]) -> String {
 /// conditions has a meaning.
 fn with_version(text: &str, version: &str) -> Result<String> {
     if text.matches(PLACEHOLDER).count() != 1 {
-        bail!(
-            "pkg-template/package.json must have {PLACEHOLDER} once: the build fills in the real one"
-        );
+        bail!("pkg-template/package.json must have {PLACEHOLDER} once: the build fills in the real one");
     }
     Ok(text.replace(PLACEHOLDER, &format!("\"version\": \"{version}\"")))
 }
@@ -142,18 +108,11 @@ fn with_version(text: &str, version: &str) -> Result<String> {
 fn check(package: &Value, folder: &Path) -> Result<()> {
     for field in ["dependencies", "optionalDependencies", "scripts"] {
         if package.get(field).is_some() {
-            bail!(
-                "pkg-template/package.json has {field}: a wallet's package brings nothing along and runs nothing"
-            );
+            bail!("pkg-template/package.json has {field}: a wallet's package brings nothing along and runs nothing");
         }
     }
     let mut targets = Vec::new();
-    collect(
-        package
-            .get("exports")
-            .context("pkg-template/package.json has no exports")?,
-        &mut targets,
-    );
+    collect(package.get("exports").context("pkg-template/package.json has no exports")?, &mut targets);
     for field in ["main", "module", "types"] {
         targets.extend(package.get(field).and_then(Value::as_str));
     }
@@ -168,12 +127,8 @@ fn check(package: &Value, folder: &Path) -> Result<()> {
 fn collect<'a>(exports: &'a Value, targets: &mut Vec<&'a str>) {
     match exports {
         Value::String(target) => targets.push(target),
-        Value::Object(conditions) => conditions
-            .values()
-            .for_each(|value| collect(value, targets)),
-        Value::Array(alternatives) => alternatives
-            .iter()
-            .for_each(|value| collect(value, targets)),
+        Value::Object(conditions) => conditions.values().for_each(|value| collect(value, targets)),
+        Value::Array(alternatives) => alternatives.iter().for_each(|value| collect(value, targets)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -192,13 +147,7 @@ mod tests {
 
     #[test]
     fn base64_is_padded() {
-        let known = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-        ];
+        let known = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")];
         for (bytes, text) in known {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
@@ -206,18 +155,15 @@ mod tests {
 
     #[test]
     fn an_export_that_leads_nowhere_is_refused() -> Result<()> {
-        let package =
-            serde_json::from_str(r#"{ "exports": { ".": { "node": "./no-such-file.mjs" } } }"#)?;
+        let package = serde_json::from_str(r#"{ "exports": { ".": { "node": "./no-such-file.mjs" } } }"#)?;
         assert!(check(&package, &paths::at("xtask")).is_err());
-        let package =
-            serde_json::from_str(r#"{ "exports": { ".": { "node": "./Cargo.toml" } } }"#)?;
+        let package = serde_json::from_str(r#"{ "exports": { ".": { "node": "./Cargo.toml" } } }"#)?;
         check(&package, &paths::at("xtask"))
     }
 
     #[test]
     fn dependencies_are_refused() -> Result<()> {
-        let package =
-            serde_json::from_str(r#"{ "exports": {}, "dependencies": { "left-pad": "1" } }"#)?;
+        let package = serde_json::from_str(r#"{ "exports": {}, "dependencies": { "left-pad": "1" } }"#)?;
         assert!(check(&package, &paths::at("xtask")).is_err());
         Ok(())
     }

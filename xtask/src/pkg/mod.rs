@@ -49,17 +49,12 @@ pub(crate) fn build() -> Result<Packed> {
     manifest.demand_all_read()?;
     pack(&folder, &tgz)?;
     size.print(*manifest.budget.gzip_bytes.read());
-    ui::note(&format!(
-        "{} in {}",
-        paths::shown(&tgz),
-        ui::seconds(started.elapsed())
-    ));
+    ui::note(&format!("{} in {}", paths::shown(&tgz), ui::seconds(started.elapsed())));
     Ok(Packed { tgz, size })
 }
 
 fn version(package: &str) -> Result<String> {
-    let missing =
-        || format!("no package {package} in Cargo.lock: the root Cargo.toml has no [package] yet");
+    let missing = || format!("no package {package} in Cargo.lock: the root Cargo.toml has no [package] yet");
     paths::locked_version(package)?.with_context(missing)
 }
 
@@ -67,43 +62,22 @@ fn version(package: &str) -> Result<String> {
 fn compile(manifest: &Manifest) -> Result<PathBuf> {
     rust::ensure_wasm()?;
     let (package, profile) = (manifest.build.package.read(), manifest.build.profile.read());
-    let mut cargo = process::cargo(&[
-        "build",
-        "--lib",
-        "--package",
-        package,
-        "--profile",
-        profile,
-        "--target",
-        rust::WASM,
-    ]);
+    let mut cargo =
+        process::cargo(&["build", "--lib", "--package", package, "--profile", profile, "--target", rust::WASM]);
     // Paths of this machine have no place in panic messages that users see.
     // They go on the command line, because RUSTFLAGS would replace the flags
     // of .cargo/config.toml, and with them half the speed of k256.
-    cargo
-        .arg("--config")
-        .arg(format!("target.{}.rustflags = {:?}", rust::WASM, remaps()));
-    cargo
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    cargo.arg("--config").arg(format!("target.{}.rustflags = {:?}", rust::WASM, remaps()));
+    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     process::run(&mut cargo)?;
-    let module = format!(
-        "{}/{profile}/{}.wasm",
-        rust::WASM,
-        package.replace('-', "_")
-    );
+    let module = format!("{}/{profile}/{}.wasm", rust::WASM, package.replace('-', "_"));
     Ok(paths::cargo_target().join(module))
 }
 
 fn remaps() -> Vec<String> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
-    let crates = home.map(|home| {
-        format!(
-            "--remap-path-prefix={}=/crates",
-            home.join("registry/src").display()
-        )
-    });
+    let crates = home.map(|home| format!("--remap-path-prefix={}=/crates", home.join("registry/src").display()));
     let ours = format!("--remap-path-prefix={}=/farthing", paths::root().display());
     crates.into_iter().chain([ours]).collect()
 }
@@ -112,13 +86,7 @@ fn bind(manifest: &Manifest, module: &Path, stage: &Path) -> Result<()> {
     let program = wasm_bindgen::ensure()?;
     paths::remove(stage)?;
     let mut command = process::command(program);
-    command.args([
-        "--target",
-        manifest.build.target.read(),
-        "--out-name",
-        manifest.build.name.read(),
-        "--out-dir",
-    ]);
+    command.args(["--target", manifest.build.target.read(), "--out-name", manifest.build.name.read(), "--out-dir"]);
     process::run(command.arg(stage).arg(module))
 }
 
@@ -126,12 +94,7 @@ fn optimise(manifest: &Manifest, stage: &Path) -> Result<()> {
     let module = stage.join(format!("{}_bg.wasm", manifest.build.name.read()));
     let optimised = stage.join("optimised.wasm");
     let mut command = process::command(node::node()?);
-    command
-        .arg(npm::wasm_opt()?)
-        .arg(&module)
-        .args(manifest.wasm_opt.flags.read())
-        .arg("-o")
-        .arg(&optimised);
+    command.arg(npm::wasm_opt()?).arg(&module).args(manifest.wasm_opt.flags.read()).arg("-o").arg(&optimised);
     process::run(&mut command)?;
     std::fs::rename(&optimised, &module)?;
 
@@ -158,32 +121,18 @@ fn pack(folder: &Path, tgz: &Path) -> Result<()> {
     let target = tgz.parent().unwrap_or(folder);
     std::fs::create_dir_all(target)?;
     let destination = format!("--pack-destination={}", target.display());
-    let mut command = npm::npm(
-        folder,
-        &["pack", "--json", "--ignore-scripts", &destination],
-    );
+    let mut command = npm::npm(folder, &["pack", "--json", "--ignore-scripts", &destination]);
     let text = process::capture(&mut command)?;
-    let reports: Vec<Report> =
-        serde_json::from_str(&text).context("npm pack reported something unexpected")?;
-    let packed: Vec<&str> = reports
-        .iter()
-        .flat_map(|report| &report.files)
-        .map(|file| file.path.as_str())
-        .collect();
+    let reports: Vec<Report> = serde_json::from_str(&text).context("npm pack reported something unexpected")?;
+    let packed: Vec<&str> = reports.iter().flat_map(|report| &report.files).map(|file| file.path.as_str()).collect();
     for file in paths::walk(folder, &[])? {
-        let name = file
-            .strip_prefix(folder)?
-            .to_string_lossy()
-            .replace('\\', "/");
+        let name = file.strip_prefix(folder)?.to_string_lossy().replace('\\', "/");
         if !packed.contains(&name.as_str()) {
             bail!("npm pack left out {name}: look at \"files\" in the template's package.json");
         }
     }
     if !tgz.is_file() {
-        bail!(
-            "npm pack did not write {}: is \"name\" in the template's package.json farthing?",
-            paths::shown(tgz)
-        );
+        bail!("npm pack did not write {}: is \"name\" in the template's package.json farthing?", paths::shown(tgz));
     }
     Ok(())
 }

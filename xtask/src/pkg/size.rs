@@ -27,30 +27,18 @@ pub(crate) fn measure(folder: &Path, exclude: &[String]) -> Result<Size> {
     let mut files = Vec::new();
     let mut excluded: Vec<&str> = exclude.iter().map(String::as_str).collect();
     for path in paths::walk(folder, &[])? {
-        let name = path
-            .strip_prefix(folder)?
-            .to_string_lossy()
-            .replace('\\', "/");
-        let loaded = [".wasm", ".js", ".mjs", ".cjs"]
-            .iter()
-            .any(|ending| name.ends_with(ending));
+        let name = path.strip_prefix(folder)?.to_string_lossy().replace('\\', "/");
+        let loaded = [".wasm", ".js", ".mjs", ".cjs"].iter().any(|ending| name.ends_with(ending));
         if exclude.contains(&name) {
             excluded.retain(|other| *other != name);
         } else if loaded {
             let content = std::fs::read(&path)?;
             let raw = u64::try_from(content.len())?;
-            files.push(File {
-                name,
-                raw,
-                gzip: gzip_bytes(&content)?,
-            });
+            files.push(File { name, raw, gzip: gzip_bytes(&content)? });
         }
     }
     if !excluded.is_empty() {
-        bail!(
-            "budget.exclude in wasm-pack.toml names {}, not in the package",
-            excluded.join(", ")
-        );
+        bail!("budget.exclude in wasm-pack.toml names {}, not in the package", excluded.join(", "));
     }
     Ok(Size { files })
 }
@@ -84,12 +72,7 @@ impl Size {
                 ui::thousands(file.gzip)
             ));
         }
-        ui::note(&format!(
-            "{:<28} {:>23} gzip of {}",
-            "together",
-            ui::thousands(self.gzip()),
-            ui::thousands(budget)
-        ));
+        ui::note(&format!("{:<28} {:>23} gzip of {}", "together", ui::thousands(self.gzip()), ui::thousands(budget)));
     }
 }
 

@@ -31,9 +31,7 @@ impl Runner {
         if !run.ok {
             if tally.failed == 0 {
                 tally.failed = 1;
-                tally
-                    .failures
-                    .push(format!("ended badly\n{}", run.tail(TAIL)));
+                tally.failures.push(format!("ended badly\n{}", run.tail(TAIL)));
             } else {
                 let log = format!("its last lines:\n{}", run.tail(TAIL));
                 tally.failures.push(log);
@@ -48,11 +46,7 @@ fn cargo(text: &str) -> Tally {
     let mut tally = Tally::default();
     for line in text.lines() {
         if let Some(counts) = line.trim_start().strip_prefix("test result: ") {
-            tally.add(Tally {
-                passed: before(counts, "passed"),
-                failed: before(counts, "failed"),
-                ..Tally::default()
-            });
+            tally.add(Tally { passed: before(counts, "passed"), failed: before(counts, "failed"), ..Tally::default() });
         } else if line.starts_with("test ") && line.ends_with("FAILED") {
             tally.failures.push(line.to_owned());
         }
@@ -65,17 +59,12 @@ fn nextest(text: &str) -> Tally {
     let mut tally = Tally::default();
     for line in text.lines().map(str::trim_start) {
         if line.starts_with("Summary [") {
-            let failed = ["failed", "timed out", "exec failed"]
-                .iter()
-                .map(|what| before(line, what))
-                .max();
+            let failed = ["failed", "timed out", "exec failed"].iter().map(|what| before(line, what)).max();
             let ran = before(line, "tests run").max(before(line, "test run"));
             let passed = before(line, "passed");
             tally.passed = passed;
             tally.failed = ran.saturating_sub(passed).max(failed.unwrap_or_default());
-        } else if ["FAIL [", "TIMEOUT [", "SIGABRT [", "SIGSEGV ["]
-            .iter()
-            .any(|start| line.starts_with(start))
+        } else if ["FAIL [", "TIMEOUT [", "SIGABRT [", "SIGSEGV ["].iter().any(|start| line.starts_with(start))
             && !tally.failures.iter().any(|known| known == line)
         {
             tally.failures.push(line.to_owned());
@@ -112,9 +101,7 @@ fn node(text: &str) -> Tally {
             }
         }
         let name = line.trim_start();
-        if name.starts_with("✖ ")
-            && name != "✖ failing tests:"
-            && !tally.failures.iter().any(|known| known == name)
+        if name.starts_with("✖ ") && name != "✖ failing tests:" && !tally.failures.iter().any(|known| known == name)
         {
             tally.failures.push(name.to_owned());
         }
@@ -126,11 +113,7 @@ fn node(text: &str) -> Tally {
 fn before(line: &str, words: &str) -> u64 {
     let mut rest = line;
     while let Some((head, tail)) = rest.split_once(words) {
-        let number = head
-            .trim_end()
-            .rsplit(|c: char| !c.is_ascii_digit())
-            .next()
-            .unwrap_or_default();
+        let number = head.trim_end().rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
         if head.ends_with(' ') && !number.is_empty() {
             return number.parse().unwrap_or_default();
         }
@@ -157,10 +140,7 @@ mod tests {
     use super::*;
 
     fn counted(runner: Runner, ok: bool, output: &str) -> (u64, u64) {
-        let tally = runner.tally(&Watched {
-            ok,
-            output: output.to_owned(),
-        });
+        let tally = runner.tally(&Watched { ok, output: output.to_owned() });
         assert_eq!(tally.failed == 0, tally.failures.is_empty());
         (tally.passed, tally.failed)
     }
@@ -192,34 +172,18 @@ mod tests {
 
     #[test]
     fn node_counts_are_found_in_both_of_its_dialects() {
-        assert_eq!(
-            counted(
-                Runner::Node,
-                true,
-                "ℹ tests 5\nℹ pass 5\nℹ fail 0\nℹ cancelled 0\n"
-            ),
-            (5, 0)
-        );
-        assert_eq!(
-            counted(Runner::Node, false, "✖ pays (3ms)\n# pass 5\n# fail 1\n"),
-            (5, 1)
-        );
+        assert_eq!(counted(Runner::Node, true, "ℹ tests 5\nℹ pass 5\nℹ fail 0\nℹ cancelled 0\n"), (5, 0));
+        assert_eq!(counted(Runner::Node, false, "✖ pays (3ms)\n# pass 5\n# fail 1\n"), (5, 1));
     }
 
     #[test]
     fn a_runner_that_counts_nothing_and_fails_is_one_failure() {
-        assert_eq!(
-            counted(Runner::Cargo, false, "error: could not compile"),
-            (0, 1)
-        );
+        assert_eq!(counted(Runner::Cargo, false, "error: could not compile"), (0, 1));
         assert_eq!(counted(Runner::Node, false, ""), (0, 1));
     }
 
     #[test]
     fn colours_do_not_hide_counts() {
-        assert_eq!(
-            counted(Runner::Node, true, "\u{1b}[34mℹ pass 2\u{1b}[39m\n"),
-            (2, 0)
-        );
+        assert_eq!(counted(Runner::Node, true, "\u{1b}[34mℹ pass 2\u{1b}[39m\n"), (2, 0));
     }
 }

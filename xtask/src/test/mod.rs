@@ -38,19 +38,12 @@ pub(crate) struct Tally {
 impl Tally {
     /// A step that is one check, and holds.
     pub(crate) fn one() -> Self {
-        Self {
-            passed: 1,
-            ..Self::default()
-        }
+        Self { passed: 1, ..Self::default() }
     }
 
     /// A step that failed as a whole.
     pub(crate) fn failure(why: impl Into<String>) -> Self {
-        Self {
-            failed: 1,
-            failures: vec![why.into()],
-            ..Self::default()
-        }
+        Self { failed: 1, failures: vec![why.into()], ..Self::default() }
     }
 
     /// Takes another tally in.
@@ -74,19 +67,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let count = steps.len();
     let mut total = Tally::default();
     for (index, step) in steps.into_iter().enumerate() {
-        ui::step(&format!(
-            "[{}/{count}] {}",
-            index.saturating_add(1),
-            step.name
-        ));
+        ui::step(&format!("[{}/{count}] {}", index.saturating_add(1), step.name));
         let began = Instant::now();
         let tally = (step.run)().unwrap_or_else(|error| Tally::failure(format!("{error:#}")));
         println!("{}", summary(step.name, &tally, began.elapsed()));
-        let failures = tally
-            .failures
-            .iter()
-            .map(|failure| format!("{}: {failure}", step.name))
-            .collect();
+        let failures = tally.failures.iter().map(|failure| format!("{}: {failure}", step.name)).collect();
         total.add(Tally { failures, ..tally });
     }
     for failure in &total.failures {
@@ -94,20 +79,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     println!("in {}", ui::seconds(started.elapsed()));
     println!("{} passed, {} failed", total.passed, total.failed);
-    Ok(if total.failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn summary(name: &str, tally: &Tally, time: Duration) -> String {
     let verdict = if tally.failed == 0 { "ok" } else { "FAILED" };
     let dots = ".".repeat(34_usize.saturating_sub(name.len()));
-    format!(
-        "{name} {dots} {verdict:<6} {:>6} passed {:>4} failed {:>9}",
-        tally.passed,
-        tally.failed,
-        ui::seconds(time)
-    )
+    format!("{name} {dots} {verdict:<6} {:>6} passed {:>4} failed {:>9}", tally.passed, tally.failed, ui::seconds(time))
 }

@@ -36,60 +36,34 @@ pub(crate) fn run(schedules: u64) -> Result<Tally> {
     let file = paths::out("model.json");
     paths::remove(&file)?;
     let count = schedules.to_string();
-    let mut cargo = process::cargo(&[
-        "run",
-        "--release",
-        "--package",
-        "farthing-protocol",
-        "--features",
-        "mutants",
-    ]);
-    cargo
-        .args(["--example", "model", "--", "--schedules", &count, "--out"])
-        .arg(&file);
+    let mut cargo = process::cargo(&["run", "--release", "--package", "farthing-protocol", "--features", "mutants"]);
+    cargo.args(["--example", "model", "--", "--schedules", &count, "--out"]).arg(&file);
     let run = steps::watch("model", &mut cargo)?;
     if !run.ok {
         return Ok(Tally::failure(format!("\n{}", run.tail(40))));
     }
     let text = paths::read(&file)?;
-    let report: Report =
-        serde_json::from_str(&text).context("target/model.json is not the report it should be")?;
+    let report: Report = serde_json::from_str(&text).context("target/model.json is not the report it should be")?;
     Ok(judge(&report, schedules))
 }
 
 fn judge(report: &Report, wanted: u64) -> Tally {
     let mut tally = Tally::default();
     let lossless = report.wei_lost == 0 || report.wei_lost == "0";
-    tally.add(if lossless {
-        Tally::one()
-    } else {
-        Tally::failure(format!("{} wei were lost", report.wei_lost))
-    });
+    tally.add(if lossless { Tally::one() } else { Tally::failure(format!("{} wei were lost", report.wei_lost)) });
     if report.schedules < wanted {
-        tally.add(Tally::failure(format!(
-            "{} schedules were run, {wanted} asked for",
-            report.schedules
-        )));
+        tally.add(Tally::failure(format!("{} schedules were run, {wanted} asked for", report.schedules)));
     }
     if report.mutants.is_empty() {
-        tally.add(Tally::failure(
-            "no mutant was run: nothing shows that the model would notice",
-        ));
+        tally.add(Tally::failure("no mutant was run: nothing shows that the model would notice"));
     }
     for mutant in &report.mutants {
         tally.add(match mutant.schedules {
             Some(_) => Tally::one(),
-            None => Tally::failure(format!(
-                "nobody notices when rule {} is switched off",
-                mutant.rule
-            )),
+            None => Tally::failure(format!("nobody notices when rule {} is switched off", mutant.rule)),
         });
     }
-    ui::note(&format!(
-        "{} schedules, {} mutants",
-        ui::thousands(report.schedules),
-        report.mutants.len()
-    ));
+    ui::note(&format!("{} schedules, {} mutants", ui::thousands(report.schedules), report.mutants.len()));
     tally
 }
 
@@ -105,30 +79,12 @@ mod tests {
     #[test]
     fn a_loss_a_shortfall_and_an_uncaught_mutant_each_fail() -> Result<()> {
         let caught = r#""mutants": [{"rule": "L1", "schedules": 3}]"#;
+        assert_eq!(counted(&format!(r#"{{"schedules": 100, "wei_lost": "0", {caught}}}"#))?, (2, 0));
+        assert_eq!(counted(&format!(r#"{{"schedules": 100, "wei_lost": "1", {caught}}}"#))?, (1, 1));
+        assert_eq!(counted(&format!(r#"{{"schedules": 99, "wei_lost": 0, {caught}}}"#))?, (2, 1));
+        assert_eq!(counted(r#"{"schedules": 100, "wei_lost": 0, "mutants": []}"#)?, (1, 1));
         assert_eq!(
-            counted(&format!(
-                r#"{{"schedules": 100, "wei_lost": "0", {caught}}}"#
-            ))?,
-            (2, 0)
-        );
-        assert_eq!(
-            counted(&format!(
-                r#"{{"schedules": 100, "wei_lost": "1", {caught}}}"#
-            ))?,
-            (1, 1)
-        );
-        assert_eq!(
-            counted(&format!(r#"{{"schedules": 99, "wei_lost": 0, {caught}}}"#))?,
-            (2, 1)
-        );
-        assert_eq!(
-            counted(r#"{"schedules": 100, "wei_lost": 0, "mutants": []}"#)?,
-            (1, 1)
-        );
-        assert_eq!(
-            counted(
-                r#"{"schedules": 100, "wei_lost": 0, "mutants": [{"rule": "L1", "schedules": null}]}"#
-            )?,
+            counted(r#"{"schedules": 100, "wei_lost": 0, "mutants": [{"rule": "L1", "schedules": null}]}"#)?,
             (1, 1)
         );
         Ok(())

@@ -1,13 +1,19 @@
 //! Contract mutants: each breaks one rule of the Solidity on purpose, and the
 //! test that it names must fail. A rule that nobody defends is found this way.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, ScopedJoinHandle};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::{Tally, steps};
 use crate::{contracts, paths, ui};
+
+/// Each has a copy of `contracts/` and a compiler of 300 MB.
+const MOST_WORKERS: usize = 4;
 
 /// One file of `contracts/mutants/`, or one element of a list in such a file.
 #[derive(Debug, Deserialize)]
@@ -32,46 +38,49 @@ enum Mutants {
     One(Mutant),
 }
 
-/// Applies one after the other to a copy of `contracts/`.
+/// Applies each to a copy of `contracts/`.
 pub(crate) fn run() -> Result<Tally> {
     let mutants = load()?;
     if mutants.is_empty() {
         bail!("MISSING: contracts/mutants/*.json");
     }
-    let copy = paths::out("mutants/contracts");
+    let workers = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_WORKERS);
+    let next = AtomicUsize::new(0);
+    let next = &next;
+    let mutants = mutants.as_slice();
+    let found = thread::scope(|scope| {
+        let started: Vec<_> = (0..workers).map(|worker| scope.spawn(move || work(worker, mutants, next))).collect();
+        started.into_iter().map(join).collect::<Result<Vec<Tally>>>()
+    })?;
+    let mut tally = Tally::default();
+    found.into_iter().for_each(|part| tally.add(part));
+    Ok(tally)
+}
+
+/// Takes the next mutant as long as there is one, in a copy of its own.
+fn work(worker: usize, mutants: &[Mutant], next: &AtomicUsize) -> Result<Tally> {
+    let copy = paths::out(&format!("mutants/{worker}/contracts"));
     prepare(&copy)?;
     let mut tally = Tally::default();
-    for mutant in &mutants {
-        let outcome =
-            try_one(mutant, &copy).unwrap_or_else(|error| Tally::failure(format!("{error:#}")));
-        let verdict = if outcome.failed == 0 {
-            "caught"
-        } else {
-            "NOT CAUGHT"
-        };
-        ui::note(&format!(
-            "{}: {verdict} by {}",
-            mutant.rule, mutant.caught_by
-        ));
-        tally.add(Tally {
-            failures: outcome
-                .failures
-                .iter()
-                .map(|why| format!("{} in {}: {why}", mutant.rule, mutant.file))
-                .collect(),
-            ..outcome
-        });
+    while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let outcome = try_one(mutant, &copy, worker).unwrap_or_else(|error| Tally::failure(format!("{error:#}")));
+        let verdict = if outcome.failed == 0 { "caught" } else { "NOT CAUGHT" };
+        ui::note(&format!("{} {}: {verdict} by {}", mutant.rule, mutant.file, mutant.caught_by));
+        let failures =
+            outcome.failures.iter().map(|why| format!("{} in {}: {why}", mutant.rule, mutant.file)).collect();
+        tally.add(Tally { failures, ..outcome });
     }
     Ok(tally)
+}
+
+fn join(worker: ScopedJoinHandle<'_, Result<Tally>>) -> Result<Tally> {
+    worker.join().unwrap_or_else(|_| bail!("a worker panicked"))
 }
 
 fn load() -> Result<Vec<Mutant>> {
     let mut mutants = Vec::new();
     for path in paths::list(&paths::at("contracts/mutants"))? {
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
+        if path.extension().is_some_and(|extension| extension == "json") {
             let parsed = serde_json::from_str(&paths::read(&path)?);
             match parsed.with_context(|| format!("{} is not a mutant", paths::shown(&path)))? {
                 Mutants::Many(many) => mutants.extend(many),
@@ -82,21 +91,18 @@ fn load() -> Result<Vec<Mutant>> {
     Ok(mutants)
 }
 
-/// A copy with forge's cache, so that only what a mutant touches is compiled.
+/// A copy without what was compiled: mutants are compiled with other settings.
 fn prepare(copy: &Path) -> Result<()> {
     paths::remove(copy)?;
-    paths::copy_tree(&paths::at("contracts"), copy, &["node_modules", "mutants"])?;
-    link(
-        &paths::at("contracts/node_modules"),
-        &copy.join("node_modules"),
-    )?;
+    paths::copy_tree(&paths::at("contracts"), copy, &["node_modules", "mutants", "out", "cache"])?;
+    link(&paths::at("contracts/node_modules"), &copy.join("node_modules"))?;
     // Tests read ../vectors.
     let vectors = copy.with_file_name("vectors");
     paths::remove(&vectors)?;
     paths::copy_tree(&paths::at("vectors"), &vectors, &[])
 }
 
-fn try_one(mutant: &Mutant, copy: &Path) -> Result<Tally> {
+fn try_one(mutant: &Mutant, copy: &Path, worker: usize) -> Result<Tally> {
     let path = copy.join(&mutant.file);
     let original = paths::read(&path)?;
     let places = original.matches(&mutant.find).count();
@@ -105,32 +111,25 @@ fn try_one(mutant: &Mutant, copy: &Path) -> Result<Tally> {
     }
     let test = find_test(&mutant.caught_by, copy)?;
     paths::write(&path, original.replace(&mutant.find, &mutant.replace))?;
-    let verdict = judge(mutant, &test, copy);
+    let verdict = judge(mutant, &test, copy, worker);
     paths::write(&path, original)?;
     verdict
 }
 
-fn judge(mutant: &Mutant, test: &Path, copy: &Path) -> Result<Tally> {
+fn judge(mutant: &Mutant, test: &Path, copy: &Path, worker: usize) -> Result<Tally> {
     let name = format!("^{}\\(", mutant.caught_by);
     let mut forge = contracts::forge(&["test", "--match-test", &name, "--match-path"])?;
     forge.arg(test.strip_prefix(copy)?).current_dir(copy);
+    // Tests deploy the contract instead of containing it: half the compiling.
+    forge.env("FOUNDRY_DYNAMIC_TEST_LINKING", "true");
     // No compiler advice on what is broken on purpose.
-    forge
-        .env("FOUNDRY_LINT_LINT_ON_BUILD", "false")
-        .env("FORGE_SNAPSHOT_CHECK", "false");
-    let run = steps::watch("contracts mutants", &mut forge)?;
+    forge.env("FOUNDRY_LINT_LINT_ON_BUILD", "false").env("FORGE_SNAPSHOT_CHECK", "false");
+    let run = steps::watch(&format!("contracts mutants {worker}"), &mut forge)?;
     if run.ok {
         return Ok(Tally::failure(format!("{} still passes", mutant.caught_by)));
     }
-    if !run
-        .output
-        .lines()
-        .any(|line| line.trim_start().starts_with("[FAIL"))
-    {
-        return Ok(Tally::failure(format!(
-            "it does not compile, or the test did not run\n{}",
-            run.tail(20)
-        )));
+    if !run.output.lines().any(|line| line.trim_start().starts_with("[FAIL")) {
+        return Ok(Tally::failure(format!("it does not compile, or the test did not run\n{}", run.tail(20))));
     }
     Ok(Tally::one())
 }
@@ -139,9 +138,7 @@ fn judge(mutant: &Mutant, test: &Path, copy: &Path) -> Result<Tally> {
 fn find_test(name: &str, copy: &Path) -> Result<PathBuf> {
     let declaration = format!("function {name}(");
     for path in paths::walk(&copy.join("test"), &[])? {
-        if path.extension().is_some_and(|extension| extension == "sol")
-            && paths::read(&path)?.contains(&declaration)
-        {
+        if path.extension().is_some_and(|extension| extension == "sol") && paths::read(&path)?.contains(&declaration) {
             return Ok(path);
         }
     }

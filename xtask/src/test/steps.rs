@@ -31,95 +31,39 @@ const GAS_SNAPSHOTS: &str = "contracts/snapshots";
 /// All steps of a full or a quick run.
 pub(crate) fn all(quick: bool) -> Vec<Step> {
     let mut steps = vec![
-        Step {
-            name: "format",
-            run: format,
-        },
-        Step {
-            name: "lockfiles",
-            run: lockfiles,
-        },
-        Step {
-            name: "clippy",
-            run: clippy,
-        },
-        Step {
-            name: "clippy for wasm",
-            run: clippy_wasm,
-        },
-        Step {
-            name: "contracts build",
-            run: contracts_build,
-        },
-        Step {
-            name: "contracts test",
-            run: contracts_test,
-        },
-        Step {
-            name: "contracts gas",
-            run: contracts_gas,
-        },
-        Step {
-            name: "rust test",
-            run: rust_test,
-        },
-        Step {
-            name: "rust documentation test",
-            run: rust_doc_test,
-        },
-        Step {
-            name: "vectors",
-            run: vectors_check,
-        },
+        Step { name: "format", run: format },
+        Step { name: "lockfiles", run: lockfiles },
+        Step { name: "clippy", run: clippy },
+        Step { name: "clippy for wasm", run: clippy_wasm },
+        Step { name: "contracts build", run: contracts_build },
+        Step { name: "contracts test", run: contracts_test },
+        Step { name: "contracts gas", run: contracts_gas },
+        Step { name: "rust test", run: rust_test },
+        Step { name: "rust documentation test", run: rust_doc_test },
+        Step { name: "vectors", run: vectors_check },
     ];
     if !quick {
-        steps.push(Step {
-            name: "contracts mutants",
-            run: mutants::run,
-        });
+        steps.push(Step { name: "contracts mutants", run: mutants::run });
     }
-    let model: fn() -> Result<Tally> = if quick {
-        || model::run(QUICK_SCHEDULES)
-    } else {
-        || model::run(SCHEDULES)
-    };
+    let model: fn() -> Result<Tally> = if quick { || model::run(QUICK_SCHEDULES) } else { || model::run(SCHEDULES) };
     steps.extend([
-        Step {
-            name: "model",
-            run: model,
-        },
-        Step {
-            name: "package build",
-            run: package_build,
-        },
-        Step {
-            name: "package in Node",
-            run: package_node,
-        },
-        Step {
-            name: "package in Chromium",
-            run: package_chromium,
-        },
+        Step { name: "model", run: model },
+        Step { name: "package build", run: package_build },
+        Step { name: "package in Node", run: package_node },
+        Step { name: "package in Chromium", run: package_chromium },
     ]);
     steps
 }
 
 /// Runs a command of a step with its output in `target/xtask/<name>.log`.
 pub(crate) fn watch(name: &str, command: &mut Command) -> Result<Watched> {
-    process::watch(
-        command,
-        &paths::out(&format!("xtask/{}.log", name.replace(' ', "-"))),
-    )
+    process::watch(command, &paths::out(&format!("xtask/{}.log", name.replace(' ', "-"))))
 }
 
 /// A command that is one check.
 fn check(name: &str, command: &mut Command) -> Result<Tally> {
     let run = watch(name, command)?;
-    Ok(if run.ok {
-        Tally::one()
-    } else {
-        Tally::failure(format!("\n{}", run.tail(60)))
-    })
+    Ok(if run.ok { Tally::one() } else { Tally::failure(format!("\n{}", run.tail(60))) })
 }
 
 /// The loud line for a part that does not exist.
@@ -129,42 +73,29 @@ fn missing(what: &str) -> Tally {
 
 fn format() -> Result<Tally> {
     rust::ensure_components()?;
-    check(
-        "format",
-        &mut process::cargo(&["fmt", "--all", "--", "--check", "--color=never"]),
-    )
+    check("format", &mut process::cargo(&["fmt", "--all", "--", "--check", "--color=never"]))
 }
 
 /// An address in a lockfile works only where that address does.
 fn lockfiles() -> Result<Tally> {
     let mut tally = Tally::default();
-    for lock in [
-        "contracts/package-lock.json",
-        "js-tests/package-lock.json",
-        "xtask/tools/package-lock.json",
-    ] {
+    for lock in ["contracts/package-lock.json", "js-tests/package-lock.json", "xtask/tools/package-lock.json"] {
         let path = paths::at(lock);
         tally.add(if !path.is_file() {
             missing(lock)
         } else if npm::addresses(&path)?.is_empty() {
             Tally::one()
         } else {
-            Tally::failure(format!("{lock} has `resolved` addresses: add omit-lockfile-registry-resolved=true to .npmrc there"))
+            Tally::failure(format!(
+                "{lock} has `resolved` addresses: add omit-lockfile-registry-resolved=true to .npmrc there"
+            ))
         });
     }
     Ok(tally)
 }
 
 fn clippy() -> Result<Tally> {
-    let args = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--all-features",
-        "--",
-        "-D",
-        "warnings",
-    ];
+    let args = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     check("clippy", &mut process::cargo(&args))
 }
 
@@ -173,23 +104,10 @@ fn clippy_wasm() -> Result<Tally> {
         return Ok(missing("the root package `farthing`"));
     }
     rust::ensure_wasm()?;
-    let mut cargo = process::cargo(&[
-        "clippy",
-        "--package",
-        "farthing",
-        "--target",
-        rust::WASM,
-        "--",
-        "-D",
-        "warnings",
-    ]);
+    let mut cargo =
+        process::cargo(&["clippy", "--package", "farthing", "--target", rust::WASM, "--", "-D", "warnings"]);
     // RUSTFLAGS would replace what .cargo/config.toml sets for wasm.
-    check(
-        "clippy for wasm",
-        cargo
-            .env_remove("RUSTFLAGS")
-            .env_remove("CARGO_ENCODED_RUSTFLAGS"),
-    )
+    check("clippy for wasm", cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS"))
 }
 
 /// Also writes the artifacts that later steps read.
@@ -198,18 +116,12 @@ fn contracts_build() -> Result<Tally> {
     if tally.failed == 0 {
         contracts::write_artifacts()?;
     }
-    tally.add(check(
-        "contracts format",
-        &mut contracts::forge(&["fmt", "--check"])?,
-    )?);
+    tally.add(check("contracts format", &mut contracts::forge(&["fmt", "--check"])?)?);
     Ok(tally)
 }
 
 fn contracts_test() -> Result<Tally> {
-    let run = watch(
-        "contracts test",
-        &mut contracts::forge(&["test", "--no-match-path", GAS_TESTS])?,
-    )?;
+    let run = watch("contracts test", &mut contracts::forge(&["test", "--no-match-path", GAS_TESTS])?)?;
     Ok(some(Runner::Forge.tally(&run), "a test in contracts/test"))
 }
 
@@ -219,46 +131,27 @@ fn contracts_gas() -> Result<Tally> {
     let folder = paths::at(GAS_SNAPSHOTS);
     let before = contents(&folder)?;
     if before.is_empty() {
-        return Ok(missing(&format!(
-            "{GAS_SNAPSHOTS}/*.json, written by contracts/{GAS_TESTS}"
-        )));
+        return Ok(missing(&format!("{GAS_SNAPSHOTS}/*.json, written by contracts/{GAS_TESTS}")));
     }
     let mut forge = contracts::forge(&["test", "--match-path", GAS_TESTS])?;
     let run = watch("contracts gas", forge.env("FORGE_SNAPSHOT_CHECK", "true"))?;
     let mut tally = some(Runner::Forge.tally(&run), GAS_TESTS);
     if contents(&folder)? != before {
-        tally.add(Tally::failure(format!(
-            "{GAS_SNAPSHOTS} changed: look at `git diff` and commit it if it is meant"
-        )));
+        tally.add(Tally::failure(format!("{GAS_SNAPSHOTS} changed: look at `git diff` and commit it if it is meant")));
     }
     Ok(tally)
 }
 
 fn contents(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
-    paths::list(folder)?
-        .into_iter()
-        .map(|path| Ok((path.clone(), std::fs::read(&path)?)))
-        .collect()
+    paths::list(folder)?.into_iter().map(|path| Ok((path.clone(), std::fs::read(&path)?))).collect()
 }
 
 fn rust_test() -> Result<Tally> {
     let nextest = process::probe(&mut process::cargo(&["nextest", "--version"])).is_some();
     let (runner, args): (_, &[&str]) = if nextest {
-        (
-            Runner::Nextest,
-            &[
-                "nextest",
-                "run",
-                "--workspace",
-                "--no-fail-fast",
-                "--no-tests=pass",
-            ],
-        )
+        (Runner::Nextest, &["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=pass"])
     } else {
-        (
-            Runner::Cargo,
-            &["test", "--workspace", "--no-fail-fast", "--all-targets"],
-        )
+        (Runner::Cargo, &["test", "--workspace", "--no-fail-fast", "--all-targets"])
     };
     let mut cargo = process::cargo(args);
     stage::set_chain(&mut cargo)?;
@@ -267,10 +160,8 @@ fn rust_test() -> Result<Tally> {
 }
 
 fn rust_doc_test() -> Result<Tally> {
-    let run = watch(
-        "rust documentation test",
-        &mut process::cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]),
-    )?;
+    let run =
+        watch("rust documentation test", &mut process::cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]))?;
     Ok(Runner::Cargo.tally(&run))
 }
 
@@ -328,9 +219,5 @@ fn packed() -> Result<PathBuf> {
 
 /// A runner that finds nothing to run has not passed.
 fn some(tally: Tally, what: &str) -> Tally {
-    if tally.passed == 0 && tally.failed == 0 {
-        missing(what)
-    } else {
-        tally
-    }
+    if tally.passed == 0 && tally.failed == 0 { missing(what) } else { tally }
 }

@@ -10,12 +10,7 @@ use super::{node, npm};
 use crate::{paths, process, ui};
 
 /// Names under which distributions ship it.
-const NAMES: [&str; 4] = [
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-];
+const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /// Where it is on macOS.
 const APPLICATIONS: [&str; 2] = [
@@ -43,29 +38,22 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     if let Some(fetched) = fetch_with_playwright() {
         return Ok(fetched);
     }
-    bail!(
-        "no Chromium: install one (Debian: `apt-get install chromium`), or set CHROMIUM to its path"
-    )
+    bail!("no Chromium: install one (Debian: `apt-get install chromium`), or set CHROMIUM to its path")
 }
 
 fn installed() -> Option<PathBuf> {
     let named = NAMES.iter().filter_map(|name| on_path(name));
-    named
-        .chain(APPLICATIONS.iter().map(PathBuf::from))
-        .find(|program| runs(program))
+    named.chain(APPLICATIONS.iter().map(PathBuf::from)).find(|program| runs(program))
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder| folder.join(paths::exe(name)))
-        .find(|program| program.is_file())
+    env::split_paths(&path).map(|folder| folder.join(paths::exe(name))).find(|program| program.is_file())
 }
 
 /// Ubuntu's `chromium` may be a stub that asks for a snap: it does not run.
 fn runs(program: &Path) -> bool {
-    process::probe(process::command(program).arg("--version"))
-        .is_some_and(|version| version.contains("Chrom"))
+    process::probe(process::command(program).arg("--version")).is_some_and(|version| version.contains("Chrom"))
 }
 
 fn install_from_apt() {
@@ -76,20 +64,10 @@ fn install_from_apt() {
     ui::step("Chromium is missing: apt-get install chromium");
     let log = paths::out("xtask/apt.log");
     let updated = process::watch(&mut apt(&["update"]), &log).is_ok_and(|run| run.ok);
-    let installed = process::watch(
-        &mut apt(&["install", "--yes", "--no-install-recommends", "chromium"]),
-        &log,
-    );
+    let installed = process::watch(&mut apt(&["install", "--yes", "--no-install-recommends", "chromium"]), &log);
     if !installed.is_ok_and(|run| run.ok) {
-        let lists = if updated {
-            ""
-        } else {
-            " (nor refresh its lists)"
-        };
-        ui::note(&format!(
-            "apt-get could not install it{lists}; see {}",
-            paths::shown(&log)
-        ));
+        let lists = if updated { "" } else { " (nor refresh its lists)" };
+        ui::note(&format!("apt-get could not install it{lists}; see {}", paths::shown(&log)));
     }
 }
 
@@ -105,22 +83,13 @@ fn fetch_with_playwright() -> Option<PathBuf> {
     npm::ensure(&folder).ok()?;
     let node = node::node().ok()?;
     let ask = "process.stdout.write(require('playwright-core').chromium.executablePath())";
-    let place = || {
-        process::probe(
-            process::command(&node)
-                .current_dir(&folder)
-                .args(["-e", ask]),
-        )
-        .map(PathBuf::from)
-    };
+    let place = || process::probe(process::command(&node).current_dir(&folder).args(["-e", ask])).map(PathBuf::from);
     if let Some(found) = place().filter(|found| runs(found)) {
         return Some(found);
     }
     ui::step("Chromium is missing: fetching the one that Playwright uses");
     let mut fetch = process::command(&node);
-    fetch
-        .current_dir(&folder)
-        .args(["node_modules/playwright-core/cli.js", "install", "chromium"]);
+    fetch.current_dir(&folder).args(["node_modules/playwright-core/cli.js", "install", "chromium"]);
     fetch.env("PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT", "20000");
     let fetched = process::watch(&mut fetch, &paths::out("xtask/playwright.log"));
     if !fetched.is_ok_and(|run| run.ok) {

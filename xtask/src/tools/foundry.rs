@@ -35,15 +35,9 @@ fn program(name: &str) -> Result<PathBuf> {
         other => other,
     };
     let package = format!("@foundry-rs/{name}-{os}-{arch}");
-    let program = contracts
-        .join("node_modules")
-        .join(&package)
-        .join("bin")
-        .join(paths::exe(name));
+    let program = contracts.join("node_modules").join(&package).join("bin").join(paths::exe(name));
     if !program.is_file() {
-        bail!(
-            "the npm package {package} is missing: either npm could not fetch it or there is none for this platform"
-        );
+        bail!("the npm package {package} is missing: either npm could not fetch it or there is none for this platform");
     }
     Ok(program)
 }

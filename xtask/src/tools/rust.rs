@@ -28,9 +28,7 @@ pub(crate) fn ensure_components() -> Result<()> {
     }
     install("rustfmt or clippy is missing");
     if !components_present() {
-        bail!(
-            "rustfmt or clippy is missing: run `rustup component add rustfmt clippy` in this folder"
-        );
+        bail!("rustfmt or clippy is missing: run `rustup component add rustfmt clippy` in this folder");
     }
     Ok(())
 }
@@ -55,7 +53,5 @@ fn wasm_present() -> bool {
 }
 
 fn components_present() -> bool {
-    ["fmt", "clippy"]
-        .iter()
-        .all(|name| process::probe(&mut process::cargo(&[name, "--version"])).is_some())
+    ["fmt", "clippy"].iter().all(|name| process::probe(&mut process::cargo(&[name, "--version"])).is_some())
 }

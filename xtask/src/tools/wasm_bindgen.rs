@@ -29,26 +29,14 @@ pub(crate) fn ensure() -> Result<PathBuf> {
 /// A debug build without debug information: a minute instead of three, and
 /// fast enough for one module of a few hundred kilobytes.
 fn install(version: &str) -> Result<()> {
-    ui::step(&format!(
-        "wasm-bindgen {version} is missing: cargo install into .tools (about a minute)"
-    ));
+    ui::step(&format!("wasm-bindgen {version} is missing: cargo install into .tools (about a minute)"));
     let build = paths::at(".tools/build");
     let package = format!("wasm-bindgen-cli@{version}");
-    let mut command = process::cargo(&[
-        "install", "--locked", "--debug", "--force", &package, "--root",
-    ]);
-    command
-        .arg(paths::at(".tools"))
-        .arg("--target-dir")
-        .arg(&build);
-    command
-        .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    let mut command = process::cargo(&["install", "--locked", "--debug", "--force", &package, "--root"]);
+    command.arg(paths::at(".tools")).arg("--target-dir").arg(&build);
+    command.env("CARGO_PROFILE_DEV_DEBUG", "0").env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     process::run(&mut command).with_context(|| {
-        format!(
-            "cannot install {package}; without network, put a wasm-bindgen {version} on the PATH"
-        )
+        format!("cannot install {package}; without network, put a wasm-bindgen {version} on the PATH")
     })?;
     paths::remove(&build)
 }

@@ -8,7 +8,7 @@ mod handle;
 mod outbox;
 
 pub use handle::{ChannelStatus, Core, Outcome};
-pub use outbox::{Closed, Outbox, Outgoing, SocketId};
+pub use outbox::{Closed, Outbox, Outgoing, SocketId, notifications};
 
 use crate::chain::Order;
 use crate::clock;

@@ -80,7 +80,7 @@ impl Outbox {
 
     /// Queues messages of a channel, in as few frames as their size allows.
     pub fn push(&self, channel: ChannelId, messages: &[Message]) -> Result<(), Error> {
-        for frame in frames(channel, messages)? {
+        for frame in notifications(channel, messages)? {
             self.send(frame)?;
         }
         Ok(())
@@ -97,7 +97,7 @@ impl Outbox {
 }
 
 /// Notifications `farthing_messages` that carry the messages, each at most [`MAX_MESSAGE`] bytes long.
-fn frames(channel: ChannelId, messages: &[Message]) -> Result<Vec<Outgoing>, Error> {
+pub fn notifications(channel: ChannelId, messages: &[Message]) -> Result<Vec<Outgoing>, Error> {
     const TAIL: &str = "]}}";
     let head = format!(
         r#"{{"jsonrpc":"2.0","method":"farthing_messages","params":{{"channelId":"{channel}","messages":["#
@@ -134,7 +134,7 @@ mod tests {
         let messages: Vec<_> = (0..900)
             .map(|number| Message::Declined { what: number.to_string(), code: "x".into(), message: "y".repeat(200) })
             .collect();
-        let frames = frames(channel, &messages).unwrap();
+        let frames = notifications(channel, &messages).unwrap();
         assert!(frames.len() > 1 && frames.iter().all(|frame| frame.len() <= MAX_MESSAGE));
         let mut back = Vec::new();
         for frame in frames {

@@ -121,20 +121,29 @@ contract ClaimLockTest is Base {
         vm.assertEq(left, 0);
     }
 
-    /// @dev Rule 17, for the other side.
+    /// @dev Rule 17, for the other side: forgiving Bob's debt would take it from the lock that returns to Alice.
     function test_claimLock_worksOffADebtOfBToo() public {
         Lock memory lock = _hashLock(3, 1 ether, 0);
-        bytes32 root = Tree.rootOf(_tree(lock));
+        bytes32 hash = keccak256(hashOf("never told"));
+        Lock memory other = Lock(keccak256(abi.encode(HASH_LOCK, hash, EXPIRY)), 3, 1 ether, 0);
+        Tree.Leaf[] memory leaves = new Tree.Leaf[](2);
+        (leaves[0], leaves[1]) = (Tree.Leaf(0, leafOf(lock)), Tree.Leaf(1, leafOf(other)));
+        // Alice locks 6 ETH in all. Bob has paid 7 of his 5, and is 2 in debt.
         exitBy(alice, one(proof(ETHER, 1, 1, 7 ether)));
-        submitBy(bob, one(lockedProof(ETHER, 0, 1, 0, 3 ether, root)));
+        submitBy(bob, one(lockedProof(ETHER, 0, 1, 0, 6 ether, Tree.rootOf(leaves))));
         endChallenge();
         (uint256 a, uint256 b) = (alice.balance, bob.balance);
         farthing.settle(channel, ETHER);
-        vm.assertEq(alice.balance, a + 14 ether);
+        vm.assertEq(alice.balance, a + 11 ether);
         _reveal();
-        _claim(lock);
-        vm.assertEq(alice.balance, a + 14 ether);
+        bytes32[16] memory siblings = Tree.siblingsOf(leaves, 0);
+        farthing.claimLock(channel, ETHER, 0, 0, lock, HASH_LOCK, _paramsHash, EXPIRY, siblings);
         vm.assertEq(bob.balance, b + 1 ether);
+        vm.warp(EXPIRY + 1);
+        siblings = Tree.siblingsOf(leaves, 1);
+        farthing.claimLock(channel, ETHER, 0, 1, other, HASH_LOCK, hash, EXPIRY, siblings);
+        vm.assertEq(alice.balance, a + 14 ether);
+        vm.assertEq(address(farthing).balance, 0);
     }
 
     /// @dev Rule 17: what can't be paid stays owed, and what a claim frees is paid to whom it is owed.

@@ -1,9 +1,6 @@
 //! The contract's interface, the one source of ABI and EIP-712 encodings in Rust.
 //! `cargo xtask contracts` compares its selectors with the compiled contract.
-#![allow(
-    missing_docs,
-    reason = "the interface is documented in contracts/src/interfaces/IFarthing.sol"
-)]
+#![allow(missing_docs, reason = "the interface is documented in contracts/src/interfaces/IFarthing.sol")]
 
 use crate::types::{ChannelDef, Participant as ParticipantDef};
 
@@ -106,10 +103,7 @@ alloy_sol_types::sol! {
 
 impl From<&ParticipantDef> for Participant {
     fn from(participant: &ParticipantDef) -> Self {
-        Self {
-            owner: participant.owner,
-            signer: participant.signer,
-        }
+        Self { owner: participant.owner, signer: participant.signer }
     }
 }
 
@@ -127,14 +121,8 @@ impl From<&ChannelDef> for Channel {
 impl From<&Channel> for ChannelDef {
     fn from(channel: &Channel) -> Self {
         Self {
-            a: ParticipantDef {
-                owner: channel.a.owner,
-                signer: channel.a.signer,
-            },
-            b: ParticipantDef {
-                owner: channel.b.owner,
-                signer: channel.b.signer,
-            },
+            a: ParticipantDef { owner: channel.a.owner, signer: channel.a.signer },
+            b: ParticipantDef { owner: channel.b.owner, signer: channel.b.signer },
             challenge_period: channel.challengePeriod,
             salt: channel.salt,
         }

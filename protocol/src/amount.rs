@@ -38,18 +38,12 @@ impl Amount {
 
     /// The sum, or [`Code::AmountOverflow`].
     pub fn plus(self, other: Self) -> Result<Self, Error> {
-        self.0
-            .checked_add(other.0)
-            .map(Self)
-            .ok_or_else(|| Error::from(Code::AmountOverflow))
+        self.0.checked_add(other.0).map(Self).ok_or_else(|| Error::from(Code::AmountOverflow))
     }
 
     /// The difference, or [`Code::InsufficientFunds`] if `other` is more.
     pub fn minus(self, other: Self) -> Result<Self, Error> {
-        self.0
-            .checked_sub(other.0)
-            .map(Self)
-            .ok_or_else(|| Error::from(Code::InsufficientFunds))
+        self.0.checked_sub(other.0).map(Self).ok_or_else(|| Error::from(Code::InsufficientFunds))
     }
 
     /// The difference, or zero if `other` is more. For display and limits, never for balances.
@@ -60,10 +54,7 @@ impl Amount {
 
     /// This amount for each of `units`, or [`Code::AmountOverflow`].
     pub fn times(self, units: u32) -> Result<Self, Error> {
-        self.0
-            .checked_mul(u128::from(units))
-            .map(Self)
-            .ok_or_else(|| Error::from(Code::AmountOverflow))
+        self.0.checked_mul(u128::from(units)).map(Self).ok_or_else(|| Error::from(Code::AmountOverflow))
     }
 
     /// Parses decimal digits without sign, space or leading zero.
@@ -73,14 +64,9 @@ impl Amount {
             && text.bytes().all(|b| b.is_ascii_digit())
             && (text == "0" || !text.starts_with('0'));
         if !plain {
-            return Err(Error::new(
-                Code::InvalidAmount,
-                "an amount is a string of decimal digits",
-            ));
+            return Err(Error::new(Code::InvalidAmount, "an amount is a string of decimal digits"));
         }
-        text.parse::<u128>()
-            .map(Self)
-            .map_err(|_| Error::new(Code::InvalidAmount, "an amount is at most 2^128 - 1"))
+        text.parse::<u128>().map(Self).map_err(|_| Error::new(Code::InvalidAmount, "an amount is at most 2^128 - 1"))
     }
 }
 
@@ -104,11 +90,7 @@ impl fmt::Debug for Amount {
 
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            self.0.serialize(serializer)
-        }
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
     }
 }
 
@@ -129,35 +111,15 @@ mod tests {
 
     #[test]
     fn parse_refuses_all_but_plain_decimals() {
-        for bad in [
-            "",
-            "-1",
-            "+1",
-            "01",
-            "1.0",
-            "1e3",
-            "0x1",
-            " 1",
-            "340282366920938463463374607431768211456",
-        ] {
-            assert_eq!(
-                Amount::parse(bad).unwrap_err().code(),
-                Code::InvalidAmount,
-                "{bad:?}"
-            );
+        for bad in ["", "-1", "+1", "01", "1.0", "1e3", "0x1", " 1", "340282366920938463463374607431768211456"] {
+            assert_eq!(Amount::parse(bad).unwrap_err().code(), Code::InvalidAmount, "{bad:?}");
         }
-        assert_eq!(
-            Amount::parse("340282366920938463463374607431768211455").unwrap(),
-            Amount::MAX
-        );
+        assert_eq!(Amount::parse("340282366920938463463374607431768211455").unwrap(), Amount::MAX);
     }
 
     #[test]
     fn json_numbers_are_not_money() {
         assert!(serde_json::from_str::<Amount>("5").is_err());
-        assert_eq!(
-            serde_json::from_str::<Amount>("\"5\"").unwrap(),
-            Amount::new(5)
-        );
+        assert_eq!(serde_json::from_str::<Amount>("\"5\"").unwrap(), Amount::new(5));
     }
 }

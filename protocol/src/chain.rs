@@ -163,10 +163,7 @@ pub enum ChainCall {
 }
 
 fn proofs_to_abi(proofs: &[(LaneId, SignedProof, Option<Signature>)]) -> Vec<abi::SignedProof> {
-    proofs
-        .iter()
-        .map(|(lane, proof, acknowledgement)| proof.to_abi(*lane, acknowledgement.as_ref()))
-        .collect()
+    proofs.iter().map(|(lane, proof, acknowledgement)| proof.to_abi(*lane, acknowledgement.as_ref())).collect()
 }
 
 fn bytes(signature: &Signature) -> Bytes {
@@ -179,35 +176,17 @@ impl ChainCall {
     pub fn calldata(&self, id: impl Fn(&ChannelDef) -> ChannelId) -> Bytes {
         let data = match self {
             // Side A's deposits announce the channel, so that its hub learns of it from the chain.
-            Self::Deposit {
-                channel,
-                side: Side::A,
-                asset,
-                amount,
-            } => IFarthing::openCall {
-                channel: channel.into(),
-                asset: *asset,
-                amount: amount.units(),
+            Self::Deposit { channel, side: Side::A, asset, amount } => {
+                IFarthing::openCall { channel: channel.into(), asset: *asset, amount: amount.units() }.abi_encode()
             }
-            .abi_encode(),
-            Self::Deposit {
-                channel,
-                side,
-                asset,
-                amount,
-            } => IFarthing::depositCall {
+            Self::Deposit { channel, side, asset, amount } => IFarthing::depositCall {
                 channel: channel.into(),
                 side: side.index(),
                 asset: *asset,
                 amount: amount.units(),
             }
             .abi_encode(),
-            Self::Withdraw {
-                channel,
-                withdrawal,
-                signatures,
-                owner_signature,
-            } => IFarthing::withdrawCall {
+            Self::Withdraw { channel, withdrawal, signatures, owner_signature } => IFarthing::withdrawCall {
                 channel: channel.into(),
                 withdrawal: withdrawal.to_abi(id(channel)),
                 sigA: bytes(&signatures.a),
@@ -215,22 +194,14 @@ impl ChainCall {
                 ownerSig: owner_signature.clone(),
             }
             .abi_encode(),
-            Self::Close {
-                channel,
-                closing,
-                signatures,
-            } => IFarthing::closeCall {
+            Self::Close { channel, closing, signatures } => IFarthing::closeCall {
                 channel: channel.into(),
                 closing: closing.to_abi(id(channel)),
                 sigA: bytes(&signatures.a),
                 sigB: bytes(&signatures.b),
             }
             .abi_encode(),
-            Self::RecordEvidence {
-                condition,
-                expiry,
-                evidence,
-            } => IFarthing::recordEvidenceCall {
+            Self::RecordEvidence { condition, expiry, evidence } => IFarthing::recordEvidenceCall {
                 condition: condition.address,
                 params: condition.params.clone(),
                 expiry: *expiry,
@@ -244,23 +215,13 @@ impl ChainCall {
                 orderDeadline: 0,
             }
             .abi_encode(),
-            Self::SubmitProofs { channel, proofs } => IFarthing::submitProofsCall {
-                channel: channel.into(),
-                proofs: proofs_to_abi(proofs),
+            Self::SubmitProofs { channel, proofs } => {
+                IFarthing::submitProofsCall { channel: channel.into(), proofs: proofs_to_abi(proofs) }.abi_encode()
             }
-            .abi_encode(),
-            Self::Settle { channel, asset } => IFarthing::settleCall {
-                channel: channel.into(),
-                asset: *asset,
+            Self::Settle { channel, asset } => {
+                IFarthing::settleCall { channel: channel.into(), asset: *asset }.abi_encode()
             }
-            .abi_encode(),
-            Self::ClaimLock {
-                channel,
-                lane,
-                slot,
-                lock,
-                siblings,
-            } => IFarthing::claimLockCall {
+            Self::ClaimLock { channel, lane, slot, lock, siblings } => IFarthing::claimLockCall {
                 channel: channel.into(),
                 asset: lane.asset,
                 payer: lane.payer.index(),
@@ -324,10 +285,7 @@ const fn is_eth(asset: &Asset) -> bool {
     true
 }
 
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the caller wants the low 64 bits"
-)]
+#[allow(clippy::cast_possible_truncation, reason = "the caller wants the low 64 bits")]
 const fn low(units: u128) -> u64 {
     units as u64
 }
@@ -358,10 +316,6 @@ impl Closing {
             depositA: entry.deposits.a.units(),
             depositB: entry.deposits.b.units(),
         });
-        abi::Closing {
-            channelId: channel.0,
-            assets: assets.collect(),
-            deadline: self.deadline,
-        }
+        abi::Closing { channelId: channel.0, assets: assets.collect(), deadline: self.deadline }
     }
 }

@@ -60,30 +60,21 @@ impl Condition {
     /// Opened by the preimage of `hash` (sha256).
     #[must_use]
     pub fn hash_lock(hash: [u8; 32]) -> Self {
-        Self {
-            address: HASH_LOCK,
-            params: Bytes::copy_from_slice(&hash),
-        }
+        Self { address: HASH_LOCK, params: Bytes::copy_from_slice(&hash) }
     }
 
     /// Opened step by step along a chain of `n` hashes that ends in `tip`.
     #[must_use]
     pub fn hash_chain(tip: B256, n: u32) -> Self {
         let params: Vec<u8> = tip.iter().copied().chain(n.to_be_bytes()).collect();
-        Self {
-            address: HASH_CHAIN,
-            params: params.into(),
-        }
+        Self { address: HASH_CHAIN, params: params.into() }
     }
 
     /// Opened by `signer`'s vouchers.
     #[must_use]
     pub fn voucher(signer: Address, id: B256) -> Self {
         let params: Vec<u8> = signer.iter().chain(id.iter()).copied().collect();
-        Self {
-            address: VOUCHER,
-            params: params.into(),
-        }
+        Self { address: VOUCHER, params: params.into() }
     }
 
     /// Which kind it is.
@@ -100,9 +91,7 @@ impl Condition {
     /// The key that evidence is recorded under.
     #[must_use]
     pub fn key(&self, expiry: u64) -> ConditionKey {
-        ConditionKey(keccak256(
-            (self.address, keccak256(&self.params), expiry).abi_encode(),
-        ))
+        ConditionKey(keccak256((self.address, keccak256(&self.params), expiry).abi_encode()))
     }
 
     /// Refuses parameters that no evidence can ever satisfy.
@@ -114,9 +103,7 @@ impl Condition {
                 Some((_, n)) if (1..=MAX_CHAIN).contains(&n) => Ok(()),
                 _ => bad("a hash chain's params are a tip and a length from 1 to 16384"),
             },
-            Kind::Voucher if self.params.len() != 52 => {
-                bad("a voucher's params are a signer and an id")
-            }
+            Kind::Voucher if self.params.len() != 52 => bad("a voucher's params are a signer and an id"),
             Kind::External(address) if address.is_zero() => bad("the zero address is no condition"),
             Kind::HashLock | Kind::Voucher | Kind::External(_) => Ok(()),
         }
@@ -128,9 +115,7 @@ impl Condition {
         let bad = |what: &'static str| Error::new(Code::BadEvidence, what);
         match self.kind() {
             Kind::HashLock => {
-                let preimage: [u8; 32] = evidence
-                    .try_into()
-                    .map_err(|_| bad("a preimage has 32 bytes"))?;
+                let preimage: [u8; 32] = evidence.try_into().map_err(|_| bad("a preimage has 32 bytes"))?;
                 if self.params.as_ref() == Sha256::digest(preimage).as_slice() {
                     Ok(ALL_UNITS)
                 } else {
@@ -139,53 +124,33 @@ impl Condition {
             }
             Kind::HashChain => {
                 let (tip, n) = chain_params(&self.params).ok_or_else(|| bad("malformed params"))?;
-                let (k, mut word) =
-                    chain_step(evidence).ok_or_else(|| bad("malformed evidence"))?;
+                let (k, mut word) = chain_step(evidence).ok_or_else(|| bad("malformed evidence"))?;
                 if n > MAX_CHAIN || k == 0 || k > n {
                     return Err(bad("the step count is out of range"));
                 }
                 for _ in 0..k {
                     word = keccak256(word);
                 }
-                if word == tip {
-                    Ok(k)
-                } else {
-                    Err(bad("the word does not hash to the tip"))
-                }
+                if word == tip { Ok(k) } else { Err(bad("the word does not hash to the tip")) }
             }
             Kind::Voucher => {
-                let (signer, id) = self
-                    .params
-                    .split_at_checked(20)
-                    .ok_or_else(|| bad("malformed params"))?;
+                let (signer, id) = self.params.split_at_checked(20).ok_or_else(|| bad("malformed params"))?;
                 if id.len() != 32 {
                     return Err(bad("malformed params"));
                 }
-                let (units, signature) = evidence
-                    .split_at_checked(4)
-                    .ok_or_else(|| bad("malformed evidence"))?;
-                let units =
-                    u32::from_be_bytes(units.try_into().map_err(|_| bad("malformed evidence"))?);
+                let (units, signature) = evidence.split_at_checked(4).ok_or_else(|| bad("malformed evidence"))?;
+                let units = u32::from_be_bytes(units.try_into().map_err(|_| bad("malformed evidence"))?);
                 if units == 0 {
                     return Err(bad("a voucher for no units"));
                 }
-                let signature =
-                    Signature::from_slice(signature).map_err(|_| bad("malformed signature"))?;
+                let signature = Signature::from_slice(signature).map_err(|_| bad("malformed signature"))?;
                 // [7] The voucher names the key, and so one expiry and one stream.
-                let key = if crate::rule_off!(7) {
-                    B256::from_slice(id)
-                } else {
-                    self.key(expiry).0
-                };
+                let key = if crate::rule_off!(7) { B256::from_slice(id) } else { self.key(expiry).0 };
                 let digest = domain.digest(&abi::Voucher { key, units });
-                signature
-                    .verify(digest, Address::from_slice(signer))
-                    .map_err(|_| bad("not the voucher's signer"))?;
+                signature.verify(digest, Address::from_slice(signer)).map_err(|_| bad("not the voucher's signer"))?;
                 Ok(units)
             }
-            Kind::External(_) => Err(bad(
-                "an external condition counts only when recorded on chain",
-            )),
+            Kind::External(_) => Err(bad("an external condition counts only when recorded on chain")),
         }
     }
 }
@@ -193,28 +158,14 @@ impl Condition {
 /// Evidence for a hash chain: after `k` steps of keccak256, `word` is the tip.
 #[must_use]
 pub fn chain_evidence(k: u32, word: B256) -> Bytes {
-    k.to_be_bytes()
-        .into_iter()
-        .chain(word.0)
-        .collect::<Vec<u8>>()
-        .into()
+    k.to_be_bytes().into_iter().chain(word.0).collect::<Vec<u8>>().into()
 }
 
 /// Evidence for a voucher condition: a signed number of units.
 #[must_use]
-pub fn voucher_evidence(
-    domain: &Domain,
-    key: ConditionKey,
-    units: u32,
-    signer: &SecretKey,
-) -> Bytes {
+pub fn voucher_evidence(domain: &Domain, key: ConditionKey, units: u32, signer: &SecretKey) -> Bytes {
     let signature = signer.sign(domain.digest(&abi::Voucher { key: key.0, units }));
-    units
-        .to_be_bytes()
-        .into_iter()
-        .chain(*signature.as_bytes())
-        .collect::<Vec<u8>>()
-        .into()
+    units.to_be_bytes().into_iter().chain(*signature.as_bytes()).collect::<Vec<u8>>().into()
 }
 
 /// sha256, the hash of a hash lock.
@@ -226,19 +177,13 @@ pub fn sha256(data: &[u8]) -> [u8; 32] {
 /// `tip ‖ n`.
 fn chain_params(params: &[u8]) -> Option<(B256, u32)> {
     let (tip, n) = params.split_at_checked(32)?;
-    Some((
-        B256::from_slice(tip),
-        u32::from_be_bytes(n.try_into().ok()?),
-    ))
+    Some((B256::from_slice(tip), u32::from_be_bytes(n.try_into().ok()?)))
 }
 
 /// `k ‖ w`.
 fn chain_step(evidence: &[u8]) -> Option<(u32, B256)> {
     let (k, word) = evidence.split_at_checked(4)?;
-    Some((
-        u32::from_be_bytes(k.try_into().ok()?),
-        B256::from(<[u8; 32]>::try_from(word).ok()?),
-    ))
+    Some((u32::from_be_bytes(k.try_into().ok()?), B256::from(<[u8; 32]>::try_from(word).ok()?)))
 }
 
 #[cfg(test)]
@@ -266,19 +211,10 @@ mod tests {
         }
         let lock = Condition::hash_chain(words[5], 5);
         for k in 1..=5_u32 {
-            assert_eq!(
-                lock.evaluate(&domain(), 9, &chain_evidence(k, words[5 - k as usize])),
-                Ok(k)
-            );
+            assert_eq!(lock.evaluate(&domain(), 9, &chain_evidence(k, words[5 - k as usize])), Ok(k));
         }
-        assert!(
-            lock.evaluate(&domain(), 9, &chain_evidence(0, words[5]))
-                .is_err()
-        );
-        assert!(
-            lock.evaluate(&domain(), 9, &chain_evidence(6, words[0]))
-                .is_err()
-        );
+        assert!(lock.evaluate(&domain(), 9, &chain_evidence(0, words[5])).is_err());
+        assert!(lock.evaluate(&domain(), 9, &chain_evidence(6, words[0])).is_err());
     }
 
     #[test]

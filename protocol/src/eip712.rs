@@ -24,11 +24,7 @@ impl Domain {
             None,
         )
         .separator();
-        Self {
-            chain_id,
-            contract,
-            separator,
-        }
+        Self { chain_id, contract, separator }
     }
 
     /// EIP-155 chain id.

@@ -26,10 +26,7 @@ pub struct Letter {
 
 impl fmt::Debug for Letter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Letter")
-            .field("secret", &"redacted")
-            .field("memo", &self.memo)
-            .finish()
+        f.debug_struct("Letter").field("secret", &"redacted").field("memo", &self.memo).finish()
     }
 }
 
@@ -57,83 +54,34 @@ impl SharedKey {
         Self::new(key, ephemeral, *ephemeral, &key.public_key())
     }
 
-    fn new(
-        secret: &SecretKey,
-        public: &PublicKey,
-        ephemeral: PublicKey,
-        payee: &PublicKey,
-    ) -> Result<Self, Error> {
+    fn new(secret: &SecretKey, public: &PublicKey, ephemeral: PublicKey, payee: &PublicKey) -> Result<Self, Error> {
         let shared = k256::ecdh::diffie_hellman(secret.scalar(), public.point()?.as_affine());
-        let kdf = hkdf::Hkdf::<sha2::Sha256>::new(
-            Some(b"Farthing envelope"),
-            shared.raw_secret_bytes().as_slice(),
-        );
-        let context: Vec<u8> = ephemeral
-            .as_bytes()
-            .iter()
-            .chain(payee.as_bytes())
-            .copied()
-            .collect();
+        let kdf = hkdf::Hkdf::<sha2::Sha256>::new(Some(b"Farthing envelope"), shared.raw_secret_bytes().as_slice());
+        let context: Vec<u8> = ephemeral.as_bytes().iter().chain(payee.as_bytes()).copied().collect();
         let mut key = zeroize::Zeroizing::new([0_u8; 32]);
-        kdf.expand(&context, &mut *key)
-            .map_err(|_| Error::from(Code::Internal))?;
-        let cipher =
-            XChaCha20Poly1305::new_from_slice(&*key).map_err(|_| Error::from(Code::Internal))?;
+        kdf.expand(&context, &mut *key).map_err(|_| Error::from(Code::Internal))?;
+        let cipher = XChaCha20Poly1305::new_from_slice(&*key).map_err(|_| Error::from(Code::Internal))?;
         Ok(Self { cipher, ephemeral })
     }
 
     /// Seals a letter for the lock with this hash. `nonce` must be fresh randomness.
     pub fn seal(&self, letter: &Letter, hash: &[u8], nonce: [u8; NONCE]) -> Result<Bytes, Error> {
-        let plain: zeroize::Zeroizing<Vec<u8>> = zeroize::Zeroizing::new(
-            letter
-                .secret
-                .iter()
-                .chain(letter.memo.as_bytes())
-                .copied()
-                .collect(),
-        );
+        let plain: zeroize::Zeroizing<Vec<u8>> =
+            zeroize::Zeroizing::new(letter.secret.iter().chain(letter.memo.as_bytes()).copied().collect());
         let sealed = self
             .cipher
-            .encrypt(
-                &XNonce::from(nonce),
-                Payload {
-                    msg: &plain,
-                    aad: hash,
-                },
-            )
+            .encrypt(&XNonce::from(nonce), Payload { msg: &plain, aad: hash })
             .map_err(|_| Error::from(Code::Internal))?;
-        Ok(self
-            .ephemeral
-            .as_bytes()
-            .iter()
-            .chain(&nonce)
-            .copied()
-            .chain(sealed)
-            .collect::<Vec<u8>>()
-            .into())
+        Ok(self.ephemeral.as_bytes().iter().chain(&nonce).copied().chain(sealed).collect::<Vec<u8>>().into())
     }
 
     /// Opens an envelope that was sealed with this key.
     pub fn open(&self, envelope: &[u8], hash: &[u8]) -> Result<Letter, Error> {
-        let bad = || {
-            Error::new(
-                Code::BadEvidence,
-                "the envelope is not for this key and lock",
-            )
-        };
+        let bad = || Error::new(Code::BadEvidence, "the envelope is not for this key and lock");
         let (_, rest) = envelope.split_at_checked(PUBLIC).ok_or_else(bad)?;
         let (nonce, sealed) = rest.split_at_checked(NONCE).ok_or_else(bad)?;
         let nonce: [u8; NONCE] = nonce.try_into().map_err(|_| bad())?;
-        let plain = self
-            .cipher
-            .decrypt(
-                &XNonce::from(nonce),
-                Payload {
-                    msg: sealed,
-                    aad: hash,
-                },
-            )
-            .map_err(|_| bad())?;
+        let plain = self.cipher.decrypt(&XNonce::from(nonce), Payload { msg: sealed, aad: hash }).map_err(|_| bad())?;
         let (secret, memo) = plain.split_at_checked(32).ok_or_else(bad)?;
         Ok(Letter {
             secret: secret.try_into().map_err(|_| bad())?,
@@ -144,9 +92,7 @@ impl SharedKey {
 
 /// The ephemeral key that an envelope was sealed with.
 pub fn ephemeral_of(envelope: &[u8]) -> Result<PublicKey, Error> {
-    let bytes = envelope
-        .get(..PUBLIC)
-        .ok_or_else(|| Error::new(Code::BadEvidence, "the envelope is too short"))?;
+    let bytes = envelope.get(..PUBLIC).ok_or_else(|| Error::new(Code::BadEvidence, "the envelope is too short"))?;
     PublicKey::from_slice(bytes)
 }
 
@@ -158,10 +104,7 @@ mod tests {
     fn only_the_payee_opens_it_and_only_for_its_lock() {
         let payee = SecretKey::from_bytes(&[3; 32]).unwrap();
         let ephemeral = SecretKey::from_bytes(&[4; 32]).unwrap();
-        let letter = Letter {
-            secret: [9; 32],
-            memo: "for the croissant".into(),
-        };
+        let letter = Letter { secret: [9; 32], memo: "for the croissant".into() };
         let payer_key = SharedKey::of_payer(&ephemeral, &payee.public_key()).unwrap();
         let envelope = payer_key.seal(&letter, b"hash", [1; 24]).unwrap();
         let payee_key = SharedKey::of_payee(&payee, &ephemeral_of(&envelope).unwrap()).unwrap();

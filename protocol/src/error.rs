@@ -124,10 +124,7 @@ pub struct Error {
 impl Error {
     /// An error with a sentence about this case.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            code,
-            detail: detail.into(),
-        }
+        Self { code, detail: detail.into() }
     }
 
     /// The stable code.
@@ -151,20 +148,13 @@ impl Error {
 
 impl From<Code> for Error {
     fn from(code: Code) -> Self {
-        Self {
-            code,
-            detail: Cow::Borrowed(""),
-        }
+        Self { code, detail: Cow::Borrowed("") }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let about = if self.detail.is_empty() {
-            self.code.advice()
-        } else {
-            &self.detail
-        };
+        let about = if self.detail.is_empty() { self.code.advice() } else { &self.detail };
         write!(f, "{}: {about}", self.code.as_str())
     }
 }

@@ -48,9 +48,7 @@ impl Commit {
     /// States that all writes are durable. Whoever calls this before they are loses money in a crash.
     #[must_use]
     pub const fn durable(&self) -> Receipt {
-        Receipt {
-            number: self.number,
-        }
+        Receipt { number: self.number }
     }
 }
 
@@ -78,18 +76,14 @@ impl<E> Sealed<E> {
         if self.number == receipt.number {
             Ok(self.effects)
         } else {
-            Err(Error::new(
-                Code::Internal,
-                "the receipt is of another commit",
-            ))
+            Err(Error::new(Code::Internal, "the receipt is of another commit"))
         }
     }
 }
 
 /// Encodes a stored value with its format version.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
-    let body = postcard::to_allocvec(value)
-        .map_err(|_| Error::new(Code::Internal, "a record can't be encoded"))?;
+    let body = postcard::to_allocvec(value).map_err(|_| Error::new(Code::Internal, "a record can't be encoded"))?;
     let mut bytes = Vec::with_capacity(body.len().saturating_add(1));
     bytes.push(FORMAT);
     bytes.extend_from_slice(&body);
@@ -104,10 +98,9 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
             Ok((value, [])) => Ok(value),
             _ => Err(corrupt()),
         },
-        Some((version, _)) if *version > FORMAT => Err(Error::new(
-            Code::StorageVersion,
-            format!("the store has format {version}, this build knows {FORMAT}"),
-        )),
+        Some((version, _)) if *version > FORMAT => {
+            Err(Error::new(Code::StorageVersion, format!("the store has format {version}, this build knows {FORMAT}")))
+        }
         _ => Err(corrupt()),
     }
 }
@@ -130,12 +123,7 @@ impl Journal {
     /// An empty journal.
     #[must_use]
     pub const fn new(prefix: String) -> Self {
-        Self {
-            prefix,
-            next: 1,
-            first: 1,
-            facts: 0,
-        }
+        Self { prefix, next: 1, first: 1, facts: 0 }
     }
 
     /// Reads a journal back: the snapshot, if there is one, and the batches of facts after it, in order.
@@ -154,10 +142,7 @@ impl Journal {
             snapshot = Some(state);
         }
         let mut batches = Vec::new();
-        let mut log: Vec<&(String, Vec<u8>)> = entries
-            .iter()
-            .filter(|(key, _)| key.starts_with(&log_prefix))
-            .collect();
+        let mut log: Vec<&(String, Vec<u8>)> = entries.iter().filter(|(key, _)| key.starts_with(&log_prefix)).collect();
         log.sort_by(|a, b| a.0.cmp(&b.0));
         for (key, value) in log {
             let number = key
@@ -196,23 +181,15 @@ impl Journal {
         let mut writes = Vec::new();
         let facts_now = self.facts.saturating_add(facts.len() as u64);
         if !self.is_snapshot_due(facts.len(), size) {
-            writes.push(Write::Put {
-                key: self.log_key(self.next),
-                value: encode(&facts)?,
-            });
+            writes.push(Write::Put { key: self.log_key(self.next), value: encode(&facts)? });
             self.next = self.next.saturating_add(1);
             self.facts = facts_now;
             return Ok(writes);
         }
         // The snapshot stands for every record up to and including the one that this batch would have been.
         let value = encode(&(self.next, snapshot()))?;
-        writes.push(Write::Put {
-            key: format!("{}/snapshot", self.prefix),
-            value,
-        });
-        writes.extend((self.first..self.next).map(|number| Write::Delete {
-            key: self.log_key(number),
-        }));
+        writes.push(Write::Put { key: format!("{}/snapshot", self.prefix), value });
+        writes.extend((self.first..self.next).map(|number| Write::Delete { key: self.log_key(number) }));
         self.next = self.next.saturating_add(1);
         self.first = self.next;
         self.facts = 0;
@@ -244,17 +221,8 @@ mod tests {
     fn a_receipt_opens_its_own_commit_only() {
         let first = Commit::new(1, Vec::new());
         let second = Commit::new(2, Vec::new());
-        assert!(
-            Sealed::new(1, alloc::vec!["send"])
-                .open(&second.durable())
-                .is_err()
-        );
-        assert_eq!(
-            Sealed::new(1, alloc::vec!["send"])
-                .open(&first.durable())
-                .unwrap(),
-            ["send"]
-        );
+        assert!(Sealed::new(1, alloc::vec!["send"]).open(&second.durable()).is_err());
+        assert_eq!(Sealed::new(1, alloc::vec!["send"]).open(&first.durable()).unwrap(), ["send"]);
     }
 
     #[test]
@@ -270,13 +238,9 @@ mod tests {
                     Write::Delete { key } => store.remove(&key),
                 };
             }
-            let entries: Vec<_> = store
-                .iter()
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect();
+            let entries: Vec<_> = store.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
             if fact % 97 == 0 {
-                let (_, snapshot, batches) =
-                    Journal::load::<u64, u64>("j".into(), &entries).unwrap();
+                let (_, snapshot, batches) = Journal::load::<u64, u64>("j".into(), &entries).unwrap();
                 let back = snapshot.unwrap_or(0) + batches.into_iter().flatten().sum::<u64>();
                 assert_eq!(back, sum);
             }
@@ -286,18 +250,9 @@ mod tests {
 
     #[test]
     fn a_newer_format_and_damage_are_told_apart() {
-        assert_eq!(
-            decode::<u64>(&[FORMAT + 1, 0]).unwrap_err().code(),
-            Code::StorageVersion
-        );
-        assert_eq!(
-            decode::<u64>(&[FORMAT]).unwrap_err().code(),
-            Code::StorageCorrupt
-        );
-        assert_eq!(
-            decode::<u64>(&[FORMAT, 1, 9]).unwrap_err().code(),
-            Code::StorageCorrupt
-        );
+        assert_eq!(decode::<u64>(&[FORMAT + 1, 0]).unwrap_err().code(), Code::StorageVersion);
+        assert_eq!(decode::<u64>(&[FORMAT]).unwrap_err().code(), Code::StorageCorrupt);
+        assert_eq!(decode::<u64>(&[FORMAT, 1, 9]).unwrap_err().code(), Code::StorageCorrupt);
         assert_eq!(decode::<u64>(&[]).unwrap_err().code(), Code::StorageCorrupt);
     }
 }

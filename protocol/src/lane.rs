@@ -8,7 +8,7 @@ use crate::error::{Code, Error};
 use crate::proof::{LaneId, Proof, SignedProof};
 use crate::sign::Signature;
 use crate::tree::{DEPTH, LockTree};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
@@ -39,10 +39,7 @@ pub struct Lock {
 impl Lock {
     /// What is still locked: `(n - redeemed) * unitPrice`.
     pub fn value(&self) -> Result<Amount, Error> {
-        let units = self
-            .n
-            .checked_sub(self.redeemed)
-            .ok_or_else(|| Error::from(Code::BadOp))?;
+        let units = self.n.checked_sub(self.redeemed).ok_or_else(|| Error::from(Code::BadOp))?;
         self.unit_price.times(units)
     }
 
@@ -55,12 +52,7 @@ impl Lock {
     /// As the contract takes it.
     #[must_use]
     pub fn to_abi(&self) -> abi::Lock {
-        abi::Lock {
-            key: self.key.0,
-            n: self.n,
-            unitPrice: self.unit_price.units(),
-            redeemed: self.redeemed,
-        }
+        abi::Lock { key: self.key.0, n: self.n, unitPrice: self.unit_price.units(), redeemed: self.redeemed }
     }
 }
 
@@ -83,11 +75,7 @@ pub struct PendingLock {
 
 /// One step from one proof to the next.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Op {
     /// Hands over `amount` for good.
     Transfer {
@@ -135,16 +123,9 @@ impl Op {
     pub fn wire_size(&self) -> usize {
         let bytes = match self {
             Self::Transfer { memo, .. } => memo.len().saturating_mul(6),
-            Self::Lock {
-                condition,
-                envelope,
-                ..
-            } => condition
-                .params
-                .len()
-                .saturating_add(envelope.len())
-                .saturating_mul(2)
-                .saturating_add(200),
+            Self::Lock { condition, envelope, .. } => {
+                condition.params.len().saturating_add(envelope.len()).saturating_mul(2).saturating_add(200)
+            }
             Self::Redeem { .. } | Self::Release { .. } => 0,
         };
         bytes.saturating_add(120)
@@ -169,10 +150,7 @@ impl Update {
     /// Its signed proof.
     #[must_use]
     pub const fn signed_proof(&self) -> SignedProof {
-        SignedProof {
-            proof: self.proof,
-            signature: self.signature,
-        }
+        SignedProof { proof: self.proof, signature: self.signature }
     }
 }
 
@@ -186,6 +164,7 @@ pub struct Lane {
     pub locked: Amount,
     /// By slot.
     pub locks: BTreeMap<u16, PendingLock>,
+    by_key: BTreeMap<ConditionKey, BTreeSet<u16>>,
     tree: LockTree,
 }
 
@@ -205,11 +184,7 @@ impl From<LaneParts> for Lane {
 
 impl From<Lane> for LaneParts {
     fn from(lane: Lane) -> Self {
-        Self {
-            transferred: lane.transferred,
-            locked: lane.locked,
-            locks: lane.locks,
-        }
+        Self { transferred: lane.transferred, locked: lane.locked, locks: lane.locks }
     }
 }
 
@@ -240,13 +215,8 @@ impl Undo {
     }
 
     /// Every op but a transfer touches one slot, in order.
-    fn of_slots<'a>(
-        &'a self,
-        ops: &'a [Op],
-    ) -> impl Iterator<Item = (u32, u16, PendingLock, &'a Op)> {
-        let touching = (0_u32..)
-            .zip(ops)
-            .filter(|(_, op)| !matches!(op, Op::Transfer { .. }));
+    fn of_slots<'a>(&'a self, ops: &'a [Op]) -> impl Iterator<Item = (u32, u16, PendingLock, &'a Op)> {
+        let touching = (0_u32..).zip(ops).filter(|(_, op)| !matches!(op, Op::Transfer { .. }));
         self.slots
             .iter()
             .zip(touching)
@@ -265,21 +235,17 @@ pub struct Undo {
 impl Lane {
     /// A lane with this content, as it was stored.
     #[must_use]
-    pub fn from_parts(
-        transferred: Amount,
-        locked: Amount,
-        locks: BTreeMap<u16, PendingLock>,
-    ) -> Self {
-        let mut tree = LockTree::default();
-        for (slot, pending) in &locks {
-            tree.set(*slot, pending.lock.leaf());
+    pub fn from_parts(transferred: Amount, locked: Amount, locks: BTreeMap<u16, PendingLock>) -> Self {
+        let mut lane = Self { transferred, locked, ..Self::default() };
+        for (slot, pending) in locks {
+            lane.put(slot, Some(pending));
         }
-        Self {
-            transferred,
-            locked,
-            locks,
-            tree,
-        }
+        lane
+    }
+
+    /// The slots of the locks with a key.
+    pub fn slots_of(&self, key: &ConditionKey) -> impl Iterator<Item = u16> + '_ {
+        self.by_key.get(key).into_iter().flatten().copied()
     }
 
     /// Root of the lock tree.
@@ -299,27 +265,18 @@ impl Lane {
 
     /// The statement of this content.
     pub fn statement(&mut self, nonce: u64, seen: u64) -> Proof {
-        Proof {
-            nonce,
-            transferred: self.transferred,
-            locked: self.locked,
-            locks_root: self.root(),
-            seen,
-        }
+        Proof { nonce, transferred: self.transferred, locked: self.locked, locks_root: self.root(), seen }
     }
 
-    /// The lowest slot that is neither taken nor in `reserved`.
-    pub fn free_slot(&self, reserved: impl Fn(u16) -> bool) -> Option<u16> {
-        (0..=u16::MAX).find(|slot| !self.locks.contains_key(slot) && !reserved(*slot))
+    /// The first slot from `start` on, going round, that is neither taken nor `reserved`.
+    pub fn free_slot(&self, start: u16, reserved: impl Fn(u16) -> bool) -> Option<u16> {
+        let free = |slot: &u16| !self.locks.contains_key(slot) && !reserved(*slot);
+        (0..=u16::MAX).map(|step| start.wrapping_add(step)).find(free)
     }
 
     /// Applies the ops of the proof `nonce`, or changes nothing.
     pub fn apply(&mut self, nonce: u64, ops: &[Op]) -> Result<Undo, Error> {
-        let mut undo = Undo {
-            transferred: self.transferred,
-            locked: self.locked,
-            slots: Vec::new(),
-        };
+        let mut undo = Undo { transferred: self.transferred, locked: self.locked, slots: Vec::new() };
         for op in ops {
             if let Err(error) = self.apply_op(nonce, op, &mut undo) {
                 self.undo(undo);
@@ -332,11 +289,7 @@ impl Lane {
     /// The undo of an update without ops.
     #[must_use]
     pub(crate) fn nothing_to_undo(&self) -> Undo {
-        Undo {
-            transferred: self.transferred,
-            locked: self.locked,
-            slots: Vec::new(),
-        }
+        Undo { transferred: self.transferred, locked: self.locked, slots: Vec::new() }
     }
 
     /// Takes an update back. Updates are taken back in the reverse of the order they were applied in.
@@ -353,23 +306,13 @@ impl Lane {
         match op {
             Op::Transfer { amount, memo } => {
                 if amount.is_zero() || memo.len() > MAX_MEMO {
-                    return Err(bad(
-                        "a transfer is of more than zero, with a memo of at most 256 bytes",
-                    ));
+                    return Err(bad("a transfer is of more than zero, with a memo of at most 256 bytes"));
                 }
                 let transferred = self.transferred.plus(*amount)?;
                 transferred.plus(self.locked)?;
                 self.transferred = transferred;
             }
-            Op::Lock {
-                slot,
-                condition,
-                expiry,
-                n,
-                unit_price,
-                to,
-                envelope,
-            } => {
+            Op::Lock { slot, condition, expiry, n, unit_price, to, envelope } => {
                 if self.locks.contains_key(slot) {
                     return Err(Code::SlotTaken.into());
                 }
@@ -379,12 +322,7 @@ impl Lane {
                 if envelope.len() > MAX_ENVELOPE || condition.params.len() > MAX_CONDITION_BYTES {
                     return Err(bad("params and envelope have at most 1024 bytes each"));
                 }
-                let lock = Lock {
-                    key: condition.key(*expiry),
-                    n: *n,
-                    unit_price: *unit_price,
-                    redeemed: 0,
-                };
+                let lock = Lock { key: condition.key(*expiry), n: *n, unit_price: *unit_price, redeemed: 0 };
                 let locked = self.locked.plus(lock.value()?)?;
                 self.transferred.plus(locked)?;
                 self.locked = locked;
@@ -400,10 +338,7 @@ impl Lane {
                 self.put(*slot, Some(pending));
             }
             Op::Redeem { slot, units } => {
-                let before = self
-                    .locks
-                    .get(slot)
-                    .ok_or_else(|| bad("the slot is empty"))?;
+                let before = self.locks.get(slot).ok_or_else(|| bad("the slot is empty"))?;
                 let step = units
                     .checked_sub(before.lock.redeemed)
                     .filter(|step| *step > 0 && *units <= before.lock.n)
@@ -419,10 +354,7 @@ impl Lane {
                 self.put(*slot, (after.lock.redeemed < after.lock.n).then_some(after));
             }
             Op::Release { slot } => {
-                let before = self
-                    .locks
-                    .get(slot)
-                    .ok_or_else(|| bad("the slot is empty"))?;
+                let before = self.locks.get(slot).ok_or_else(|| bad("the slot is empty"))?;
                 let locked = self.locked.minus(before.lock.value()?)?;
                 undo.slots.push((*slot, Some(before.clone())));
                 self.locked = locked;
@@ -433,15 +365,18 @@ impl Lane {
     }
 
     fn put(&mut self, slot: u16, pending: Option<PendingLock>) {
-        match pending {
-            Some(pending) => {
-                self.tree.set(slot, pending.lock.leaf());
-                self.locks.insert(slot, pending);
+        if let Some(before) = self.locks.remove(&slot)
+            && let Some(slots) = self.by_key.get_mut(&before.lock.key)
+        {
+            slots.remove(&slot);
+            if slots.is_empty() {
+                self.by_key.remove(&before.lock.key);
             }
-            None => {
-                self.tree.set(slot, B256::ZERO);
-                self.locks.remove(&slot);
-            }
+        }
+        self.tree.set(slot, pending.as_ref().map_or(B256::ZERO, |pending| pending.lock.leaf()));
+        if let Some(pending) = pending {
+            self.by_key.entry(pending.lock.key).or_default().insert(slot);
+            self.locks.insert(slot, pending);
         }
     }
 }
@@ -466,10 +401,7 @@ mod tests {
 
     fn arbitrary_op() -> impl Strategy<Value = Op> {
         prop_oneof![
-            (0_u128..50).prop_map(|amount| Op::Transfer {
-                amount: Amount::new(amount),
-                memo: String::new()
-            }),
+            (0_u128..50).prop_map(|amount| Op::Transfer { amount: Amount::new(amount), memo: String::new() }),
             (0_u16..6, 0_u32..4, 0_u128..9).prop_map(|(slot, n, price)| Op::Lock {
                 slot,
                 condition: Condition::hash_lock(sha256(&[slot as u8])),

@@ -16,12 +16,7 @@ pub const MAX_MESSAGE: usize = 65_536;
 
 /// A message between the participants of a channel. The channel is named by the frame that carries it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Message {
     /// Payer to payee: a signed change of the payer's lane.
     Update {
@@ -218,7 +213,6 @@ impl Message {
         if text.len() > MAX_MESSAGE {
             return Err(Code::MessageTooLarge.into());
         }
-        serde_json::from_str(text)
-            .map_err(|error| Error::new(Code::BadEncoding, alloc::format!("{error}")))
+        serde_json::from_str(text).map_err(|error| Error::new(Code::BadEncoding, alloc::format!("{error}")))
     }
 }

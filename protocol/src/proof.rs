@@ -88,29 +88,13 @@ impl Proof {
 impl SignedProof {
     /// Signs a proof.
     #[must_use]
-    pub fn sign(
-        proof: Proof,
-        domain: &Domain,
-        channel: ChannelId,
-        lane: LaneId,
-        key: &SecretKey,
-    ) -> Self {
-        Self {
-            proof,
-            signature: key.sign(proof.digest(domain, channel, lane)),
-        }
+    pub fn sign(proof: Proof, domain: &Domain, channel: ChannelId, lane: LaneId, key: &SecretKey) -> Self {
+        Self { proof, signature: key.sign(proof.digest(domain, channel, lane)) }
     }
 
     /// Refuses unless `payer` signed it.
-    pub fn verify(
-        &self,
-        domain: &Domain,
-        channel: ChannelId,
-        lane: LaneId,
-        payer: Address,
-    ) -> Result<(), Error> {
-        self.signature
-            .verify(self.proof.digest(domain, channel, lane), payer)
+    pub fn verify(&self, domain: &Domain, channel: ChannelId, lane: LaneId, payer: Address) -> Result<(), Error> {
+        self.signature.verify(self.proof.digest(domain, channel, lane), payer)
     }
 
     /// As the contract takes it.

@@ -61,7 +61,9 @@ impl Shown {
         let plus = [*self.deposits.of(side), theirs.transferred];
         let minus = [*self.withdrawn.of(side), ours.transferred, ours.locked];
         let sum = plus.into_iter().try_fold(I256::ZERO, |sum, amount| sum.checked_add(signed(amount)));
-        minus.into_iter().try_fold(sum.ok_or(Code::AmountOverflow)?, |sum, amount| sum.checked_sub(signed(amount)))
+        minus
+            .into_iter()
+            .try_fold(sum.ok_or(Code::AmountOverflow)?, |sum, amount| sum.checked_sub(signed(amount)))
             .ok_or_else(|| Code::AmountOverflow.into())
     }
 }

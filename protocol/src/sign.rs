@@ -14,9 +14,8 @@ pub struct Signature([u8; 65]);
 impl Signature {
     /// Checks the shape (length, `v`, low `s`) of a signature; [`Code::BadSignature`] otherwise.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, Error> {
-        let bytes: [u8; 65] = bytes
-            .try_into()
-            .map_err(|_| Error::new(Code::BadSignature, "a signature has 65 bytes"))?;
+        let bytes: [u8; 65] =
+            bytes.try_into().map_err(|_| Error::new(Code::BadSignature, "a signature has 65 bytes"))?;
         let signature = Self(bytes);
         signature.parts()?;
         Ok(signature)
@@ -52,13 +51,10 @@ impl Signature {
             [28] => RecoveryId::new(true, false),
             _ => return Err(Error::new(Code::BadSignature, "v must be 27 or 28")),
         };
-        let signature = EcdsaSignature::from_slice(rs)
-            .map_err(|_| Error::new(Code::BadSignature, "r or s is out of range"))?;
+        let signature =
+            EcdsaSignature::from_slice(rs).map_err(|_| Error::new(Code::BadSignature, "r or s is out of range"))?;
         if signature.normalize_s() != signature {
-            return Err(Error::new(
-                Code::BadSignature,
-                "s must be in the lower half",
-            ));
+            return Err(Error::new(Code::BadSignature, "s must be in the lower half"));
         }
         Ok((signature, id))
     }
@@ -79,8 +75,7 @@ impl Serialize for Signature {
 impl<'de> Deserialize<'de> for Signature {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bytes = alloy_primitives::FixedBytes::<65>::deserialize(deserializer)?;
-        Self::from_slice(bytes.as_slice())
-            .map_err(|error| serde::de::Error::custom(error.to_string()))
+        Self::from_slice(bytes.as_slice()).map_err(|error| serde::de::Error::custom(error.to_string()))
     }
 }
 
@@ -91,12 +86,8 @@ pub struct PublicKey([u8; 33]);
 impl PublicKey {
     /// Checks that the 33 bytes are a point on the curve.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, Error> {
-        let bytes: [u8; 33] = bytes.try_into().map_err(|_| {
-            Error::new(
-                Code::InvalidArgument,
-                "a compressed public key has 33 bytes",
-            )
-        })?;
+        let bytes: [u8; 33] =
+            bytes.try_into().map_err(|_| Error::new(Code::InvalidArgument, "a compressed public key has 33 bytes"))?;
         k256::PublicKey::from_sec1_bytes(&bytes)
             .map_err(|_| Error::new(Code::InvalidArgument, "not a point on secp256k1"))?;
         Ok(Self(bytes))
@@ -136,8 +127,7 @@ impl Serialize for PublicKey {
 impl<'de> Deserialize<'de> for PublicKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bytes = alloy_primitives::FixedBytes::<33>::deserialize(deserializer)?;
-        Self::from_slice(bytes.as_slice())
-            .map_err(|error| serde::de::Error::custom(error.to_string()))
+        Self::from_slice(bytes.as_slice()).map_err(|error| serde::de::Error::custom(error.to_string()))
     }
 }
 
@@ -149,10 +139,7 @@ impl SecretKey {
     /// A key from its 32 bytes; zero and values beyond the group order are refused.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         SigningKey::from_slice(bytes).map(Self).map_err(|_| {
-            Error::new(
-                Code::InvalidArgument,
-                "a private key is 32 bytes, not zero, below the group order",
-            )
+            Error::new(Code::InvalidArgument, "a private key is 32 bytes, not zero, below the group order")
         })
     }
 

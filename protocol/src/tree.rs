@@ -26,11 +26,7 @@ impl Default for LockTree {
             node = parent(node, node);
             *slot = node;
         }
-        Self {
-            nodes: BTreeMap::new(),
-            dirty: BTreeSet::new(),
-            empty,
-        }
+        Self { nodes: BTreeMap::new(), dirty: BTreeSet::new(), empty }
     }
 }
 
@@ -85,17 +81,11 @@ impl LockTree {
     }
 
     fn node(&self, height: u8, index: u16) -> B256 {
-        self.nodes
-            .get(&(height, index))
-            .copied()
-            .unwrap_or_else(|| self.empty_at(height))
+        self.nodes.get(&(height, index)).copied().unwrap_or_else(|| self.empty_at(height))
     }
 
     fn empty_at(&self, height: u8) -> B256 {
-        self.empty
-            .get(usize::from(height))
-            .copied()
-            .unwrap_or_default()
+        self.empty.get(usize::from(height)).copied().unwrap_or_default()
     }
 }
 
@@ -114,11 +104,7 @@ pub fn empty_root() -> B256 {
 pub fn root_of_branch(slot: u16, leaf: B256, siblings: &[B256; DEPTH]) -> B256 {
     let mut node = leaf;
     for (height, sibling) in siblings.iter().enumerate() {
-        node = if (slot >> height) & 1 == 1 {
-            parent(*sibling, node)
-        } else {
-            parent(node, *sibling)
-        };
+        node = if (slot >> height) & 1 == 1 { parent(*sibling, node) } else { parent(node, *sibling) };
     }
     node
 }
@@ -137,14 +123,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn naive_root(leaves: &BTreeMap<u16, B256>) -> B256 {
-        let mut level: Vec<B256> = (0..=u16::MAX)
-            .map(|slot| leaves.get(&slot).copied().unwrap_or_default())
-            .collect();
+        let mut level: Vec<B256> = (0..=u16::MAX).map(|slot| leaves.get(&slot).copied().unwrap_or_default()).collect();
         while level.len() > 1 {
-            level = level
-                .chunks(2)
-                .map(|pair| parent(pair[0], pair[1]))
-                .collect();
+            level = level.chunks(2).map(|pair| parent(pair[0], pair[1])).collect();
         }
         level[0]
     }

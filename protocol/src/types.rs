@@ -119,13 +119,9 @@ impl ChannelDef {
 
     /// Refuses zero addresses and equal signers.
     pub fn check(&self) -> Result<(), Error> {
-        let zero =
-            [self.a.owner, self.a.signer, self.b.owner, self.b.signer].contains(&Address::ZERO);
+        let zero = [self.a.owner, self.a.signer, self.b.owner, self.b.signer].contains(&Address::ZERO);
         if zero || self.a.signer == self.b.signer {
-            return Err(Error::new(
-                Code::BadTerms,
-                "owners and signers are not zero, and the signers differ",
-            ));
+            return Err(Error::new(Code::BadTerms, "owners and signers are not zero, and the signers differ"));
         }
         Ok(())
     }
@@ -134,9 +130,7 @@ impl ChannelDef {
     #[must_use]
     pub fn id(&self, chain_id: u64, contract: Address) -> ChannelId {
         let channel = abi::Channel::from(self);
-        ChannelId(keccak256(
-            (U256::from(chain_id), contract, channel).abi_encode(),
-        ))
+        ChannelId(keccak256((U256::from(chain_id), contract, channel).abi_encode()))
     }
 }
 

@@ -54,10 +54,7 @@ impl Channel {
     ) -> Result<Withdrawal, Error> {
         self.check_open(asset)?;
         if amount.is_zero() || recipient.is_zero() {
-            return Err(Error::new(
-                Code::InvalidArgument,
-                "a withdrawal is of more than zero, to an account",
-            ));
+            return Err(Error::new(Code::InvalidArgument, "a withdrawal is of more than zero, to an account"));
         }
         let withdrawal = self.next_withdrawal(asset, amount, recipient, deadline)?;
         let signature = key.sign(self.domain.digest(&withdrawal.to_abi(self.id)));
@@ -69,12 +66,7 @@ impl Channel {
             owner_signature: owner_signature.clone(),
             submit,
         }));
-        self.send(Message::WithdrawProposal {
-            withdrawal,
-            signature,
-            owner_signature,
-            submit,
-        });
+        self.send(Message::WithdrawProposal { withdrawal, signature, owner_signature, submit });
         Ok(withdrawal)
     }
 
@@ -89,17 +81,9 @@ impl Channel {
         if amount > self.available(asset) {
             return Err(Code::InsufficientFunds.into());
         }
-        let book = self
-            .book(asset)
-            .ok_or_else(|| Error::from(Code::InsufficientFunds))?;
+        let book = self.book(asset).ok_or_else(|| Error::from(Code::InsufficientFunds))?;
         let total = book.withdrawn_counted(self.us).plus(amount)?;
-        Ok(Withdrawal {
-            asset,
-            side: self.us,
-            total,
-            recipient,
-            deadline,
-        })
+        Ok(Withdrawal { asset, side: self.us, total, recipient, deadline })
     }
 
     pub(super) fn handle_withdraw_proposal(
@@ -112,10 +96,7 @@ impl Channel {
         now: u64,
     ) {
         match self.cosign_withdrawal(withdrawal, signature, owner_signature, submit, key, now) {
-            Ok(signature) => self.send(Message::WithdrawSigned {
-                withdrawal,
-                signature,
-            }),
+            Ok(signature) => self.send(Message::WithdrawSigned { withdrawal, signature }),
             Err(error) => self.decline("withdraw", &error),
         }
     }
@@ -131,12 +112,9 @@ impl Channel {
     ) -> Result<Signature, Error> {
         let asset = withdrawal.asset;
         let digest = self.domain.digest(&withdrawal.to_abi(self.id));
-        let known = self.book(asset).and_then(|book| {
-            book.withdrawals
-                .iter()
-                .find(|signed| signed.withdrawal == withdrawal)
-                .cloned()
-        });
+        let known = self
+            .book(asset)
+            .and_then(|book| book.withdrawals.iter().find(|signed| signed.withdrawal == withdrawal).cloned());
         if let Some(known) = known {
             // A repeated proposal gets the same signature, and the transaction is asked for again.
             if let Some(ours) = known.signatures.of(self.us) {
@@ -148,27 +126,16 @@ impl Channel {
         self.check_fresh(now)?;
         let peer = self.us.other();
         if withdrawal.side != peer {
-            return Err(Error::new(
-                Code::InvalidArgument,
-                "a side proposes withdrawals of its own funds",
-            ));
+            return Err(Error::new(Code::InvalidArgument, "a side proposes withdrawals of its own funds"));
         }
         self.check_deadline(withdrawal.deadline, now)?;
         signature.verify(digest, self.peer_signer())?;
-        let book = self
-            .book(asset)
-            .ok_or_else(|| Error::from(Code::InsufficientFunds))?;
+        let book = self.book(asset).ok_or_else(|| Error::from(Code::InsufficientFunds))?;
         if withdrawal.total <= book.withdrawn_counted(peer) {
-            return Err(Error::new(
-                Code::InvalidArgument,
-                "the new total must be above every earlier one",
-            ));
+            return Err(Error::new(Code::InvalidArgument, "the new total must be above every earlier one"));
         }
         // Only what the peer can't owe us any more may leave.
-        let received = book
-            .out
-            .accepted
-            .map_or(Amount::ZERO, |signed| signed.proof.transferred);
+        let received = book.out.accepted.map_or(Amount::ZERO, |signed| signed.proof.transferred);
         let funds = book.deposits.of(peer).plus(received)?;
         if funds.minus(withdrawal.total)? < book.inc.lane.spent()? {
             return Err(Code::InsufficientFunds.into());
@@ -178,12 +145,7 @@ impl Channel {
         let mut signatures = Sides::default();
         *signatures.of_mut(self.us) = Some(ours);
         *signatures.of_mut(peer) = Some(signature);
-        let signed = SignedWithdrawal {
-            withdrawal,
-            signatures,
-            owner_signature,
-            submit,
-        };
+        let signed = SignedWithdrawal { withdrawal, signatures, owner_signature, submit };
         self.record(Fact::Withdrawal(signed.clone()));
         self.withdrawal_ready(&signed);
         Ok(ours)
@@ -193,18 +155,12 @@ impl Channel {
         let Some(book) = self.book(withdrawal.asset) else {
             return;
         };
-        let Some(signed) = book
-            .withdrawals
-            .iter()
-            .find(|signed| signed.withdrawal == *withdrawal)
-        else {
+        let Some(signed) = book.withdrawals.iter().find(|signed| signed.withdrawal == *withdrawal) else {
             return;
         };
         let digest = self.domain.digest(&withdrawal.to_abi(self.id));
         let peer = self.us.other();
-        if signed.signatures.of(peer).is_some()
-            || signature.verify(digest, self.peer_signer()).is_err()
-        {
+        if signed.signatures.of(peer).is_some() || signature.verify(digest, self.peer_signer()).is_err() {
             return;
         }
         let mut signed = signed.clone();
@@ -220,18 +176,8 @@ impl Channel {
         };
         let ours_to_send = (signed.withdrawal.side == self.us) != signed.submit;
         if ours_to_send {
-            let Withdrawal {
-                asset,
-                side,
-                total,
-                deadline,
-                ..
-            } = signed.withdrawal;
-            let id = format!(
-                "{}/withdraw/{asset}/{}/{total}/{deadline}",
-                self.id,
-                side.index()
-            );
+            let Withdrawal { asset, side, total, deadline, .. } = signed.withdrawal;
+            let id = format!("{}/withdraw/{asset}/{}/{total}/{deadline}", self.id, side.index());
             let call = ChainCall::Withdraw {
                 channel: self.def,
                 withdrawal: signed.withdrawal,
@@ -240,9 +186,7 @@ impl Channel {
             };
             self.submit(id, call);
         }
-        self.emit(Event::WithdrawalReady {
-            signed: signed.clone(),
-        });
+        self.emit(Event::WithdrawalReady { signed: signed.clone() });
     }
 
     /// Signs a closing of some assets and asks the peer to sign it too.
@@ -253,71 +197,43 @@ impl Channel {
         submit: bool,
         key: &SecretKey,
     ) -> Result<Closing, Error> {
-        let entries = assets
-            .iter()
-            .map(|asset| self.closing_entry(*asset))
-            .collect::<Result<Vec<_>, _>>()?;
+        let entries = assets.iter().map(|asset| self.closing_entry(*asset)).collect::<Result<Vec<_>, _>>()?;
         if entries.is_empty() {
-            return Err(Error::new(
-                Code::InvalidArgument,
-                "a closing names at least one asset",
-            ));
+            return Err(Error::new(Code::InvalidArgument, "a closing names at least one asset"));
         }
-        let closing = Closing {
-            assets: entries,
-            deadline,
-        };
+        let closing = Closing { assets: entries, deadline };
         let signature = key.sign(self.domain.digest(&closing.to_abi(self.id)));
         let mut signatures = Sides::default();
         *signatures.of_mut(self.us) = Some(signature);
-        let signed = SignedClosing {
-            closing: closing.clone(),
-            signatures,
-            proposer: self.us,
-            submit,
-        };
+        let signed = SignedClosing { closing: closing.clone(), signatures, proposer: self.us, submit };
         self.record(Fact::Closing(signed));
-        self.send(Message::CloseProposal {
-            closing: closing.clone(),
-            signature,
-            submit,
-        });
+        self.send(Message::CloseProposal { closing: closing.clone(), signature, submit });
         Ok(closing)
     }
 
     /// What we hold an asset to be worth to each side. Refused while anything is pending. [15]
     fn closing_entry(&self, asset: Asset) -> Result<ClosingAsset, Error> {
         self.check_open(asset)?;
-        let book = self
-            .book(asset)
-            .ok_or_else(|| Error::from(Code::UnknownAsset))?;
+        let book = self.book(asset).ok_or_else(|| Error::from(Code::UnknownAsset))?;
         let pending = !book.out.lane.locks.is_empty()
             || !book.inc.lane.locks.is_empty()
             || !book.out.in_flight.is_empty()
             || !book.out.refused.is_empty()
             || book.out.rebase
-            || self.queue.iter().any(|queued| queued.asset == asset);
+            || !self.queue.is_empty(asset);
         if pending && !crate::rule_off!(15) {
             return Err(Code::LocksPending.into());
         }
         let (ours, theirs) = (book.out.lane.transferred, book.inc.lane.transferred);
         let our_total = book.deposits.of(self.us).plus(theirs)?.minus(ours)?;
-        let their_total = book
-            .deposits
-            .of(self.us.other())
-            .plus(ours)?
-            .minus(theirs)?;
+        let their_total = book.deposits.of(self.us.other()).plus(ours)?.minus(theirs)?;
         let mut totals = Sides::default();
         *totals.of_mut(self.us) = our_total;
         *totals.of_mut(self.us.other()) = their_total;
         for side in Side::BOTH {
             totals.of(side).minus(book.withdrawn_counted(side))?;
         }
-        Ok(ClosingAsset {
-            asset,
-            totals,
-            deposits: book.deposits,
-        })
+        Ok(ClosingAsset { asset, totals, deposits: book.deposits })
     }
 
     pub(super) fn handle_close_proposal(
@@ -343,15 +259,8 @@ impl Channel {
         now: u64,
     ) -> Result<Signature, Error> {
         let digest = self.domain.digest(&closing.to_abi(self.id));
-        let first = closing
-            .assets
-            .first()
-            .ok_or_else(|| Error::from(Code::InvalidArgument))?
-            .asset;
-        let known = self
-            .book(first)
-            .and_then(|book| book.closing.clone())
-            .filter(|known| known.closing == *closing);
+        let first = closing.assets.first().ok_or_else(|| Error::from(Code::InvalidArgument))?.asset;
+        let known = self.book(first).and_then(|book| book.closing.clone()).filter(|known| known.closing == *closing);
         if let Some(known) = known
             && let Some(ours) = known.signatures.of(self.us)
         {
@@ -366,28 +275,16 @@ impl Channel {
         signature.verify(digest, self.peer_signer())?;
         for (index, entry) in closing.assets.iter().enumerate() {
             let ours = self.closing_entry(entry.asset)?;
-            let again = closing
-                .assets
-                .iter()
-                .take(index)
-                .any(|other| other.asset == entry.asset);
+            let again = closing.assets.iter().take(index).any(|other| other.asset == entry.asset);
             if ours != *entry || again {
-                return Err(Error::new(
-                    Code::BadTerms,
-                    "the closing differs from what we hold",
-                ));
+                return Err(Error::new(Code::BadTerms, "the closing differs from what we hold"));
             }
         }
         let ours = key.sign(digest);
         let mut signatures = Sides::default();
         *signatures.of_mut(self.us) = Some(ours);
         *signatures.of_mut(self.us.other()) = Some(signature);
-        let signed = SignedClosing {
-            closing: closing.clone(),
-            signatures,
-            proposer: self.us.other(),
-            submit,
-        };
+        let signed = SignedClosing { closing: closing.clone(), signatures, proposer: self.us.other(), submit };
         self.record(Fact::Closing(signed.clone()));
         self.closing_ready(&signed);
         Ok(ours)
@@ -417,36 +314,17 @@ impl Channel {
             return;
         };
         if (signed.proposer == self.us) != signed.submit {
-            let assets: Vec<String> = signed
-                .closing
-                .assets
-                .iter()
-                .map(|entry| format!("{}", entry.asset))
-                .collect();
-            let id = format!(
-                "{}/close/{}/{}",
-                self.id,
-                assets.join("+"),
-                signed.closing.deadline
-            );
-            let call = ChainCall::Close {
-                channel: self.def,
-                closing: signed.closing.clone(),
-                signatures: Sides { a, b },
-            };
+            let assets: Vec<String> = signed.closing.assets.iter().map(|entry| format!("{}", entry.asset)).collect();
+            let id = format!("{}/close/{}/{}", self.id, assets.join("+"), signed.closing.deadline);
+            let call =
+                ChainCall::Close { channel: self.def, closing: signed.closing.clone(), signatures: Sides { a, b } };
             self.submit(id, call);
         }
-        self.emit(Event::ClosingReady {
-            signed: signed.clone(),
-        });
+        self.emit(Event::ClosingReady { signed: signed.clone() });
     }
 
     pub(super) fn handle_declined(&mut self, what: String, code: String, message: String) {
-        self.emit(Event::Declined {
-            what,
-            code,
-            message,
-        });
+        self.emit(Event::Declined { what, code, message });
     }
 
     /// After a reconnect: asks again for signatures that have not come.
@@ -455,12 +333,7 @@ impl Channel {
         let mut messages = Vec::new();
         for book in self.state.assets.values() {
             for signed in &book.withdrawals {
-                let SignedWithdrawal {
-                    withdrawal,
-                    signatures,
-                    owner_signature,
-                    submit,
-                } = signed.clone();
+                let SignedWithdrawal { withdrawal, signatures, owner_signature, submit } = signed.clone();
                 if let (Some(signature), None) = (signatures.of(us), signatures.of(peer)) {
                     messages.push(Message::WithdrawProposal {
                         withdrawal,
@@ -471,8 +344,7 @@ impl Channel {
                 }
             }
             if let Some(signed) = &book.closing
-                && let (Some(signature), None) =
-                    (signed.signatures.of(us), signed.signatures.of(peer))
+                && let (Some(signature), None) = (signed.signatures.of(us), signed.signatures.of(peer))
             {
                 let message = Message::CloseProposal {
                     closing: signed.closing.clone(),
@@ -517,29 +389,15 @@ impl Channel {
 
     /// After a restart: asks again for the transactions of what both have signed.
     pub(crate) fn resume(&mut self) {
-        let withdrawals: Vec<SignedWithdrawal> = self
-            .state
-            .assets
-            .values()
-            .flat_map(|book| book.withdrawals.iter().cloned())
-            .collect();
+        let withdrawals: Vec<SignedWithdrawal> =
+            self.state.assets.values().flat_map(|book| book.withdrawals.iter().cloned()).collect();
         for signed in withdrawals {
             self.withdrawal_ready(&signed);
         }
         let mut closings: Vec<SignedClosing> = Vec::new();
-        for book in self
-            .state
-            .assets
-            .values()
-            .filter(|book| book.status == AssetStatus::Open)
-        {
-            closings.extend(
-                book.closing
-                    .iter()
-                    .filter(|signed| !closings.contains(signed))
-                    .cloned()
-                    .collect::<Vec<_>>(),
-            );
+        for book in self.state.assets.values().filter(|book| book.status == AssetStatus::Open) {
+            closings
+                .extend(book.closing.iter().filter(|signed| !closings.contains(signed)).cloned().collect::<Vec<_>>());
         }
         for signed in closings {
             self.closing_ready(&signed);
@@ -549,10 +407,7 @@ impl Channel {
     fn check_deadline(&self, deadline: u64, now: u64) -> Result<(), Error> {
         let latest = now.saturating_add(self.policy.max_deadline);
         if deadline <= self.latest_time(now) || deadline > latest.max(self.latest_time(latest)) {
-            return Err(Error::new(
-                Code::InvalidArgument,
-                "the deadline has passed or is too far away",
-            ));
+            return Err(Error::new(Code::InvalidArgument, "the deadline has passed or is too far away"));
         }
         Ok(())
     }

@@ -16,25 +16,11 @@ impl Channel {
     /// Takes in evidence for a lock that we are paid with, and asks the payer to redeem.
     /// The evidence is durable before it is shown.
     pub fn learn(&mut self, lock: &LockRef, evidence: &Bytes) -> Result<(), Error> {
-        let pending = self
-            .lock(lock)
-            .ok_or_else(|| Error::from(Code::UnknownPayment))?;
-        let units = pending
-            .condition
-            .evaluate(&self.domain, pending.expiry, evidence)?;
+        let pending = self.lock(lock).ok_or_else(|| Error::from(Code::UnknownPayment))?;
+        let units = pending.condition.evaluate(&self.domain, pending.expiry, evidence)?;
         let key = pending.lock.key;
-        if self
-            .state
-            .evidence
-            .get(&key)
-            .is_none_or(|known| known.units < units)
-        {
-            self.record(Fact::Evidence {
-                key,
-                units,
-                evidence: evidence.clone(),
-                on_chain: false,
-            });
+        if self.state.evidence.get(&key).is_none_or(|known| known.units < units) {
+            self.record(Fact::Evidence { key, units, evidence: evidence.clone(), on_chain: false });
         }
         self.reveal(lock);
         Ok(())
@@ -43,37 +29,17 @@ impl Channel {
     /// Gives the rest of a lock up, so that the payer may release it before its expiry.
     /// Refused while we hold evidence for more than was redeemed. [5]
     pub fn give_up(&mut self, lock: &LockRef, code: Code) -> Result<(), Error> {
-        let pending = self
-            .lock(lock)
-            .ok_or_else(|| Error::from(Code::UnknownPayment))?;
-        let known = self
-            .state
-            .evidence
-            .get(&pending.lock.key)
-            .map_or(0, |known| known.units);
+        let pending = self.lock(lock).ok_or_else(|| Error::from(Code::UnknownPayment))?;
+        let known = self.state.evidence.get(&pending.lock.key).map_or(0, |known| known.units);
         if known.min(pending.lock.n) > pending.lock.redeemed && !crate::rule_off!(5) {
-            return Err(Error::new(
-                Code::ReleaseRefused,
-                "we hold evidence for more than was redeemed",
-            ));
+            return Err(Error::new(Code::ReleaseRefused, "we hold evidence for more than was redeemed"));
         }
         let LockRef { lane, placed, slot } = *lock;
-        let given_up = self
-            .book(lane.asset)
-            .is_some_and(|book| book.inc.given_up.contains(&(placed, slot)));
+        let given_up = self.book(lane.asset).is_some_and(|book| book.inc.given_up.contains(&(placed, slot)));
         if !given_up {
-            self.record(Fact::GaveUp {
-                asset: lane.asset,
-                placed,
-                slot,
-            });
+            self.record(Fact::GaveUp { asset: lane.asset, placed, slot });
         }
-        self.send(Message::Fail {
-            asset: lane.asset,
-            slot,
-            placed,
-            code: code.as_str().into(),
-        });
+        self.send(Message::Fail { asset: lane.asset, slot, placed, code: code.as_str().into() });
         Ok(())
     }
 
@@ -82,21 +48,13 @@ impl Channel {
         if self.lock(lock).is_none() || lock.lane.payer != self.us {
             return Err(Code::UnknownPayment.into());
         }
-        self.send(Message::Cancel {
-            asset: lock.lane.asset,
-            slot: lock.slot,
-            placed: lock.placed,
-        });
+        self.send(Message::Cancel { asset: lock.lane.asset, slot: lock.slot, placed: lock.placed });
         Ok(())
     }
 
     /// Tells the payer that its offer is held for a payee who is away.
     pub fn tell_held(&mut self, lock: &LockRef) {
-        self.send(Message::Held {
-            asset: lock.lane.asset,
-            slot: lock.slot,
-            placed: lock.placed,
-        });
+        self.send(Message::Held { asset: lock.lane.asset, slot: lock.slot, placed: lock.placed });
     }
 
     /// Shows the payer the best evidence that we hold for its lock.
@@ -111,12 +69,7 @@ impl Channel {
             return;
         }
         let evidence = known.evidence.clone();
-        self.send(Message::Reveal {
-            asset: lock.lane.asset,
-            slot: lock.slot,
-            placed: lock.placed,
-            evidence,
-        });
+        self.send(Message::Reveal { asset: lock.lane.asset, slot: lock.slot, placed: lock.placed, evidence });
     }
 
     /// After a reconnect: shows again what was shown before and may have been lost.
@@ -125,133 +78,55 @@ impl Channel {
         for lock in locks {
             self.reveal(&lock);
             let LockRef { lane, placed, slot } = lock;
-            if self
-                .book(lane.asset)
-                .is_some_and(|book| book.inc.given_up.contains(&(placed, slot)))
-            {
+            if self.book(lane.asset).is_some_and(|book| book.inc.given_up.contains(&(placed, slot))) {
                 let code = Code::PaymentFailed.as_str().into();
-                self.send(Message::Fail {
-                    asset: lane.asset,
-                    slot,
-                    placed,
-                    code,
-                });
+                self.send(Message::Fail { asset: lane.asset, slot, placed, code });
             }
         }
     }
 
-    pub(super) fn handle_reveal(
-        &mut self,
-        asset: Asset,
-        slot: u16,
-        placed: u64,
-        evidence: &Bytes,
-        now: u64,
-    ) {
-        let lock = LockRef {
-            lane: self.our_lane(asset),
-            placed,
-            slot,
-        };
+    pub(super) fn handle_reveal(&mut self, asset: Asset, slot: u16, placed: u64, evidence: &Bytes, now: u64) {
+        let lock = LockRef { lane: self.our_lane(asset), placed, slot };
         let Some(pending) = self.lock(&lock) else {
             return;
         };
         let (key, n, expiry) = (pending.lock.key, pending.lock.n, pending.expiry);
-        let on_time = self
-            .latest_time(now)
-            .saturating_add(self.policy.safety_margin)
-            <= expiry;
+        let on_time = self.latest_time(now).saturating_add(self.policy.safety_margin) <= expiry;
         let units = match pending.condition.evaluate(&self.domain, expiry, evidence) {
             Ok(units) if on_time => units,
             Ok(_) => {
-                let error = Error::new(
-                    Code::BadExpiry,
-                    "too close to the expiry; record the evidence on chain",
-                );
+                let error = Error::new(Code::BadExpiry, "too close to the expiry; record the evidence on chain");
                 return self.decline("reveal", &error);
             }
             Err(error) => return self.decline("reveal", &error),
         };
-        if self
-            .state
-            .evidence
-            .get(&key)
-            .is_none_or(|known| known.units < units)
-        {
-            self.record(Fact::Evidence {
-                key,
-                units,
-                evidence: evidence.clone(),
-                on_chain: false,
-            });
+        if self.state.evidence.get(&key).is_none_or(|known| known.units < units) {
+            self.record(Fact::Evidence { key, units, evidence: evidence.clone(), on_chain: false });
         }
-        self.emit(Event::Revealed {
-            lock,
-            units: units.min(n),
-            evidence: evidence.clone(),
-        });
+        self.emit(Event::Revealed { lock, units: units.min(n), evidence: evidence.clone() });
     }
 
     /// Evidence at a final block counts for every lock with the key, ours and the peer's.
-    pub(super) fn learn_from_chain(
-        &mut self,
-        key: ConditionKey,
-        units: u32,
-        evidence: &Bytes,
-        _now: u64,
-    ) {
+    pub(super) fn learn_from_chain(&mut self, key: ConditionKey, units: u32, evidence: &Bytes, _now: u64) {
         let mut ours = Vec::new();
         let mut concerned = false;
         for (asset, book) in &self.state.assets {
-            concerned |= book
-                .inc
-                .lane
-                .locks
-                .values()
-                .any(|pending| pending.lock.key == key);
-            concerned |= book
-                .out
-                .refused
-                .iter()
-                .any(|refused| refused.lock.is_some_and(|lock| lock.key == key));
+            concerned |= book.inc.lane.slots_of(&key).next().is_some();
+            concerned |= book.out.refused.iter().any(|refused| refused.lock.is_some_and(|lock| lock.key == key));
             let lane = self.our_lane(*asset);
-            let matching = book
-                .out
-                .lane
-                .locks
-                .iter()
-                .filter(|(_, pending)| pending.lock.key == key);
-            ours.extend(matching.map(|(slot, pending)| {
-                (
-                    LockRef {
-                        lane,
-                        placed: pending.placed,
-                        slot: *slot,
-                    },
-                    units.min(pending.lock.n),
-                )
+            let slots = book.out.lane.slots_of(&key);
+            ours.extend(slots.filter_map(|slot| {
+                let pending = book.out.lane.locks.get(&slot)?;
+                Some((LockRef { lane, placed: pending.placed, slot }, units.min(pending.lock.n)))
             }));
         }
-        let known = self
-            .state
-            .evidence
-            .get(&key)
-            .map_or(0, |known| known.on_chain);
+        let known = self.state.evidence.get(&key).map_or(0, |known| known.on_chain);
         if known >= units || (!concerned && ours.is_empty()) {
             return;
         }
-        self.record(Fact::Evidence {
-            key,
-            units,
-            evidence: evidence.clone(),
-            on_chain: true,
-        });
+        self.record(Fact::Evidence { key, units, evidence: evidence.clone(), on_chain: true });
         for (lock, units) in ours {
-            self.emit(Event::Revealed {
-                lock,
-                units,
-                evidence: evidence.clone(),
-            });
+            self.emit(Event::Revealed { lock, units, evidence: evidence.clone() });
         }
     }
 
@@ -262,25 +137,17 @@ impl Channel {
             .state
             .assets
             .iter()
-            .flat_map(|(asset, book)| {
-                book.inc
-                    .lane
-                    .locks
-                    .values()
-                    .map(move |pending| (asset, pending))
-            })
+            .flat_map(|(asset, book)| book.inc.lane.locks.values().map(move |pending| (asset, pending)))
             .filter(|(asset, pending)| {
                 let known = self.state.evidence.get(&pending.lock.key);
-                let worth = self.policy.dust.get(*asset).is_none_or(|dust| {
-                    pending
-                        .lock
-                        .value()
-                        .is_ok_and(|value| value >= dust.threshold)
-                });
+                let worth = self
+                    .policy
+                    .dust
+                    .get(*asset)
+                    .is_none_or(|dust| pending.lock.value().is_ok_and(|value| value >= dust.threshold));
                 let margin = pending.expiry.saturating_sub(self.policy.safety_margin);
                 let unpaid = known.is_some_and(|known| {
-                    known.units.min(pending.lock.n) > pending.lock.redeemed
-                        && known.on_chain < known.units
+                    known.units.min(pending.lock.n) > pending.lock.redeemed && known.on_chain < known.units
                 });
                 let native = !matches!(pending.condition.kind(), Kind::External(_));
                 // At an exit the margin does not matter: the lock is claimed on chain.
@@ -289,10 +156,7 @@ impl Channel {
             })
             .filter_map(|(_, pending)| {
                 let known = self.state.evidence.get(&pending.lock.key)?;
-                let id = format!(
-                    "{}/evidence/{}/{}",
-                    self.id, pending.lock.key.0, known.units
-                );
+                let id = format!("{}/evidence/{}/{}", self.id, pending.lock.key.0, known.units);
                 let call = ChainCall::RecordEvidence {
                     condition: pending.condition.clone(),
                     expiry: pending.expiry,
@@ -310,11 +174,7 @@ impl Channel {
 
     pub(super) fn decline(&mut self, what: &str, error: &Error) {
         let code = error.code().as_str().into();
-        self.send(Message::Declined {
-            what: what.into(),
-            code,
-            message: error.to_string(),
-        });
+        self.send(Message::Declined { what: what.into(), code, message: error.to_string() });
     }
 }
 
@@ -322,7 +182,6 @@ impl Channel {
     /// Whether we gave the rest of an incoming lock up.
     #[must_use]
     pub fn has_given_up(&self, lock: &LockRef) -> bool {
-        self.book(lock.lane.asset)
-            .is_some_and(|book| book.inc.given_up.contains(&(lock.placed, lock.slot)))
+        self.book(lock.lane.asset).is_some_and(|book| book.inc.given_up.contains(&(lock.placed, lock.slot)))
     }
 }

@@ -31,10 +31,7 @@ impl Channel {
     /// The call that starts an exit with our newest proofs.
     #[must_use]
     pub fn start_exit(&self) -> ChainCall {
-        ChainCall::StartExit {
-            channel: self.def,
-            proofs: self.exit_proofs(),
-        }
+        ChainCall::StartExit { channel: self.def, proofs: self.exit_proofs() }
     }
 
     /// The claims of every lock in the lane that we are paid with, at the proof that we show.
@@ -56,13 +53,7 @@ impl Channel {
         let proofs = self.exit_proofs();
         if !proofs.is_empty() {
             let id = format!("{}/proofs/{ends_at}", self.id);
-            self.submit(
-                id,
-                ChainCall::SubmitProofs {
-                    channel: self.def,
-                    proofs,
-                },
-            );
+            self.submit(id, ChainCall::SubmitProofs { channel: self.def, proofs });
         }
     }
 
@@ -85,13 +76,7 @@ impl Channel {
         for asset in open {
             let id = format!("{}/settle/{asset}", self.id);
             if self.submitted.insert(id.clone()) {
-                self.submit(
-                    id,
-                    ChainCall::Settle {
-                        channel: self.def,
-                        asset,
-                    },
-                );
+                self.submit(id, ChainCall::Settle { channel: self.def, asset });
             }
         }
     }
@@ -109,21 +94,8 @@ pub(crate) fn claims_of(
         .filter_map(|slot| {
             let lock = lane.locks.get(&slot)?.clone();
             let siblings = lane.siblings(slot);
-            let name = LockRef {
-                lane: lane_id,
-                placed: lock.placed,
-                slot,
-            };
-            Some((
-                name,
-                ChainCall::ClaimLock {
-                    channel,
-                    lane: lane_id,
-                    slot,
-                    lock,
-                    siblings,
-                },
-            ))
+            let name = LockRef { lane: lane_id, placed: lock.placed, slot };
+            Some((name, ChainCall::ClaimLock { channel, lane: lane_id, slot, lock, siblings }))
         })
         .collect()
 }

@@ -169,11 +169,7 @@ impl State {
                 let undo = out.lane.apply(update.proof.nonce, &update.ops)?;
                 out.push(update.clone(), undo);
             }
-            Fact::Received {
-                asset,
-                update,
-                acknowledgement,
-            } => {
+            Fact::Received { asset, update, acknowledgement } => {
                 let inc = &mut self.assets.entry(*asset).or_default().inc;
                 inc.lane.apply(update.proof.nonce, &update.ops)?;
                 inc.accept(update, *acknowledgement);
@@ -187,53 +183,23 @@ impl State {
     pub(crate) fn apply(&mut self, fact: &Fact) {
         match fact {
             Fact::Signed { .. } | Fact::Received { .. } => {}
-            Fact::PeerAccepted {
-                asset,
-                nonce,
-                acknowledgement,
-            } => {
-                self.assets
-                    .entry(*asset)
-                    .or_default()
-                    .out
-                    .accept(*nonce, *acknowledgement);
+            Fact::PeerAccepted { asset, nonce, acknowledgement } => {
+                self.assets.entry(*asset).or_default().out.accept(*nonce, *acknowledgement);
             }
             Fact::PeerRefused { asset, nonce } => {
                 self.assets.entry(*asset).or_default().out.refuse(*nonce);
             }
-            Fact::Lapsed {
-                asset,
-                placed,
-                slot,
-            } => {
-                self.assets
-                    .entry(*asset)
-                    .or_default()
-                    .out
-                    .lapse(*placed, *slot);
+            Fact::Lapsed { asset, placed, slot } => {
+                self.assets.entry(*asset).or_default().out.lapse(*placed, *slot);
             }
             Fact::Seen { asset, nonce } => {
                 let inc = &mut self.assets.entry(*asset).or_default().inc;
                 inc.seen = inc.seen.max(*nonce);
             }
-            Fact::GaveUp {
-                asset,
-                placed,
-                slot,
-            } => {
-                self.assets
-                    .entry(*asset)
-                    .or_default()
-                    .inc
-                    .given_up
-                    .insert((*placed, *slot));
+            Fact::GaveUp { asset, placed, slot } => {
+                self.assets.entry(*asset).or_default().inc.given_up.insert((*placed, *slot));
             }
-            Fact::Evidence {
-                key,
-                units,
-                evidence,
-                on_chain,
-            } => {
+            Fact::Evidence { key, units, evidence, on_chain } => {
                 let known = self.evidence.entry(*key).or_default();
                 if *units > known.units {
                     known.units = *units;
@@ -244,11 +210,7 @@ impl State {
                 }
             }
             Fact::Withdrawal(signed) => {
-                let list = &mut self
-                    .assets
-                    .entry(signed.withdrawal.asset)
-                    .or_default()
-                    .withdrawals;
+                let list = &mut self.assets.entry(signed.withdrawal.asset).or_default().withdrawals;
                 list.retain(|old| old.withdrawal != signed.withdrawal);
                 list.push(signed.clone());
             }
@@ -264,21 +226,12 @@ impl State {
             Fact::ClosingLapsed(closing) => {
                 for entry in &closing.assets {
                     let book = self.assets.entry(entry.asset).or_default();
-                    if book
-                        .closing
-                        .as_ref()
-                        .is_some_and(|signed| signed.closing == *closing)
-                    {
+                    if book.closing.as_ref().is_some_and(|signed| signed.closing == *closing) {
                         book.closing = None;
                     }
                 }
             }
-            Fact::Chain(ChainFact::Asset {
-                asset,
-                deposits,
-                withdrawn,
-                status,
-            }) => {
+            Fact::Chain(ChainFact::Asset { asset, deposits, withdrawn, status }) => {
                 let book = self.assets.entry(*asset).or_default();
                 book.deposits = *deposits;
                 book.withdrawn = *withdrawn;
@@ -292,21 +245,13 @@ impl State {
 
     /// Drops evidence that no lock and no older proof of either lane can need any more.
     pub(crate) fn forget_spent_evidence(&mut self) {
-        let Self {
-            assets, evidence, ..
-        } = self;
+        let Self { assets, evidence, .. } = self;
         if evidence.len() < 1024 || assets.values().any(|book| book.out.exposures.len() > 1) {
             return;
         }
         let live: alloc::collections::BTreeSet<ConditionKey> = assets
             .values()
-            .flat_map(|book| {
-                book.out
-                    .lane
-                    .locks
-                    .values()
-                    .chain(book.inc.lane.locks.values())
-            })
+            .flat_map(|book| book.out.lane.locks.values().chain(book.inc.lane.locks.values()))
             .map(|pending| pending.lock.key)
             .collect();
         evidence.retain(|key, _| live.contains(key));

@@ -34,9 +34,7 @@ impl Incoming {
     /// Nonce of the newest accepted proof; 0 if none.
     #[must_use]
     pub fn accepted_nonce(&self) -> u64 {
-        self.accepted
-            .as_ref()
-            .map_or(0, |signed| signed.proof.nonce)
+        self.accepted.as_ref().map_or(0, |signed| signed.proof.nonce)
     }
 
     pub(crate) fn accept(&mut self, update: &Update, acknowledgement: Option<Signature>) {
@@ -44,34 +42,19 @@ impl Incoming {
         self.acknowledgement = acknowledgement;
         self.seen = self.seen.max(update.proof.nonce);
         let locks = &self.lane.locks;
-        self.given_up.retain(|(placed, slot)| {
-            locks
-                .get(slot)
-                .is_some_and(|pending| pending.placed == *placed)
-        });
+        self.given_up.retain(|(placed, slot)| locks.get(slot).is_some_and(|pending| pending.placed == *placed));
     }
 }
 
 impl Channel {
-    pub(super) fn handle_update(
-        &mut self,
-        asset: Asset,
-        update: Update,
-        key: &SecretKey,
-        now: u64,
-    ) {
+    pub(super) fn handle_update(&mut self, asset: Asset, update: Update, key: &SecretKey, now: u64) {
         let nonce = update.proof.nonce;
-        let (accepted, acknowledgement) = self.book(asset).map_or((None, None), |book| {
-            (book.inc.accepted, book.inc.acknowledgement)
-        });
+        let (accepted, acknowledgement) =
+            self.book(asset).map_or((None, None), |book| (book.inc.accepted, book.inc.acknowledgement));
         if accepted.is_some_and(|signed| nonce <= signed.proof.nonce) {
             // A repeated message: say again what is accepted.
             let nonce = accepted.map_or(0, |signed| signed.proof.nonce);
-            self.send(Message::Accepted {
-                asset,
-                nonce,
-                acknowledgement,
-            });
+            self.send(Message::Accepted { asset, nonce, acknowledgement });
             return;
         }
         if let Err(error) = self.check_signed(asset, &update) {
@@ -83,23 +66,11 @@ impl Channel {
                 let gives_back = update.ops.iter().any(|op| matches!(op, Op::Release { .. }));
                 let skips = update.base.checked_add(1) != Some(nonce);
                 let acknowledgement = (gives_back || skips).then(|| {
-                    key.sign(update.proof.acknowledgement_digest(
-                        &self.domain,
-                        self.id,
-                        self.their_lane(asset),
-                    ))
+                    key.sign(update.proof.acknowledgement_digest(&self.domain, self.id, self.their_lane(asset)))
                 });
                 self.book_mut(asset).inc.accept(&update, acknowledgement);
-                self.record_applied(Fact::Received {
-                    asset,
-                    update,
-                    acknowledgement,
-                });
-                self.send(Message::Accepted {
-                    asset,
-                    nonce,
-                    acknowledgement,
-                });
+                self.record_applied(Fact::Received { asset, update, acknowledgement });
+                self.send(Message::Accepted { asset, nonce, acknowledgement });
                 for event in events {
                     self.emit(event);
                 }
@@ -119,13 +90,7 @@ impl Channel {
     fn refuse(&mut self, asset: Asset, nonce: u64, error: &Error) {
         let last = self.book(asset).and_then(|book| book.inc.accepted);
         let code = error.code().as_str().into();
-        self.send(Message::Refused {
-            asset,
-            nonce,
-            code,
-            message: error.to_string(),
-            last,
-        });
+        self.send(Message::Refused { asset, nonce, code, message: error.to_string(), last });
     }
 
     /// Refuses unless the payer signed this update as the next step of its lane.
@@ -139,21 +104,11 @@ impl Channel {
         if crate::rule_off!(1) {
             return Ok(());
         }
-        update.signed_proof().verify(
-            &self.domain,
-            self.id,
-            self.their_lane(asset),
-            self.peer_signer(),
-        )
+        update.signed_proof().verify(&self.domain, self.id, self.their_lane(asset), self.peer_signer())
     }
 
     /// Applies the update to our copy of the lane if every rule allows it; else leaves no trace.
-    fn accept_update(
-        &mut self,
-        asset: Asset,
-        update: &Update,
-        now: u64,
-    ) -> Result<Vec<Event>, Error> {
+    fn accept_update(&mut self, asset: Asset, update: &Update, now: u64) -> Result<Vec<Event>, Error> {
         self.check_open(asset)?;
         self.check_fresh(now)?;
         let book = self.book(asset);
@@ -173,15 +128,7 @@ impl Channel {
         let result = (0_u32..)
             .zip(&update.ops)
             .try_for_each(|(index, op)| {
-                self.accept_op(
-                    asset,
-                    update.proof.nonce,
-                    index,
-                    op,
-                    now,
-                    &mut undo,
-                    &mut events,
-                )
+                self.accept_op(asset, update.proof.nonce, index, op, now, &mut undo, &mut events)
             })
             .and_then(|()| self.check_result(asset, update));
         match result {
@@ -193,10 +140,7 @@ impl Channel {
         }
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "the op, its place and what it leaves behind"
-    )]
+    #[allow(clippy::too_many_arguments, reason = "the op, its place and what it leaves behind")]
     fn accept_op(
         &mut self,
         asset: Asset,
@@ -211,42 +155,21 @@ impl Channel {
         match op {
             Op::Transfer { amount, memo } => {
                 let op = OpRef { lane, nonce, index };
-                events.push(Event::Received {
-                    op,
-                    amount: *amount,
-                    memo: memo.clone(),
-                });
+                events.push(Event::Received { op, amount: *amount, memo: memo.clone() });
             }
             Op::Lock { slot, .. } => {
                 self.check_lock(asset, op, now)?;
-                events.push(Event::LockReceived {
-                    lock: LockRef {
-                        lane,
-                        placed: nonce,
-                        slot: *slot,
-                    },
-                });
+                events.push(Event::LockReceived { lock: LockRef { lane, placed: nonce, slot: *slot } });
             }
             Op::Redeem { slot, units } => {
-                if let Some(pending) = self
-                    .book(asset)
-                    .and_then(|book| book.inc.lane.locks.get(slot))
-                {
-                    let known = self
-                        .state
-                        .evidence
-                        .get(&pending.lock.key)
-                        .map_or(0, |known| known.units);
+                if let Some(pending) = self.book(asset).and_then(|book| book.inc.lane.locks.get(slot)) {
+                    let known = self.state.evidence.get(&pending.lock.key).map_or(0, |known| known.units);
                     if *units < known.min(pending.lock.n) {
                         return Err(Code::RedeemTooLow.into());
                     }
                     let step = units.saturating_sub(pending.lock.redeemed);
                     events.push(Event::Redeemed {
-                        lock: LockRef {
-                            lane,
-                            placed: pending.placed,
-                            slot: *slot,
-                        },
+                        lock: LockRef { lane, placed: pending.placed, slot: *slot },
                         units: *units,
                         amount: pending.lock.unit_price.times(step)?,
                         done: *units == pending.lock.n,
@@ -254,38 +177,20 @@ impl Channel {
                 }
             }
             Op::Release { slot } => {
-                if let Some(pending) = self
-                    .book(asset)
-                    .and_then(|book| book.inc.lane.locks.get(slot))
-                {
-                    let lock = LockRef {
-                        lane,
-                        placed: pending.placed,
-                        slot: *slot,
-                    };
+                if let Some(pending) = self.book(asset).and_then(|book| book.inc.lane.locks.get(slot)) {
+                    let lock = LockRef { lane, placed: pending.placed, slot: *slot };
                     self.check_release(&lock, pending)?;
                     events.push(Event::Released { lock });
                 }
             }
         }
-        let step = self
-            .book_mut(asset)
-            .inc
-            .lane
-            .apply(nonce, core::slice::from_ref(op))?;
+        let step = self.book_mut(asset).inc.lane.apply(nonce, core::slice::from_ref(op))?;
         undo.append(step);
         Ok(())
     }
 
     fn check_lock(&self, asset: Asset, op: &Op, now: u64) -> Result<(), Error> {
-        let Op::Lock {
-            condition,
-            expiry,
-            n,
-            unit_price,
-            ..
-        } = op
-        else {
+        let Op::Lock { condition, expiry, n, unit_price, .. } = op else {
             return Ok(());
         };
         condition.check()?;
@@ -294,12 +199,8 @@ impl Channel {
         {
             return Err(Code::UnknownCondition.into());
         }
-        let earliest = self
-            .latest_time(now)
-            .saturating_add(self.policy.min_lock_time);
-        let latest = self
-            .latest_time(now)
-            .saturating_add(self.policy.max_lock_time);
+        let earliest = self.latest_time(now).saturating_add(self.policy.min_lock_time);
+        let latest = self.latest_time(now).saturating_add(self.policy.max_lock_time);
         if *expiry < earliest || *expiry > latest {
             return Err(Code::BadExpiry.into());
         }
@@ -313,15 +214,8 @@ impl Channel {
         if let Some(dust) = self.policy.dust.get(&asset) {
             let value = unit_price.times(*n)?;
             if value < dust.threshold && !crate::rule_off!(9) {
-                let pending = book
-                    .inc
-                    .lane
-                    .locks
-                    .values()
-                    .filter_map(|pending| pending.lock.value().ok());
-                let sum = pending
-                    .filter(|value| *value < dust.threshold)
-                    .try_fold(value, Amount::plus)?;
+                let pending = book.inc.lane.locks.values().filter_map(|pending| pending.lock.value().ok());
+                let sum = pending.filter(|value| *value < dust.threshold).try_fold(value, Amount::plus)?;
                 if sum > dust.cap {
                     return Err(Error::new(Code::TooManyLocks, "too much dust is pending"));
                 }
@@ -331,32 +225,20 @@ impl Channel {
     }
 
     /// A release is agreed to if we gave the lock up, or if its expiry is final and the chain shows no more units.
-    fn check_release(
-        &self,
-        lock: &LockRef,
-        pending: &crate::lane::PendingLock,
-    ) -> Result<(), Error> {
-        let given_up = self
-            .book(lock.lane.asset)
-            .is_some_and(|book| book.inc.given_up.contains(&(lock.placed, lock.slot)));
+    fn check_release(&self, lock: &LockRef, pending: &crate::lane::PendingLock) -> Result<(), Error> {
+        let given_up =
+            self.book(lock.lane.asset).is_some_and(|book| book.inc.given_up.contains(&(lock.placed, lock.slot)));
         let known = self.state.evidence.get(&pending.lock.key);
         let recorded = known.map_or(0, |known| known.on_chain).min(pending.lock.n);
         let expired = self.is_finally_past(pending.expiry) && recorded <= pending.lock.redeemed;
-        if given_up || expired {
-            Ok(())
-        } else {
-            Err(Code::ReleaseRefused.into())
-        }
+        if given_up || expired { Ok(()) } else { Err(Code::ReleaseRefused.into()) }
     }
 
     /// The ops must have led to exactly the signed proof, and the payer must be able to pay for it.
     fn check_result(&mut self, asset: Asset, update: &Update) -> Result<(), Error> {
         let peer = self.us.other();
         let book = self.book_mut(asset);
-        let proof = book
-            .inc
-            .lane
-            .statement(update.proof.nonce, update.proof.seen);
+        let proof = book.inc.lane.statement(update.proof.nonce, update.proof.seen);
         if proof != update.proof {
             return Err(Code::ProofMismatch.into());
         }
@@ -365,9 +247,7 @@ impl Channel {
         let received = if crate::rule_off!(3) {
             book.out.lane.transferred
         } else {
-            book.out
-                .accepted
-                .map_or(Amount::ZERO, |signed| signed.proof.transferred)
+            book.out.accepted.map_or(Amount::ZERO, |signed| signed.proof.transferred)
         };
         if self.funds(asset, peer, received)? < spent {
             return Err(Code::InsufficientFunds.into());

@@ -11,6 +11,7 @@ mod facts;
 mod incoming;
 mod outgoing;
 mod policy;
+mod queue;
 mod sync;
 
 pub use cooperative::{SignedClosing, SignedWithdrawal};
@@ -23,7 +24,7 @@ use crate::amount::Amount;
 use crate::chain::{AssetStatus, ChainCall, ChainFact, Head};
 use crate::eip712::Domain;
 use crate::error::{Code, Error};
-use crate::lane::{LockRef, Op};
+use crate::lane::LockRef;
 use crate::message::Message;
 use crate::proof::LaneId;
 use crate::sign::SecretKey;
@@ -32,6 +33,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, Bytes};
+use queue::Queue;
 
 /// What a channel asks its driver to do, once the facts are durable.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,9 +51,7 @@ pub enum Effect {
 }
 
 /// Names one of our own ops for ever.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub struct OpRef {
     /// Which lane.
     pub lane: LaneId,
@@ -202,14 +202,6 @@ pub enum Event {
     Outdated,
 }
 
-/// An op that waits for the next signature.
-#[derive(Clone, Debug)]
-pub(crate) struct Queued {
-    pub(crate) asset: Asset,
-    pub(crate) op: Op,
-    pub(crate) ticket: u64,
-}
-
 /// What [`Channel::drain`] hands to the journal.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
@@ -227,7 +219,7 @@ pub struct Channel {
     pub(crate) policy: Policy,
     pub(crate) state: State,
     pub(crate) head: Option<Head>,
-    pub(crate) queue: Vec<Queued>,
+    pub(crate) queue: Queue,
     pub(crate) peer_deposits: BTreeMap<Asset, Sides<Amount>>,
     /// Locks of ours that the payee gave up, waiting for their release to be signed.
     pub(crate) to_release: BTreeSet<LockRef>,
@@ -265,7 +257,7 @@ impl Channel {
             policy,
             state,
             head: None,
-            queue: Vec::new(),
+            queue: Queue::default(),
             peer_deposits: BTreeMap::new(),
             to_release: BTreeSet::new(),
             submitted: BTreeSet::new(),
@@ -323,19 +315,13 @@ impl Channel {
     /// The lane that we pay with.
     #[must_use]
     pub const fn our_lane(&self, asset: Asset) -> LaneId {
-        LaneId {
-            asset,
-            payer: self.us,
-        }
+        LaneId { asset, payer: self.us }
     }
 
     /// The lane that we are paid with.
     #[must_use]
     pub const fn their_lane(&self, asset: Asset) -> LaneId {
-        LaneId {
-            asset,
-            payer: self.us.other(),
-        }
+        LaneId { asset, payer: self.us.other() }
     }
 
     /// The other participant's signer.
@@ -354,28 +340,18 @@ impl Channel {
     #[must_use]
     pub fn lock(&self, name: &LockRef) -> Option<&crate::lane::PendingLock> {
         let book = self.state.assets.get(&name.lane.asset)?;
-        let lane = if name.lane.payer == self.us {
-            &book.out.lane
-        } else {
-            &book.inc.lane
-        };
-        lane.locks
-            .get(&name.slot)
-            .filter(|pending| pending.placed == name.placed)
+        let lane = if name.lane.payer == self.us { &book.out.lane } else { &book.inc.lane };
+        lane.locks.get(&name.slot).filter(|pending| pending.placed == name.placed)
     }
 
     /// Names of all locks in the lane that we are paid with.
     pub fn incoming_locks(&self) -> impl Iterator<Item = LockRef> + '_ {
         self.state.assets.iter().flat_map(move |(asset, book)| {
-            book.inc
-                .lane
-                .locks
-                .iter()
-                .map(move |(slot, pending)| LockRef {
-                    lane: self.their_lane(*asset),
-                    placed: pending.placed,
-                    slot: *slot,
-                })
+            book.inc.lane.locks.iter().map(move |(slot, pending)| LockRef {
+                lane: self.their_lane(*asset),
+                placed: pending.placed,
+                slot: *slot,
+            })
         })
     }
 
@@ -389,31 +365,17 @@ impl Channel {
     /// Takes in a fact read from the chain.
     pub fn handle_chain(&mut self, fact: &ChainFact, now: u64) {
         match fact {
-            ChainFact::Asset {
-                asset,
-                deposits,
-                withdrawn,
-                status,
-            } => {
+            ChainFact::Asset { asset, deposits, withdrawn, status } => {
                 let book = self.state.assets.get(asset);
-                let known = book
-                    .map(|book| (book.deposits, book.withdrawn, book.status))
-                    .unwrap_or_default();
+                let known = book.map(|book| (book.deposits, book.withdrawn, book.status)).unwrap_or_default();
                 if known == (*deposits, *withdrawn, *status) {
                     return;
                 }
                 self.record(Fact::Chain(fact.clone()));
                 self.emit(Event::Chain { asset: *asset });
-                self.send(Message::Funds {
-                    asset: *asset,
-                    deposits: *deposits,
-                });
+                self.send(Message::Funds { asset: *asset, deposits: *deposits });
             }
-            ChainFact::Evidence {
-                key,
-                units,
-                evidence,
-            } => self.learn_from_chain(*key, *units, evidence, now),
+            ChainFact::Evidence { key, units, evidence } => self.learn_from_chain(*key, *units, evidence, now),
             ChainFact::ExitStarted { ends_at } => self.handle_exit(*ends_at),
         }
     }
@@ -425,10 +387,7 @@ impl Channel {
 
     /// Facts to journal, and the effects that depend on them.
     pub(crate) fn drain(&mut self) -> Output {
-        Output {
-            facts: core::mem::take(&mut self.facts),
-            effects: core::mem::take(&mut self.effects),
-        }
+        Output { facts: core::mem::take(&mut self.facts), effects: core::mem::take(&mut self.effects) }
     }
 
     pub(crate) fn has_output(&self) -> bool {
@@ -440,54 +399,20 @@ impl Channel {
     pub fn handle(&mut self, message: Message, key: &SecretKey, now: u64) {
         match message {
             Message::Update { asset, update } => self.handle_update(asset, update, key, now),
-            Message::Accepted {
-                asset,
-                nonce,
-                acknowledgement,
-            } => self.handle_accepted(asset, nonce, acknowledgement),
-            Message::Refused {
-                asset,
-                nonce,
-                code,
-                last,
-                ..
-            } => self.handle_refused(asset, nonce, &code, last),
-            Message::Reveal {
-                asset,
-                slot,
-                placed,
-                evidence,
-            } => self.handle_reveal(asset, slot, placed, &evidence, now),
-            Message::Fail {
-                asset,
-                slot,
-                placed,
-                code,
-            } => self.handle_fail(asset, slot, placed, &code),
-            Message::Cancel {
-                asset,
-                slot,
-                placed,
-            } => {
-                let lock = LockRef {
-                    lane: self.their_lane(asset),
-                    placed,
-                    slot,
-                };
+            Message::Accepted { asset, nonce, acknowledgement } => self.handle_accepted(asset, nonce, acknowledgement),
+            Message::Refused { asset, nonce, code, last, .. } => self.handle_refused(asset, nonce, &code, last),
+            Message::Reveal { asset, slot, placed, evidence } => {
+                self.handle_reveal(asset, slot, placed, &evidence, now)
+            }
+            Message::Fail { asset, slot, placed, code } => self.handle_fail(asset, slot, placed, &code),
+            Message::Cancel { asset, slot, placed } => {
+                let lock = LockRef { lane: self.their_lane(asset), placed, slot };
                 if self.lock(&lock).is_some() {
                     self.emit(Event::CancelAsked { lock });
                 }
             }
-            Message::Held {
-                asset,
-                slot,
-                placed,
-            } => {
-                let lock = LockRef {
-                    lane: self.our_lane(asset),
-                    placed,
-                    slot,
-                };
+            Message::Held { asset, slot, placed } => {
+                let lock = LockRef { lane: self.our_lane(asset), placed, slot };
                 if self.lock(&lock).is_some() {
                     self.emit(Event::Held { lock });
                 }
@@ -497,40 +422,15 @@ impl Channel {
                 self.peer_deposits.insert(asset, deposits);
                 self.emit(Event::PeerFunds { asset });
             }
-            Message::WithdrawProposal {
-                withdrawal,
-                signature,
-                owner_signature,
-                submit,
-            } => {
-                self.handle_withdraw_proposal(
-                    withdrawal,
-                    signature,
-                    owner_signature,
-                    submit,
-                    key,
-                    now,
-                );
+            Message::WithdrawProposal { withdrawal, signature, owner_signature, submit } => {
+                self.handle_withdraw_proposal(withdrawal, signature, owner_signature, submit, key, now);
             }
-            Message::WithdrawSigned {
-                withdrawal,
-                signature,
-            } => self.handle_withdraw_signed(&withdrawal, signature),
-            Message::CloseProposal {
-                closing,
-                signature,
-                submit,
-            } => {
+            Message::WithdrawSigned { withdrawal, signature } => self.handle_withdraw_signed(&withdrawal, signature),
+            Message::CloseProposal { closing, signature, submit } => {
                 self.handle_close_proposal(closing, signature, submit, key, now);
             }
-            Message::CloseSigned { closing, signature } => {
-                self.handle_close_signed(&closing, signature)
-            }
-            Message::Declined {
-                what,
-                code,
-                message,
-            } => self.handle_declined(what, code, message),
+            Message::CloseSigned { closing, signature } => self.handle_close_signed(&closing, signature),
+            Message::Declined { what, code, message } => self.handle_declined(what, code, message),
         }
     }
 
@@ -590,10 +490,7 @@ impl Channel {
         if crate::rule_off!(18) {
             return Ok(());
         }
-        let head = self
-            .head
-            .as_ref()
-            .ok_or_else(|| Error::new(Code::ChainStale, "the chain has not been seen yet"))?;
+        let head = self.head.as_ref().ok_or_else(|| Error::new(Code::ChainStale, "the chain has not been seen yet"))?;
         if now > head.timestamp.saturating_add(self.policy.max_chain_age) {
             return Err(Code::ChainStale.into());
         }
@@ -609,26 +506,17 @@ impl Channel {
     /// The later of our clock and the newest block, Unix seconds.
     #[must_use]
     pub fn latest_time(&self, now: u64) -> u64 {
-        self.head
-            .as_ref()
-            .map_or(now, |head| head.timestamp.max(now))
+        self.head.as_ref().map_or(now, |head| head.timestamp.max(now))
     }
 
     /// Whether no evidence can be recorded any more, at a final block.
     pub(crate) fn is_finally_past(&self, time: u64) -> bool {
-        self.head
-            .as_ref()
-            .is_some_and(|head| head.final_timestamp > time)
+        self.head.as_ref().is_some_and(|head| head.final_timestamp > time)
     }
 
     /// What `side` may have spent at most: deposits and what it received, less what it withdrew or may still withdraw.
     /// `received` is what the side holds proofs for.
-    pub(crate) fn funds(
-        &self,
-        asset: Asset,
-        side: Side,
-        received: Amount,
-    ) -> Result<Amount, Error> {
+    pub(crate) fn funds(&self, asset: Asset, side: Side, received: Amount) -> Result<Amount, Error> {
         let Some(book) = self.book(asset) else {
             return Ok(Amount::ZERO);
         };

@@ -1,7 +1,8 @@
 //! The lane that we pay with. What is signed is out: a refusal takes nothing back, and an early release counts as
 //! locked until its acknowledgement is there.
 
-use super::{Channel, Event, Fact, OpRef, Queued};
+use super::queue::{Queued, cost};
+use super::{Channel, Event, Fact, OpRef};
 use crate::amount::Amount;
 use crate::condition::ConditionKey;
 use crate::error::{Code, Error};
@@ -88,18 +89,13 @@ impl Outgoing {
     /// Nonce of the newest accepted proof; 0 if none.
     #[must_use]
     pub fn accepted_nonce(&self) -> u64 {
-        self.accepted
-            .as_ref()
-            .map_or(0, |signed| signed.proof.nonce)
+        self.accepted.as_ref().map_or(0, |signed| signed.proof.nonce)
     }
 
     /// The newest proof that stands.
     #[must_use]
     pub fn tip(&self) -> Option<SignedProof> {
-        self.in_flight
-            .back()
-            .map(|flight| flight.update.signed_proof())
-            .or(self.accepted)
+        self.in_flight.back().map(|flight| flight.update.signed_proof()).or(self.accepted)
     }
 
     /// The most that the payee could end up with, whichever of our proofs it shows.
@@ -109,12 +105,7 @@ impl Outgoing {
             // The mutant forgets what older or refused proofs could still cost.
             return self.lane.spent().unwrap_or(Amount::MAX);
         }
-        let signed = self
-            .exposures
-            .iter()
-            .map(|exposure| exposure.spent)
-            .max()
-            .unwrap_or_default();
+        let signed = self.exposures.iter().map(|exposure| exposure.spent).max().unwrap_or_default();
         signed.max(self.lane.spent().unwrap_or(Amount::MAX))
     }
 
@@ -124,40 +115,32 @@ impl Outgoing {
         let spent = self.lane.spent().unwrap_or(Amount::MAX);
         let released = undo.releases(&update.ops);
         // Without an early release, and on top of the newest proof, the new proof costs at least what that one could.
-        let on_tip = self
-            .exposures
-            .last()
-            .is_some_and(|last| last.nonce == update.base);
+        let on_tip = self.exposures.last().is_some_and(|last| last.nonce == update.base);
         if on_tip && released.is_empty() {
             self.exposures.pop();
         }
         self.exposures.push(Exposure { nonce, spent });
-        self.refused
-            .extend(released.into_iter().map(|(index, slot, before)| Refused {
-                nonce,
-                index,
-                lock: Some(OldLock {
-                    placed: before.placed,
-                    slot,
-                    key: before.lock.key,
-                    expiry: before.expiry,
-                    value: before.lock.value().unwrap_or(Amount::MAX),
-                    redeemed: before.lock.redeemed,
-                }),
-                until: nonce,
-                released: true,
-            }));
+        self.refused.extend(released.into_iter().map(|(index, slot, before)| Refused {
+            nonce,
+            index,
+            lock: Some(OldLock {
+                placed: before.placed,
+                slot,
+                key: before.lock.key,
+                expiry: before.expiry,
+                value: before.lock.value().unwrap_or(Amount::MAX),
+                redeemed: before.lock.redeemed,
+            }),
+            until: nonce,
+            released: true,
+        }));
         self.highest = self.highest.max(nonce);
         self.rebase = false;
         self.in_flight.push_back(InFlight { update, undo });
     }
 
     pub(crate) fn accept(&mut self, nonce: u64, acknowledgement: Option<Signature>) {
-        while self
-            .in_flight
-            .front()
-            .is_some_and(|flight| flight.update.proof.nonce <= nonce)
-        {
+        while self.in_flight.front().is_some_and(|flight| flight.update.proof.nonce <= nonce) {
             if let Some(flight) = self.in_flight.pop_front() {
                 self.accepted = Some(flight.update.signed_proof());
             }
@@ -175,19 +158,14 @@ impl Outgoing {
 
     pub(crate) fn refuse(&mut self, nonce: u64) {
         let until = self.highest.saturating_add(1);
-        while self
-            .in_flight
-            .back()
-            .is_some_and(|flight| flight.update.proof.nonce >= nonce)
-        {
+        while self.in_flight.back().is_some_and(|flight| flight.update.proof.nonce >= nonce) {
             let Some(flight) = self.in_flight.pop_back() else {
                 break;
             };
             self.lane.undo(flight.undo);
             // Releases in a refused update never took place.
             let refused = flight.update.proof.nonce;
-            self.refused
-                .retain(|old| !(old.released && old.nonce == refused));
+            self.refused.retain(|old| !(old.released && old.nonce == refused));
             self.refused.extend(refused_ops(&flight.update, until));
         }
         self.rebase = true;
@@ -195,16 +173,9 @@ impl Outgoing {
 
     /// A lock that older proofs hold can no longer cost anything.
     pub(crate) fn lapse(&mut self, placed: u64, slot: u16) {
-        let is_it = |refused: &Refused| {
-            refused
-                .lock
-                .is_some_and(|lock| lock.placed == placed && lock.slot == slot)
-        };
-        let Some((lock, until)) = self
-            .refused
-            .iter()
-            .find(|refused| is_it(refused))
-            .and_then(|refused| Some((refused.lock?, refused.until)))
+        let is_it = |refused: &Refused| refused.lock.is_some_and(|lock| lock.placed == placed && lock.slot == slot);
+        let Some((lock, until)) =
+            self.refused.iter().find(|refused| is_it(refused)).and_then(|refused| Some((refused.lock?, refused.until)))
         else {
             return;
         };
@@ -221,14 +192,7 @@ fn refused_ops(update: &Update, until: u64) -> impl Iterator<Item = Refused> + '
     (0_u32..).zip(&update.ops).filter_map(move |(index, op)| {
         let nonce = update.proof.nonce;
         let lock = match op {
-            Op::Lock {
-                slot,
-                condition,
-                expiry,
-                n,
-                unit_price,
-                ..
-            } => Some(OldLock {
+            Op::Lock { slot, condition, expiry, n, unit_price, .. } => Some(OldLock {
                 placed: nonce,
                 slot: *slot,
                 key: condition.key(*expiry),
@@ -239,13 +203,7 @@ fn refused_ops(update: &Update, until: u64) -> impl Iterator<Item = Refused> + '
             Op::Transfer { .. } => None,
             Op::Redeem { .. } | Op::Release { .. } => return None,
         };
-        Some(Refused {
-            nonce,
-            index,
-            lock,
-            until,
-            released: false,
-        })
+        Some(Refused { nonce, index, lock, until, released: false })
     })
 }
 
@@ -253,10 +211,10 @@ impl Channel {
     /// What we can still spend of an asset, whatever becomes of everything signed so far.
     #[must_use]
     pub fn available(&self, asset: Asset) -> Amount {
-        self.available_with(asset, &self.queue)
+        self.available_with(asset, self.queue.cost(asset))
     }
 
-    fn available_with(&self, asset: Asset, queue: &[Queued]) -> Amount {
+    fn available_with(&self, asset: Asset, queued: Amount) -> Amount {
         let Some(book) = self.book(asset) else {
             return Amount::ZERO;
         };
@@ -266,22 +224,11 @@ impl Channel {
         };
         if let Some(theirs) = self.peer_deposits.get(&asset) {
             // The peer refuses what it has not seen confirmed: spend by the lower of both views.
-            let unseen = book
-                .deposits
-                .of(self.us)
-                .saturating_minus(*theirs.of(self.us));
+            let unseen = book.deposits.of(self.us).saturating_minus(*theirs.of(self.us));
             funds = funds.saturating_minus(unseen);
         }
-        let queued = queue
-            .iter()
-            .filter(|queued| queued.asset == asset)
-            .fold(Amount::ZERO, |sum, queued| {
-                sum.plus(cost(&queued.op)).unwrap_or(Amount::MAX)
-            });
         // What is queued comes on top of the worst that is signed.
-        funds
-            .saturating_minus(book.out.worst())
-            .saturating_minus(queued)
+        funds.saturating_minus(book.out.worst()).saturating_minus(queued)
     }
 
     /// Puts an op into the next update. It is checked now, and once more when it is signed.
@@ -291,18 +238,10 @@ impl Channel {
         if cost(&op) > self.available(asset) {
             return Err(Code::InsufficientFunds.into());
         }
-        if let Op::Lock {
-            condition, expiry, ..
-        } = &op
-        {
+        if let Op::Lock { condition, expiry, .. } = &op {
             condition.check()?;
-            let waiting = self
-                .queue
-                .iter()
-                .filter(|queued| matches!(queued.op, Op::Lock { .. }))
-                .count();
             let pending = self.book(asset).map_or(0, |book| book.out.lane.locks.len());
-            if pending.saturating_add(waiting) >= self.policy.max_locks {
+            if pending.saturating_add(self.queue.locks(asset)) >= self.policy.max_locks {
                 return Err(Code::TooManyLocks.into());
             }
             // [11] One live lock per secret.
@@ -310,41 +249,26 @@ impl Channel {
                 return Err(Code::DuplicateSecret.into());
             }
         }
-        self.queue.push(Queued { asset, op, ticket });
+        self.queue.push(asset, Queued { op, ticket });
         Ok(())
     }
 
     /// A slot for the next lock of our lane.
     #[must_use]
     pub fn free_slot(&self, asset: Asset) -> Option<u16> {
-        let taken = |slot: u16| {
-            self.queue.iter().any(|queued| {
-                queued.asset == asset
-                    && matches!(&queued.op, Op::Lock { slot: waiting, .. } if *waiting == slot)
-            })
-        };
+        let taken = |slot: u16| self.queue.has_slot(asset, slot);
+        let start = self.queue.next_slot(asset);
         match self.book(asset) {
-            Some(book) => book.out.lane.free_slot(taken),
-            None => Lane::default().free_slot(taken),
+            Some(book) => book.out.lane.free_slot(start, taken),
+            None => Lane::default().free_slot(start, taken),
         }
     }
 
     fn has_live_key(&self, key: ConditionKey) -> bool {
-        let queued = self.queue.iter().any(|queued| {
-            matches!(&queued.op, Op::Lock { condition, expiry, .. } if condition.key(*expiry) == key)
-        });
-        queued
+        self.queue.has_key(&key)
             || self.state.assets.values().any(|book| {
-                book.out
-                    .lane
-                    .locks
-                    .values()
-                    .any(|pending| pending.lock.key == key)
-                    || book
-                        .out
-                        .refused
-                        .iter()
-                        .any(|refused| refused.lock.is_some_and(|lock| lock.key == key))
+                book.out.lane.slots_of(&key).next().is_some()
+                    || book.out.refused.iter().any(|refused| refused.lock.is_some_and(|lock| lock.key == key))
             })
     }
 
@@ -352,11 +276,8 @@ impl Channel {
     /// signature for each asset. Does nothing while too much is in flight.
     pub fn flush(&mut self, key: &SecretKey, now: u64) {
         let mut assets: Vec<Asset> = self.state.assets.keys().copied().collect();
-        for queued in &self.queue {
-            if !assets.contains(&queued.asset) {
-                assets.push(queued.asset);
-            }
-        }
+        let waiting: Vec<Asset> = self.queue.assets().filter(|asset| !assets.contains(asset)).collect();
+        assets.extend(waiting);
         for asset in assets {
             while self.flush_asset(asset, key, now) {}
         }
@@ -364,10 +285,7 @@ impl Channel {
 
     fn flush_asset(&mut self, asset: Asset, key: &SecretKey, now: u64) -> bool {
         let in_flight = self.book(asset).map_or(0, |book| book.out.in_flight.len());
-        if in_flight >= self.policy.window
-            || self.paused.contains(&asset)
-            || self.check_open(asset).is_err()
-        {
+        if in_flight >= self.policy.window || self.paused.contains(&asset) || self.check_open(asset).is_err() {
             return false;
         }
         let mut batch: Vec<(Op, Option<u64>)> = Vec::new();
@@ -381,35 +299,24 @@ impl Channel {
             batch.push((op, None));
         }
         let fresh = self.check_fresh(now);
-        let mut budget = self.available_with(asset, &[]);
-        let mut waiting = core::mem::take(&mut self.queue).into_iter();
-        let mut left = Vec::new();
-        for queued in waiting.by_ref() {
-            if queued.asset != asset {
-                left.push(queued);
-                continue;
-            }
+        let mut budget = self.available_with(asset, Amount::ZERO);
+        while let Some(queued) = self.queue.front(asset) {
             let bytes = queued.op.wire_size();
             if size.saturating_add(bytes) > limit && !batch.is_empty() {
-                left.push(queued);
                 break;
             }
+            let Some(queued) = self.queue.pop(asset) else { break };
             let affordable = fresh.clone().and_then(|()| budget.minus(cost(&queued.op)));
             budget = match affordable {
                 Ok(rest) => rest,
                 Err(error) => {
-                    self.emit(Event::Dropped {
-                        ticket: queued.ticket,
-                        error,
-                    });
+                    self.emit(Event::Dropped { ticket: queued.ticket, error });
                     continue;
                 }
             };
             size = size.saturating_add(bytes);
             batch.push((queued.op, Some(queued.ticket)));
         }
-        left.extend(waiting);
-        self.queue = left;
         let rebase = self.book(asset).is_some_and(|book| book.out.rebase);
         if batch.is_empty() && !rebase {
             return false;
@@ -432,11 +339,7 @@ impl Channel {
                     continue;
                 }
             }
-            let name = LockRef {
-                lane: self.our_lane(asset),
-                placed: pending.placed,
-                slot: *slot,
-            };
+            let name = LockRef { lane: self.our_lane(asset), placed: pending.placed, slot: *slot };
             let due = self.to_release.contains(&name) || self.is_finally_past(pending.expiry);
             if due && !self.deferred.contains(&name) {
                 ops.push(Op::Release { slot: *slot });
@@ -462,24 +365,12 @@ impl Channel {
                     continue;
                 }
             }
-            let op_ref = OpRef {
-                lane,
-                nonce,
-                index: u32::try_from(ops.len()).unwrap_or(u32::MAX),
-            };
+            let op_ref = OpRef { lane, nonce, index: u32::try_from(ops.len()).unwrap_or(u32::MAX) };
             let lock = match &op {
-                Op::Lock { slot, .. } => Some(LockRef {
-                    lane,
-                    placed: nonce,
-                    slot: *slot,
-                }),
+                Op::Lock { slot, .. } => Some(LockRef { lane, placed: nonce, slot: *slot }),
                 Op::Transfer { .. } | Op::Redeem { .. } | Op::Release { .. } => None,
             };
-            events.extend(ticket.map(|ticket| Event::Signed {
-                ticket,
-                op: op_ref,
-                lock,
-            }));
+            events.extend(ticket.map(|ticket| Event::Signed { ticket, op: op_ref, lock }));
             ops.push(op);
         }
         let released = undo.releases(&ops);
@@ -490,65 +381,34 @@ impl Channel {
             let out = &mut self.book_mut(asset).out;
             let proof = out.lane.statement(nonce, seen);
             let signature = SignedProof::sign(proof, &domain, id, lane, key).signature;
-            let update = Update {
-                base,
-                ops,
-                proof,
-                signature,
-            };
+            let update = Update { base, ops, proof, signature };
             out.push(update.clone(), undo);
-            self.record_applied(Fact::Signed {
-                asset,
-                update: update.clone(),
-            });
+            self.record_applied(Fact::Signed { asset, update: update.clone() });
             self.send(Message::Update { asset, update });
         }
         for event in events {
             self.emit(event);
         }
         for (_, slot, before) in released {
-            let lock = LockRef {
-                lane,
-                placed: before.placed,
-                slot,
-            };
+            let lock = LockRef { lane, placed: before.placed, slot };
             self.to_release.remove(&lock);
             self.emit(Event::Released { lock });
         }
         signed
     }
 
-    pub(super) fn handle_accepted(
-        &mut self,
-        asset: Asset,
-        nonce: u64,
-        acknowledgement: Option<Signature>,
-    ) {
+    pub(super) fn handle_accepted(&mut self, asset: Asset, nonce: u64, acknowledgement: Option<Signature>) {
         let Some(book) = self.book(asset) else { return };
-        let in_flight = book
-            .out
-            .in_flight
-            .iter()
-            .map(|flight| flight.update.signed_proof());
-        let Some(signed) = in_flight
-            .chain(book.out.accepted)
-            .find(|signed| signed.proof.nonce == nonce)
-        else {
+        let in_flight = book.out.in_flight.iter().map(|flight| flight.update.signed_proof());
+        let Some(signed) = in_flight.chain(book.out.accepted).find(|signed| signed.proof.nonce == nonce) else {
             return;
         };
         let acknowledgement = acknowledgement.filter(|signature| {
-            let digest =
-                signed
-                    .proof
-                    .acknowledgement_digest(&self.domain, self.id, self.our_lane(asset));
+            let digest = signed.proof.acknowledgement_digest(&self.domain, self.id, self.our_lane(asset));
             signature.verify(digest, self.peer_signer()).is_ok()
         });
         let known = nonce == book.out.accepted_nonce();
-        let acknowledged = book
-            .out
-            .acknowledged
-            .as_ref()
-            .is_some_and(|(proof, _)| proof.proof.nonce == nonce);
+        let acknowledged = book.out.acknowledged.as_ref().is_some_and(|(proof, _)| proof.proof.nonce == nonce);
         if known && (acknowledged || acknowledgement.is_none()) {
             return;
         }
@@ -567,11 +427,7 @@ impl Channel {
             .filter(|refused| acknowledgement.is_some() && refused.until <= nonce)
             .copied()
             .collect();
-        self.record(Fact::PeerAccepted {
-            asset,
-            nonce,
-            acknowledgement,
-        });
+        self.record(Fact::PeerAccepted { asset, nonce, acknowledgement });
         self.emit(Event::Accepted { lane, nonce });
         for event in redeemed {
             self.emit(event);
@@ -581,29 +437,14 @@ impl Channel {
         }
     }
 
-    pub(super) fn handle_refused(
-        &mut self,
-        asset: Asset,
-        nonce: u64,
-        code: &str,
-        last: Option<SignedProof>,
-    ) {
+    pub(super) fn handle_refused(&mut self, asset: Asset, nonce: u64, code: &str, last: Option<SignedProof>) {
         let Some(book) = self.book(asset) else { return };
-        if !book
-            .out
-            .in_flight
-            .iter()
-            .any(|flight| flight.update.proof.nonce == nonce)
-        {
+        if !book.out.in_flight.iter().any(|flight| flight.update.proof.nonce == nonce) {
             return;
         }
         // Whatever was accepted before the refused one is told by its own signature, which is ours.
         if let Some(last) = last {
-            let ours = book
-                .out
-                .in_flight
-                .iter()
-                .any(|flight| flight.update.signed_proof() == last);
+            let ours = book.out.in_flight.iter().any(|flight| flight.update.signed_proof() == last);
             if ours && last.proof.nonce < nonce {
                 self.accepted(asset, last.proof.nonce, None);
             }
@@ -611,25 +452,16 @@ impl Channel {
         let Some(book) = self.book(asset) else { return };
         let until = book.out.highest.saturating_add(1);
         let lane = self.our_lane(asset);
-        let first = book
-            .out
-            .in_flight
-            .iter()
-            .find(|flight| flight.update.proof.nonce == nonce);
+        let first = book.out.in_flight.iter().find(|flight| flight.update.proof.nonce == nonce);
         let releases: Vec<LockRef> = first
             .map(|flight| flight.undo.releases(&flight.update.ops))
             .unwrap_or_default()
             .into_iter()
-            .map(|(_, slot, before)| LockRef {
-                lane,
-                placed: before.placed,
-                slot,
-            })
+            .map(|(_, slot, before)| LockRef { lane, placed: before.placed, slot })
             .collect();
         // Whatever comes next must differ from what was refused, or both sides would go round in circles.
         let pays = |op: &Op| matches!(op, Op::Transfer { .. } | Op::Lock { .. });
-        let stuck =
-            releases.is_empty() && first.is_some_and(|flight| !flight.update.ops.iter().any(pays));
+        let stuck = releases.is_empty() && first.is_some_and(|flight| !flight.update.ops.iter().any(pays));
         let refused: Vec<Refused> = book
             .out
             .in_flight
@@ -644,25 +476,14 @@ impl Channel {
         }
         for refused in refused {
             let (op, lock) = refused.names(lane);
-            self.emit(Event::Refused {
-                op,
-                lock,
-                code: code.into(),
-            });
+            self.emit(Event::Refused { op, lock, code: code.into() });
         }
     }
 
     pub(super) fn handle_fail(&mut self, asset: Asset, slot: u16, placed: u64, code: &str) {
-        let lock = LockRef {
-            lane: self.our_lane(asset),
-            placed,
-            slot,
-        };
+        let lock = LockRef { lane: self.our_lane(asset), placed, slot };
         if self.lock(&lock).is_some() && self.to_release.insert(lock) {
-            self.emit(Event::Failed {
-                lock,
-                code: code.into(),
-            });
+            self.emit(Event::Failed { lock, code: code.into() });
         }
     }
 
@@ -672,22 +493,14 @@ impl Channel {
         for (asset, book) in &self.state.assets {
             for refused in &book.out.refused {
                 let Some(lock) = refused.lock else { continue };
-                let recorded = self
-                    .state
-                    .evidence
-                    .get(&lock.key)
-                    .map_or(0, |known| known.on_chain);
+                let recorded = self.state.evidence.get(&lock.key).map_or(0, |known| known.on_chain);
                 if self.is_finally_past(lock.expiry) && recorded <= lock.redeemed {
                     ended.push((*asset, lock, *refused));
                 }
             }
         }
         for (asset, lock, refused) in ended {
-            self.record(Fact::Lapsed {
-                asset,
-                placed: lock.placed,
-                slot: lock.slot,
-            });
+            self.record(Fact::Lapsed { asset, placed: lock.placed, slot: lock.slot });
             self.emit(refused.end_event(self.our_lane(asset)));
         }
     }
@@ -695,19 +508,8 @@ impl Channel {
 
 impl Refused {
     fn names(&self, lane: LaneId) -> (OpRef, Option<LockRef>) {
-        let lock = self.lock.map(|lock| LockRef {
-            lane,
-            placed: lock.placed,
-            slot: lock.slot,
-        });
-        (
-            OpRef {
-                lane,
-                nonce: self.nonce,
-                index: self.index,
-            },
-            lock,
-        )
+        let lock = self.lock.map(|lock| LockRef { lane, placed: lock.placed, slot: lock.slot });
+        (OpRef { lane, nonce: self.nonce, index: self.index }, lock)
     }
 
     fn end_event(&self, lane: LaneId) -> Event {
@@ -715,15 +517,6 @@ impl Refused {
             (_, Some(lock)) if self.released => Event::ReleaseFinal { lock },
             (op, lock) => Event::RefusalFinal { op, lock },
         }
-    }
-}
-
-/// What an op may cost us.
-fn cost(op: &Op) -> Amount {
-    match op {
-        Op::Transfer { amount, .. } => *amount,
-        Op::Lock { n, unit_price, .. } => unit_price.times(*n).unwrap_or(Amount::MAX),
-        Op::Redeem { .. } | Op::Release { .. } => Amount::ZERO,
     }
 }
 
@@ -737,11 +530,7 @@ fn redeemed_by(book: &super::AssetBook, lane: LaneId, nonce: u64) -> Vec<Event> 
         .map(|(slot, before, units)| {
             let step = units.saturating_sub(before.lock.redeemed);
             Event::Redeemed {
-                lock: LockRef {
-                    lane,
-                    placed: before.placed,
-                    slot,
-                },
+                lock: LockRef { lane, placed: before.placed, slot },
                 units,
                 amount: before.lock.unit_price.times(step).unwrap_or_default(),
                 done: units == before.lock.n,
@@ -756,10 +545,7 @@ impl Channel {
     pub fn still_counts(&self, lock: &LockRef) -> bool {
         self.book(lock.lane.asset).is_some_and(|book| {
             let is_it = |old: OldLock| old.placed == lock.placed && old.slot == lock.slot;
-            book.out
-                .refused
-                .iter()
-                .any(|refused| refused.lock.is_some_and(is_it))
+            book.out.refused.iter().any(|refused| refused.lock.is_some_and(is_it))
         })
     }
 }

@@ -19,18 +19,13 @@ impl Channel {
                 acknowledgement: book.inc.acknowledgement,
             })
         });
-        let sync = Message::Sync {
-            lanes: lanes.collect(),
-        };
+        let sync = Message::Sync { lanes: lanes.collect() };
         self.send(sync);
         let funds: Vec<Message> = self
             .state
             .assets
             .iter()
-            .map(|(asset, book)| Message::Funds {
-                asset: *asset,
-                deposits: book.deposits,
-            })
+            .map(|(asset, book)| Message::Funds { asset: *asset, deposits: book.deposits })
             .collect();
         for message in funds {
             self.send(message);
@@ -44,19 +39,11 @@ impl Channel {
 
     pub(super) fn handle_sync(&mut self, lanes: Vec<LaneSync>) {
         for entry in lanes {
-            let LaneSync {
-                asset,
-                signed: _,
-                accepted,
-                acknowledgement,
-            } = entry;
+            let LaneSync { asset, signed: _, accepted, acknowledgement } = entry;
             let Some(accepted) = accepted else { continue };
             let ours = self.our_lane(asset);
             let signer = self.def.participant(self.us).signer;
-            if accepted
-                .verify(&self.domain, self.id, ours, signer)
-                .is_err()
-            {
+            if accepted.verify(&self.domain, self.id, ours, signer).is_err() {
                 continue;
             }
             let highest = self.book(asset).map_or(0, |book| book.out.highest);
@@ -76,10 +63,7 @@ impl Channel {
             .assets
             .iter()
             .flat_map(|(asset, book)| {
-                book.out.in_flight.iter().map(|flight| Message::Update {
-                    asset: *asset,
-                    update: flight.update.clone(),
-                })
+                book.out.in_flight.iter().map(|flight| Message::Update { asset: *asset, update: flight.update.clone() })
             })
             .collect();
         for update in updates {

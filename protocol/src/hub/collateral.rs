@@ -20,11 +20,7 @@ impl Hub {
             return;
         };
         let (client, ours) = (book.deposits.a, book.deposits.b);
-        if entry
-            .wanted
-            .get(&asset)
-            .is_some_and(|wanted| ours >= *wanted)
-        {
+        if entry.wanted.get(&asset).is_some_and(|wanted| ours >= *wanted) {
             entry.wanted.remove(&asset);
         }
         if !client.is_zero() && client <= policy.channel_capacity && ours < policy.collateral {
@@ -33,40 +29,18 @@ impl Hub {
     }
 
     /// Puts in as much more as a payment needs, within the limit of the channel.
-    pub(crate) fn raise_collateral(
-        &mut self,
-        id: ChannelId,
-        asset: Asset,
-        value: Amount,
-    ) -> Result<(), Error> {
-        let policy = *self
-            .config
-            .assets
-            .get(&asset)
-            .ok_or_else(|| Error::from(Code::UnknownAsset))?;
-        let entry = self
-            .channels
-            .get(&id)
-            .ok_or_else(|| Error::from(Code::UnknownChannel))?;
-        let ours = entry
-            .channel
-            .book(asset)
-            .map_or(Amount::ZERO, |book| book.deposits.b);
+    pub(crate) fn raise_collateral(&mut self, id: ChannelId, asset: Asset, value: Amount) -> Result<(), Error> {
+        let policy = *self.config.assets.get(&asset).ok_or_else(|| Error::from(Code::UnknownAsset))?;
+        let entry = self.channels.get(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
+        let ours = entry.channel.book(asset).map_or(Amount::ZERO, |book| book.deposits.b);
         let missing = value.saturating_minus(entry.channel.available(asset));
         let least = ours.plus(missing)?;
         if least > policy.max_collateral {
             return Err(Code::NoCapacity.into());
         }
         // One more step of collateral than needed, so that the next payment does not wait for the chain.
-        let total = least
-            .plus(policy.collateral)
-            .unwrap_or(policy.max_collateral)
-            .min(policy.max_collateral);
-        if entry
-            .wanted
-            .get(&asset)
-            .is_none_or(|wanted| *wanted < least)
-        {
+        let total = least.plus(policy.collateral).unwrap_or(policy.max_collateral).min(policy.max_collateral);
+        if entry.wanted.get(&asset).is_none_or(|wanted| *wanted < least) {
             self.want_deposit(id, asset, total);
         }
         Ok(())
@@ -77,20 +51,9 @@ impl Hub {
             return;
         };
         let usable = entry.channel.state().exit.is_none()
-            && entry
-                .channel
-                .book(asset)
-                .is_none_or(|book| book.status == AssetStatus::Open && book.closing.is_none());
-        let ours = entry
-            .channel
-            .book(asset)
-            .map_or(Amount::ZERO, |book| book.deposits.b);
-        let asked = entry
-            .wanted
-            .get(&asset)
-            .copied()
-            .unwrap_or_default()
-            .max(ours);
+            && entry.channel.book(asset).is_none_or(|book| book.status == AssetStatus::Open && book.closing.is_none());
+        let ours = entry.channel.book(asset).map_or(Amount::ZERO, |book| book.deposits.b);
+        let asked = entry.wanted.get(&asset).copied().unwrap_or_default().max(ours);
         let Ok(amount) = total.minus(asked) else {
             return;
         };
@@ -98,16 +61,7 @@ impl Hub {
             return;
         }
         entry.wanted.insert(asset, total);
-        let call = ChainCall::Deposit {
-            channel: *entry.channel.def(),
-            side: Side::B,
-            asset,
-            amount,
-        };
-        self.effects.push(HubEffect::Submit {
-            id: format!("{id}/collateral/{asset}/{total}"),
-            channel: id,
-            call,
-        });
+        let call = ChainCall::Deposit { channel: *entry.channel.def(), side: Side::B, asset, amount };
+        self.effects.push(HubEffect::Submit { id: format!("{id}/collateral/{asset}/{total}"), channel: id, call });
     }
 }

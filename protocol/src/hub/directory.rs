@@ -44,34 +44,21 @@ impl Hub {
         let def = registration.channel;
         def.check()?;
         if def.b != self.participant() {
-            return Err(Error::new(
-                Code::BadTerms,
-                "side B of the channel is not this hub",
-            ));
+            return Err(Error::new(Code::BadTerms, "side B of the channel is not this hub"));
         }
         let (min, max) = self.config.challenge_period;
         if !(min..=max).contains(&def.challenge_period) {
-            return Err(Error::new(
-                Code::BadTerms,
-                format!("the challenge period must be {min} to {max} seconds"),
-            ));
+            return Err(Error::new(Code::BadTerms, format!("the challenge period must be {min} to {max} seconds")));
         }
         if let Some(public_key) = &registration.public_key
             && public_key.address()? != def.a.signer
         {
-            return Err(Error::new(
-                Code::BadTerms,
-                "the public key is not the signer's",
-            ));
+            return Err(Error::new(Code::BadTerms, "the public key is not the signer's"));
         }
         let domain = self.config.domain;
         let id = def.id(domain.chain_id(), domain.contract());
         if let Some(binding) = &registration.binding {
-            let digest = domain.digest(&abi::Binding {
-                owner: def.a.owner,
-                signer: def.a.signer,
-                channelId: id.0,
-            });
+            let digest = domain.digest(&abi::Binding { owner: def.a.owner, signer: def.a.signer, channelId: id.0 });
             Signature::from_slice(binding)?.verify(digest, def.a.owner)?;
         }
         let key = format!("c/{id}/def");
@@ -80,26 +67,15 @@ impl Hub {
             merged.public_key = merged.public_key.or(registration.public_key);
             merged.binding = merged.binding.or(registration.binding);
             if merged != entry.registration {
-                self.writes.push(Write::Put {
-                    key,
-                    value: encode(&(&merged, entry.proven))?,
-                });
+                self.writes.push(Write::Put { key, value: encode(&(&merged, entry.proven))? });
                 entry.registration = merged;
                 self.list(id);
             }
             return Ok(id);
         }
         let channel = Channel::new(domain, def, Side::B, self.config.policy.clone())?;
-        self.writes.push(Write::Put {
-            key,
-            value: encode(&(&registration, false))?,
-        });
-        self.insert(
-            channel,
-            Journal::new(format!("c/{id}")),
-            registration,
-            false,
-        );
+        self.writes.push(Write::Put { key, value: encode(&(&registration, false))? });
+        self.insert(channel, Journal::new(format!("c/{id}")), registration, false);
         Ok(id)
     }
 
@@ -121,16 +97,10 @@ impl Hub {
 
     /// The signer of a channel has proved its key.
     pub(crate) fn prove(&mut self, id: ChannelId) -> Result<(), Error> {
-        let entry = self
-            .channels
-            .get_mut(&id)
-            .ok_or_else(|| Error::from(Code::UnknownChannel))?;
+        let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
         if !entry.proven {
             entry.proven = true;
-            self.writes.push(Write::Put {
-                key: format!("c/{id}/def"),
-                value: encode(&(&entry.registration, true))?,
-            });
+            self.writes.push(Write::Put { key: format!("c/{id}/def"), value: encode(&(&entry.registration, true))? });
         }
         self.list(id);
         Ok(())
@@ -143,19 +113,9 @@ impl Hub {
             .get(&address)
             .and_then(|id| self.channels.get(id))
             .ok_or_else(|| Error::from(Code::UnknownPayee))?;
-        let Registration {
-            channel,
-            public_key,
-            binding,
-        } = entry.registration.clone();
-        let public_key = public_key.ok_or_else(|| {
-            Error::new(Code::UnknownPayee, "the payee has not registered its key")
-        })?;
-        Ok(PayeeInfo {
-            channel,
-            public_key,
-            binding,
-            online: entry.online,
-        })
+        let Registration { channel, public_key, binding } = entry.registration.clone();
+        let public_key =
+            public_key.ok_or_else(|| Error::new(Code::UnknownPayee, "the payee has not registered its key"))?;
+        Ok(PayeeInfo { channel, public_key, binding, online: entry.online })
     }
 }

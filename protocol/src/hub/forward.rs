@@ -22,12 +22,8 @@ impl Hub {
     fn react_to(&mut self, id: ChannelId, event: Event, now: u64) {
         match event {
             Event::LockReceived { lock } => self.forward((id, lock), now),
-            Event::Signed {
-                ticket,
-                lock: Some(lock),
-                ..
-            } => {
-                if let Some(incoming) = self.tickets.remove(&ticket) {
+            Event::Signed { ticket, lock: Some(lock), .. } => {
+                if let Some(incoming) = self.take_ticket(ticket) {
                     // Encoding a pair can't fail; if it did, the pair would be missing after a restart.
                     if self.store_pair(incoming, (id, lock)).is_err() {
                         self.poison();
@@ -35,7 +31,7 @@ impl Hub {
                 }
             }
             Event::Dropped { ticket, error } => {
-                if let Some(incoming) = self.tickets.remove(&ticket) {
+                if let Some(incoming) = self.take_ticket(ticket) {
                     match error.code() {
                         Code::InsufficientFunds | Code::ChainStale => self.hold(id, incoming),
                         code => self.give_back(incoming, code),
@@ -59,17 +55,12 @@ impl Hub {
                     self.outgoing_ended((id, lock), Code::PayeeDeclined);
                 }
             }
-            Event::Refused {
-                lock: Some(lock), ..
-            } => {
+            Event::Refused { lock: Some(lock), .. } => {
                 if crate::rule_off!(4) {
                     self.outgoing_ended((id, lock), Code::PayeeDeclined);
                 }
             }
-            Event::ReleaseFinal { lock }
-            | Event::RefusalFinal {
-                lock: Some(lock), ..
-            } => {
+            Event::ReleaseFinal { lock } | Event::RefusalFinal { lock: Some(lock), .. } => {
                 self.outgoing_ended((id, lock), Code::PayeeDeclined);
             }
             Event::Redeemed { lock, done, .. } if lock.lane.payer == Side::A => {
@@ -82,8 +73,7 @@ impl Hub {
             Event::Released { lock } => self.forget_incoming((id, lock)),
             Event::CancelAsked { lock } => {
                 let incoming = (id, lock);
-                let is_held = self.held.values().any(|locks| locks.contains(&incoming));
-                if is_held && !self.outgoing_of.contains_key(&incoming) {
+                if self.held_at.contains_key(&incoming) && !self.outgoing_of.contains_key(&incoming) {
                     self.unhold(&incoming);
                     self.give_back(incoming, Code::PaymentFailed);
                 }
@@ -109,9 +99,7 @@ impl Hub {
 
     /// Queues the outgoing lock for an incoming one, holds it, or gives it back.
     fn forward(&mut self, incoming: ChannelLock, now: u64) {
-        if self.outgoing_of.contains_key(&incoming)
-            || self.tickets.values().any(|queued| *queued == incoming)
-        {
+        if self.outgoing_of.contains_key(&incoming) || self.queued.contains(&incoming) {
             return;
         }
         let Some(pending) = self.incoming(&incoming) else {
@@ -124,45 +112,24 @@ impl Hub {
     }
 
     /// The payee's channel, if the payment is allowed.
-    fn route(
-        &self,
-        (payer, lock): &ChannelLock,
-        pending: &PendingLock,
-        now: u64,
-    ) -> Result<ChannelId, Error> {
+    fn route(&self, (payer, lock): &ChannelLock, pending: &PendingLock, now: u64) -> Result<ChannelId, Error> {
         let to = pending.to.ok_or_else(|| Error::from(Code::UnknownPayee))?;
-        let payee = *self
-            .directory
-            .get(&to)
-            .ok_or_else(|| Error::from(Code::UnknownPayee))?;
+        let payee = *self.directory.get(&to).ok_or_else(|| Error::from(Code::UnknownPayee))?;
         if payee == *payer {
-            return Err(Error::new(
-                Code::InvalidArgument,
-                "payer and payee are the same",
-            ));
+            return Err(Error::new(Code::InvalidArgument, "payer and payee are the same"));
         }
         let asset = lock.lane.asset;
-        let limits = self
-            .config
-            .assets
-            .get(&asset)
-            .ok_or_else(|| Error::from(Code::UnknownAsset))?;
+        let limits = self.config.assets.get(&asset).ok_or_else(|| Error::from(Code::UnknownAsset))?;
         let value = pending.lock.value()?;
         let deposit = self
             .channels
             .get(payer)
             .and_then(|entry| entry.channel.book(asset))
             .map_or_else(Default::default, |book| book.deposits.a);
-        if value < limits.min_payment
-            || value > limits.max_payment
-            || deposit > limits.channel_capacity
-        {
+        if value < limits.min_payment || value > limits.max_payment || deposit > limits.channel_capacity {
             return Err(Code::LimitExceeded.into());
         }
-        let entry = self
-            .channels
-            .get(&payee)
-            .ok_or_else(|| Error::from(Code::UnknownPayee))?;
+        let entry = self.channels.get(&payee).ok_or_else(|| Error::from(Code::UnknownPayee))?;
         entry.channel.check_open(asset)?;
         let time = entry.channel.latest_time(now);
         if pending.expiry < time.saturating_add(self.config.policy.min_lock_time) {
@@ -171,13 +138,7 @@ impl Hub {
         Ok(payee)
     }
 
-    fn queue_outgoing(
-        &mut self,
-        payee: ChannelId,
-        incoming: ChannelLock,
-        pending: PendingLock,
-        now: u64,
-    ) {
+    fn queue_outgoing(&mut self, payee: ChannelId, incoming: ChannelLock, pending: PendingLock, now: u64) {
         let asset = incoming.1.lane.asset;
         let ticket = self.ticket();
         let Some(entry) = self.channels.get_mut(&payee) else {
@@ -213,6 +174,7 @@ impl Hub {
         match queued {
             Ok(()) => {
                 self.tickets.insert(ticket, incoming);
+                self.queued.insert(incoming);
                 self.unhold(&incoming);
                 self.touch(payee);
             }
@@ -221,19 +183,29 @@ impl Hub {
     }
 
     fn hold(&mut self, payee: ChannelId, incoming: ChannelLock) {
-        if self.held.entry(payee).or_default().insert(incoming)
-            && let Some(entry) = self.channels.get_mut(&incoming.0)
-        {
-            entry.channel.tell_held(&incoming.1);
-            self.touch(incoming.0);
+        if self.held.entry(payee).or_default().insert(incoming) {
+            self.held_at.insert(incoming, payee);
+            if let Some(entry) = self.channels.get_mut(&incoming.0) {
+                entry.channel.tell_held(&incoming.1);
+                self.touch(incoming.0);
+            }
         }
     }
 
     fn unhold(&mut self, incoming: &ChannelLock) {
-        self.held.retain(|_, locks| {
+        let Some(payee) = self.held_at.remove(incoming) else { return };
+        if let Some(locks) = self.held.get_mut(&payee) {
             locks.remove(incoming);
-            !locks.is_empty()
-        });
+            if locks.is_empty() {
+                self.held.remove(&payee);
+            }
+        }
+    }
+
+    fn take_ticket(&mut self, ticket: u64) -> Option<ChannelLock> {
+        let incoming = self.tickets.remove(&ticket)?;
+        self.queued.remove(&incoming);
+        Some(incoming)
     }
 
     /// Tries again what waits for a payee: it came back, or there is money for it now.
@@ -241,11 +213,8 @@ impl Hub {
         if !self.is_online(&payee) {
             return;
         }
-        let waiting: Vec<ChannelLock> = self
-            .held
-            .get(&payee)
-            .map(|locks| locks.iter().copied().collect())
-            .unwrap_or_default();
+        let waiting: Vec<ChannelLock> =
+            self.held.get(&payee).map(|locks| locks.iter().copied().collect()).unwrap_or_default();
         for incoming in waiting {
             self.forward(incoming, now);
         }
@@ -294,12 +263,8 @@ impl Hub {
             .flatten()
             .copied()
             .filter(|incoming| {
-                let time = self
-                    .channels
-                    .get(&incoming.0)
-                    .map_or(now, |entry| entry.channel.latest_time(now));
-                self.incoming(incoming)
-                    .is_none_or(|pending| pending.expiry < time.saturating_add(margin))
+                let time = self.channels.get(&incoming.0).map_or(now, |entry| entry.channel.latest_time(now));
+                self.incoming(incoming).is_none_or(|pending| pending.expiry < time.saturating_add(margin))
             })
             .collect();
         for incoming in late {
@@ -330,9 +295,10 @@ impl Hub {
             outgoing.push((*from, *to));
         }
         for (from, to) in outgoing {
-            let standing = self.channels.get(&to.0).is_some_and(|entry| {
-                entry.channel.lock(&to.1).is_some() || entry.channel.still_counts(&to.1)
-            });
+            let standing = self
+                .channels
+                .get(&to.0)
+                .is_some_and(|entry| entry.channel.lock(&to.1).is_some() || entry.channel.still_counts(&to.1));
             let evidence = self.evidence_of(&to, &from);
             if let Some(entry) = self.channels.get_mut(&from.0)
                 && let Some(evidence) = evidence
@@ -344,14 +310,8 @@ impl Hub {
             }
         }
         for lock in incoming {
-            let given_up = self
-                .channels
-                .get(&lock.0)
-                .is_some_and(|entry| entry.channel.has_given_up(&lock.1));
-            if !given_up
-                && !self.outgoing_of.contains_key(&lock)
-                && !self.ending.contains_key(&lock)
-            {
+            let given_up = self.channels.get(&lock.0).is_some_and(|entry| entry.channel.has_given_up(&lock.1));
+            if !given_up && !self.outgoing_of.contains_key(&lock) && !self.ending.contains_key(&lock) {
                 // Nobody is connected yet, so this holds it for its payee or gives it back.
                 self.forward(lock, now);
             }
@@ -363,19 +323,9 @@ impl Hub {
     }
 
     /// Evidence that the payee showed, for the payer's lock of the same pair.
-    fn evidence_of(
-        &self,
-        outgoing: &ChannelLock,
-        incoming: &ChannelLock,
-    ) -> Option<alloy_primitives::Bytes> {
+    fn evidence_of(&self, outgoing: &ChannelLock, incoming: &ChannelLock) -> Option<alloy_primitives::Bytes> {
         let key = self.incoming(incoming)?.lock.key;
-        let known = self
-            .channels
-            .get(&outgoing.0)?
-            .channel
-            .state()
-            .evidence
-            .get(&key)?;
+        let known = self.channels.get(&outgoing.0)?.channel.state().evidence.get(&key)?;
         (!known.evidence.is_empty()).then(|| known.evidence.clone())
     }
 }

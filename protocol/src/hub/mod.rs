@@ -109,6 +109,10 @@ pub struct Hub {
     pub(crate) held: BTreeMap<ChannelId, BTreeSet<ChannelLock>>,
     /// Incoming locks whose outgoing lock is queued, by ticket.
     pub(crate) tickets: BTreeMap<u64, ChannelLock>,
+    /// The same locks.
+    pub(crate) queued: BTreeSet<ChannelLock>,
+    /// Where each held lock waits.
+    pub(crate) held_at: BTreeMap<ChannelLock, ChannelId>,
     /// Incoming locks whose outgoing lock has ended, but that still have evidence to be redeemed for.
     pub(crate) ending: BTreeMap<ChannelLock, Code>,
     next_ticket: u64,
@@ -133,6 +137,8 @@ impl Hub {
             incoming_of: BTreeMap::new(),
             held: BTreeMap::new(),
             tickets: BTreeMap::new(),
+            queued: BTreeSet::new(),
+            held_at: BTreeMap::new(),
             ending: BTreeMap::new(),
             next_ticket: 0,
             dirty: BTreeSet::new(),
@@ -145,23 +151,12 @@ impl Hub {
     }
 
     /// A hub as its store holds it: all entries under `c/` and `pair/`.
-    pub fn restore(
-        config: HubConfig,
-        key: SecretKey,
-        entries: &[(String, Vec<u8>)],
-        now: u64,
-    ) -> Result<Self, Error> {
+    pub fn restore(config: HubConfig, key: SecretKey, entries: &[(String, Vec<u8>)], now: u64) -> Result<Self, Error> {
         let mut hub = Self::new(config, key);
         let mut by_channel: BTreeMap<&str, Vec<(String, Vec<u8>)>> = BTreeMap::new();
         for (name, value) in entries {
-            if let Some(id) = name
-                .strip_prefix("c/")
-                .and_then(|rest| rest.split('/').next())
-            {
-                by_channel
-                    .entry(id)
-                    .or_default()
-                    .push((name.clone(), value.clone()));
+            if let Some(id) = name.strip_prefix("c/").and_then(|rest| rest.split('/').next()) {
+                by_channel.entry(id).or_default().push((name.clone(), value.clone()));
             }
         }
         for (id, entries) in by_channel {
@@ -170,9 +165,7 @@ impl Hub {
             let (_, value) = entries
                 .iter()
                 .find(|(name, _)| *name == def_key)
-                .ok_or_else(|| {
-                    Error::new(Code::StorageCorrupt, "a channel's definition is missing")
-                })?;
+                .ok_or_else(|| Error::new(Code::StorageCorrupt, "a channel's definition is missing"))?;
             let (registration, proven): (Registration, bool) = decode(value)?;
             let (journal, snapshot, batches) = Journal::load::<State, Fact>(prefix, &entries)?;
             let mut state = snapshot.unwrap_or_default();
@@ -180,22 +173,14 @@ impl Hub {
                 state.replay(fact)?;
             }
             let Self { config, .. } = &hub;
-            let channel = Channel::with_state(
-                config.domain,
-                registration.channel,
-                Side::B,
-                config.policy.clone(),
-                state,
-            )?;
+            let channel =
+                Channel::with_state(config.domain, registration.channel, Side::B, config.policy.clone(), state)?;
             hub.insert(channel, journal, registration, proven);
         }
         for (name, value) in entries.iter().filter(|(name, _)| name.starts_with("pair/")) {
             let (incoming, outgoing): (ChannelLock, ChannelLock) = decode(value)?;
             if *name != pair_key(&incoming) {
-                return Err(Error::new(
-                    Code::StorageCorrupt,
-                    "a pair is stored under another's name",
-                ));
+                return Err(Error::new(Code::StorageCorrupt, "a pair is stored under another's name"));
             }
             hub.outgoing_of.insert(incoming, outgoing);
             hub.incoming_of.insert(outgoing, incoming);
@@ -207,10 +192,7 @@ impl Hub {
     /// This hub as a participant.
     #[must_use]
     pub fn participant(&self) -> Participant {
-        Participant {
-            owner: self.config.owner,
-            signer: self.key.address(),
-        }
+        Participant { owner: self.config.owner, signer: self.key.address() }
     }
 
     /// What it is.
@@ -246,10 +228,7 @@ impl Hub {
     pub fn connected(&mut self, id: ChannelId, now: u64) -> Result<(), Error> {
         self.check_sound()?;
         self.prove(id)?;
-        let entry = self
-            .channels
-            .get_mut(&id)
-            .ok_or_else(|| Error::from(Code::UnknownChannel))?;
+        let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
         entry.online = true;
         entry.channel.connected();
         self.dirty.insert(id);
@@ -268,10 +247,7 @@ impl Hub {
     /// Takes in a message of a client that proved its signer key. Refusals are answered by effects.
     pub fn handle(&mut self, id: ChannelId, message: Message, now: u64) -> Result<(), Error> {
         self.check_sound()?;
-        let entry = self
-            .channels
-            .get_mut(&id)
-            .ok_or_else(|| Error::from(Code::UnknownChannel))?;
+        let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
         entry.channel.handle(message, &self.key, now);
         self.dirty.insert(id);
         self.react(id, now);
@@ -292,8 +268,7 @@ impl Hub {
 
     /// Takes in a fact read from the chain: of one channel, or (evidence) of all.
     pub fn chain(&mut self, id: Option<ChannelId>, fact: &ChainFact, now: u64) {
-        let ids: Vec<ChannelId> =
-            id.map_or_else(|| self.channels.keys().copied().collect(), |id| [id].into());
+        let ids: Vec<ChannelId> = id.map_or_else(|| self.channels.keys().copied().collect(), |id| [id].into());
         for id in ids {
             if let Some(entry) = self.channels.get_mut(&id) {
                 entry.channel.handle_chain(fact, now);
@@ -305,8 +280,7 @@ impl Hub {
 
     /// A transaction that was asked for can't be mined any more.
     pub fn submit_failed(&mut self, id: ChannelId, call: &ChainCall, now: u64) {
-        if let (Some(entry), ChainCall::Deposit { asset, .. }) = (self.channels.get_mut(&id), call)
-        {
+        if let (Some(entry), ChainCall::Deposit { asset, .. }) = (self.channels.get_mut(&id), call) {
             entry.wanted.remove(asset);
         }
         let _ = now;
@@ -358,13 +332,7 @@ impl Hub {
                         .state
                         .assets
                         .values()
-                        .map(|book| {
-                            book.out
-                                .lane
-                                .locks
-                                .len()
-                                .saturating_add(book.inc.lane.locks.len())
-                        })
+                        .map(|book| book.out.lane.locks.len().saturating_add(book.inc.lane.locks.len()))
                         .sum()
                 };
                 let size: usize = locks(&entry.channel);
@@ -372,23 +340,13 @@ impl Hub {
                     entry.channel.state.forget_spent_evidence();
                 }
                 let channel = &entry.channel;
-                let writes = entry
-                    .journal
-                    .append(&output.facts, size, || channel.state.clone())?;
+                let writes = entry.journal.append(&output.facts, size, || channel.state.clone())?;
                 self.writes.extend(writes);
             }
-            self.effects
-                .extend(output.effects.into_iter().map(|effect| match effect {
-                    Effect::Send(message) => HubEffect::Send {
-                        channel: id,
-                        message,
-                    },
-                    Effect::Submit { id: key, call } => HubEffect::Submit {
-                        id: key,
-                        channel: id,
-                        call,
-                    },
-                }));
+            self.effects.extend(output.effects.into_iter().map(|effect| match effect {
+                Effect::Send(message) => HubEffect::Send { channel: id, message },
+                Effect::Submit { id: key, call } => HubEffect::Submit { id: key, channel: id, call },
+            }));
         }
         if self.writes.is_empty() && self.effects.is_empty() {
             return Ok(None);
@@ -396,10 +354,7 @@ impl Hub {
         self.commits = self.commits.saturating_add(1);
         self.outstanding = true;
         let commit = Commit::new(self.commits, core::mem::take(&mut self.writes));
-        Ok(Some((
-            commit,
-            Sealed::new(self.commits, core::mem::take(&mut self.effects)),
-        )))
+        Ok(Some((commit, Sealed::new(self.commits, core::mem::take(&mut self.effects)))))
     }
 
     /// The outstanding commit has been opened; the next one may be polled.
@@ -413,11 +368,7 @@ impl Hub {
     }
 
     pub(crate) fn check_sound(&self) -> Result<(), Error> {
-        if self.poisoned {
-            Err(Code::StorageFailed.into())
-        } else {
-            Ok(())
-        }
+        if self.poisoned { Err(Code::StorageFailed.into()) } else { Ok(()) }
     }
 
     pub(crate) const fn ticket(&mut self) -> u64 {
@@ -429,59 +380,28 @@ impl Hub {
         self.dirty.insert(id);
     }
 
-    pub(crate) fn insert(
-        &mut self,
-        channel: Channel,
-        journal: Journal,
-        registration: Registration,
-        proven: bool,
-    ) {
+    pub(crate) fn insert(&mut self, channel: Channel, journal: Journal, registration: Registration, proven: bool) {
         let id = channel.id();
-        self.channels.insert(
-            id,
-            Entry {
-                channel,
-                journal,
-                registration,
-                proven,
-                online: false,
-                wanted: BTreeMap::new(),
-            },
-        );
+        self.channels
+            .insert(id, Entry { channel, journal, registration, proven, online: false, wanted: BTreeMap::new() });
         self.list(id);
     }
 
-    pub(crate) fn store_pair(
-        &mut self,
-        incoming: ChannelLock,
-        outgoing: ChannelLock,
-    ) -> Result<(), Error> {
+    pub(crate) fn store_pair(&mut self, incoming: ChannelLock, outgoing: ChannelLock) -> Result<(), Error> {
         self.outgoing_of.insert(incoming, outgoing);
         self.incoming_of.insert(outgoing, incoming);
-        self.writes.push(Write::Put {
-            key: pair_key(&incoming),
-            value: encode(&(incoming, outgoing))?,
-        });
+        self.writes.push(Write::Put { key: pair_key(&incoming), value: encode(&(incoming, outgoing))? });
         Ok(())
     }
 
     pub(crate) fn forget_pair(&mut self, incoming: &ChannelLock) {
         if let Some(outgoing) = self.outgoing_of.remove(incoming) {
             self.incoming_of.remove(&outgoing);
-            self.writes.push(Write::Delete {
-                key: pair_key(incoming),
-            });
+            self.writes.push(Write::Delete { key: pair_key(incoming) });
         }
     }
 }
 
 fn pair_key((channel, lock): &ChannelLock) -> String {
-    format!(
-        "pair/{}/{}/{}/{:016}/{:05}",
-        channel.0,
-        lock.lane.asset,
-        lock.lane.payer.index(),
-        lock.placed,
-        lock.slot
-    )
+    format!("pair/{}/{}/{}/{:016}/{:05}", channel.0, lock.lane.asset, lock.lane.payer.index(), lock.placed, lock.slot)
 }

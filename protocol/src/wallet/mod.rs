@@ -13,8 +13,7 @@ pub use send::{PayRequest, Payee, check_payee};
 use crate::amount::Amount;
 use crate::chain::{AssetStatus, ChainCall, ChainFact, Head};
 use crate::channel::{
-    Channel, Effect, Event as ChannelEvent, Fact, OpRef, Policy, SignedClosing, SignedWithdrawal,
-    State,
+    Channel, Effect, Event as ChannelEvent, Fact, OpRef, Policy, SignedClosing, SignedWithdrawal, State,
 };
 use crate::eip712::Domain;
 use crate::envelope::SharedKey;
@@ -162,19 +161,11 @@ impl Wallet {
     }
 
     /// A wallet as its store holds it.
-    pub fn restore(
-        config: WalletConfig,
-        key: SecretKey,
-        entries: &[(String, Vec<u8>)],
-    ) -> Result<Self, Error> {
-        let (journal, snapshot, batches) =
-            Journal::load::<WalletState, WalletFact>(prefix_of(&config), entries)?;
+    pub fn restore(config: WalletConfig, key: SecretKey, entries: &[(String, Vec<u8>)]) -> Result<Self, Error> {
+        let (journal, snapshot, batches) = Journal::load::<WalletState, WalletFact>(prefix_of(&config), entries)?;
         let mut state = snapshot.unwrap_or_default();
-        let mut payments: BTreeMap<PaymentId, Payment> = state
-            .live
-            .drain(..)
-            .map(|payment| (payment.id, payment))
-            .collect();
+        let mut payments: BTreeMap<PaymentId, Payment> =
+            state.live.drain(..).map(|payment| (payment.id, payment)).collect();
         for fact in batches.into_iter().flatten() {
             match fact {
                 WalletFact::Channel(fact) => state.channel.replay(&fact)?,
@@ -187,22 +178,10 @@ impl Wallet {
         Self::assemble(config, key, journal, state)
     }
 
-    fn assemble(
-        config: WalletConfig,
-        key: SecretKey,
-        journal: Journal,
-        state: WalletState,
-    ) -> Result<Self, Error> {
-        let WalletConfig {
-            domain,
-            def,
-            policy,
-        } = config;
+    fn assemble(config: WalletConfig, key: SecretKey, journal: Journal, state: WalletState) -> Result<Self, Error> {
+        let WalletConfig { domain, def, policy } = config;
         if def.a.signer != key.address() {
-            return Err(Error::new(
-                Code::InvalidArgument,
-                "the key is not the channel's signer",
-            ));
+            return Err(Error::new(Code::InvalidArgument, "the key is not the channel's signer"));
         }
         let channel = Channel::with_state(domain, def, Side::A, policy, state.channel)?;
         let mut wallet = Self {
@@ -256,12 +235,7 @@ impl Wallet {
     /// Payments that can still change, and those that ended lately, newest first.
     #[must_use]
     pub fn payments(&self) -> Vec<Payment> {
-        let mut list: Vec<Payment> = self
-            .payments
-            .values()
-            .chain(self.queued.values())
-            .cloned()
-            .collect();
+        let mut list: Vec<Payment> = self.payments.values().chain(self.queued.values()).cloned().collect();
         list.sort_by_key(|payment| core::cmp::Reverse((payment.created, payment.id)));
         list
     }
@@ -274,12 +248,7 @@ impl Wallet {
     /// What the wallet has, by asset.
     #[must_use]
     pub fn balances(&self) -> Vec<Balance> {
-        self.channel
-            .state()
-            .assets
-            .keys()
-            .map(|asset| self.balance(*asset))
-            .collect()
+        self.channel.state().assets.keys().map(|asset| self.balance(*asset)).collect()
     }
 
     /// What the wallet has of an asset.
@@ -300,11 +269,7 @@ impl Wallet {
         };
         let received = book.out.lane.transferred;
         let spent = book.inc.lane.spent().unwrap_or(Amount::MAX);
-        let receivable = self
-            .channel
-            .funds(asset, Side::B, received)
-            .unwrap_or_default()
-            .saturating_minus(spent);
+        let receivable = self.channel.funds(asset, Side::B, received).unwrap_or_default().saturating_minus(spent);
         Balance {
             asset,
             available,
@@ -361,8 +326,7 @@ impl Wallet {
         recipient: Address,
         deadline: u64,
     ) -> Result<Withdrawal, Error> {
-        self.channel
-            .next_withdrawal(asset, amount, recipient, deadline)
+        self.channel.next_withdrawal(asset, amount, recipient, deadline)
     }
 
     /// Signs a withdrawal and asks the hub to sign it too; [`Event::Withdrawal`] follows.
@@ -376,34 +340,17 @@ impl Wallet {
         submit: bool,
     ) -> Result<Withdrawal, Error> {
         self.check_sound()?;
-        self.channel.propose_withdrawal(
-            asset,
-            amount,
-            recipient,
-            owner_signature,
-            deadline,
-            submit,
-            &self.key,
-        )
+        self.channel.propose_withdrawal(asset, amount, recipient, owner_signature, deadline, submit, &self.key)
     }
 
     /// Signs a closing of some assets and asks the hub to sign it too; [`Event::Closing`] follows.
-    pub fn close(
-        &mut self,
-        assets: &[Asset],
-        deadline: u64,
-        submit: bool,
-    ) -> Result<Closing, Error> {
+    pub fn close(&mut self, assets: &[Asset], deadline: u64, submit: bool) -> Result<Closing, Error> {
         self.check_sound()?;
-        self.channel
-            .propose_closing(assets, deadline, submit, &self.key)
+        self.channel.propose_closing(assets, deadline, submit, &self.key)
     }
 
     /// The next commit and the effects that depend on it; `None` if there is nothing to do, or while one is outstanding.
-    pub fn poll_commit(
-        &mut self,
-        now: u64,
-    ) -> Result<Option<(Commit, Sealed<WalletEffect>)>, Error> {
+    pub fn poll_commit(&mut self, now: u64) -> Result<Option<(Commit, Sealed<WalletEffect>)>, Error> {
         self.check_sound()?;
         if self.outstanding {
             return Ok(None);
@@ -411,8 +358,7 @@ impl Wallet {
         self.channel.flush(&self.key, now);
         self.react(now);
         let output = self.channel.drain();
-        let mut facts: Vec<WalletFact> =
-            output.facts.into_iter().map(WalletFact::Channel).collect();
+        let mut facts: Vec<WalletFact> = output.facts.into_iter().map(WalletFact::Channel).collect();
         self.changed.sort_unstable();
         self.changed.dedup();
         for id in core::mem::take(&mut self.changed) {
@@ -429,25 +375,14 @@ impl Wallet {
                 Effect::Submit { id, call } => WalletEffect::Submit { id, call },
             })
             .collect();
-        effects.extend(
-            core::mem::take(&mut self.events)
-                .into_iter()
-                .map(WalletEffect::Event),
-        );
+        effects.extend(core::mem::take(&mut self.events).into_iter().map(WalletEffect::Event));
         if facts.is_empty() && effects.is_empty() {
             return Ok(None);
         }
-        let writes = if facts.is_empty() {
-            Vec::new()
-        } else {
-            self.write(&facts)?
-        };
+        let writes = if facts.is_empty() { Vec::new() } else { self.write(&facts)? };
         self.commits = self.commits.saturating_add(1);
         self.outstanding = true;
-        Ok(Some((
-            Commit::new(self.commits, writes),
-            Sealed::new(self.commits, effects),
-        )))
+        Ok(Some((Commit::new(self.commits, writes), Sealed::new(self.commits, effects))))
     }
 
     /// The outstanding commit has been opened; the next one may be polled.
@@ -468,59 +403,31 @@ impl Wallet {
 
     /// The writes for a batch of facts. With a snapshot, ended payments move to the history.
     fn write(&mut self, facts: &[WalletFact]) -> Result<Vec<Write>, Error> {
-        let book_size = |book: &crate::channel::AssetBook| {
-            book.out
-                .lane
-                .locks
-                .len()
-                .saturating_add(book.inc.lane.locks.len())
-        };
+        let book_size =
+            |book: &crate::channel::AssetBook| book.out.lane.locks.len().saturating_add(book.inc.lane.locks.len());
         let locks: usize = self.channel.state.assets.values().map(book_size).sum();
-        let live = self
-            .payments
-            .values()
-            .filter(|payment| !payment.is_final())
-            .count();
+        let live = self.payments.values().filter(|payment| !payment.is_final()).count();
         let size = locks.saturating_add(live);
         let mut writes = Vec::new();
         if self.journal.is_snapshot_due(facts.len(), size) {
             self.channel.state.forget_spent_evidence();
-            let ended: Vec<Payment> = self
-                .payments
-                .values()
-                .filter(|payment| payment.is_final())
-                .cloned()
-                .collect();
+            let ended: Vec<Payment> = self.payments.values().filter(|payment| payment.is_final()).cloned().collect();
             for payment in &ended {
                 self.unindex(payment);
             }
             if !ended.is_empty() {
-                let key = format!(
-                    "{}/history/{:016}",
-                    self.journal.prefix(),
-                    self.journal.next_number()
-                );
-                writes.push(Write::Put {
-                    key,
-                    value: encode(&ended)?,
-                });
+                let key = format!("{}/history/{:016}", self.journal.prefix(), self.journal.next_number());
+                writes.push(Write::Put { key, value: encode(&ended)? });
             }
         }
         let (channel, payments) = (&self.channel, &self.payments);
-        let snapshot = || WalletState {
-            channel: channel.state.clone(),
-            live: payments.values().cloned().collect(),
-        };
+        let snapshot = || WalletState { channel: channel.state.clone(), live: payments.values().cloned().collect() };
         writes.extend(self.journal.append(facts, size, snapshot)?);
         Ok(writes)
     }
 
     fn check_sound(&self) -> Result<(), Error> {
-        if self.poisoned {
-            Err(Code::StorageFailed.into())
-        } else {
-            Ok(())
-        }
+        if self.poisoned { Err(Code::StorageFailed.into()) } else { Ok(()) }
     }
 
     fn index(&mut self, payment: Payment) {
@@ -562,24 +469,12 @@ impl Wallet {
                 ChannelEvent::Chain { asset } | ChannelEvent::PeerFunds { asset } => {
                     self.events.push(Event::Balance { asset });
                 }
-                ChannelEvent::WithdrawalReady { signed } => {
-                    self.events.push(Event::Withdrawal(signed))
-                }
+                ChannelEvent::WithdrawalReady { signed } => self.events.push(Event::Withdrawal(signed)),
                 ChannelEvent::ClosingReady { signed } => self.events.push(Event::Closing(signed)),
-                ChannelEvent::Declined {
-                    what,
-                    code,
-                    message,
-                } => {
-                    self.events.push(Event::Declined {
-                        what,
-                        code,
-                        message,
-                    });
+                ChannelEvent::Declined { what, code, message } => {
+                    self.events.push(Event::Declined { what, code, message });
                 }
-                ChannelEvent::ExitStarted { ends_at } => {
-                    self.events.push(Event::ExitStarted { ends_at })
-                }
+                ChannelEvent::ExitStarted { ends_at } => self.events.push(Event::ExitStarted { ends_at }),
                 ChannelEvent::Outdated => self.events.push(Event::Outdated),
                 ChannelEvent::CancelAsked { lock } => {
                     // We have not shown the secret yet, or give_up refuses: nothing can be lost by saying yes.
@@ -593,8 +488,6 @@ impl Wallet {
 }
 
 fn prefix_of(config: &WalletConfig) -> String {
-    let id = config
-        .def
-        .id(config.domain.chain_id(), config.domain.contract());
+    let id = config.def.id(config.domain.chain_id(), config.domain.contract());
     format!("w/{id}")
 }

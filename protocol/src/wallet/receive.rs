@@ -35,33 +35,23 @@ impl Wallet {
                 };
                 self.changed.push(id);
                 self.index(payment);
-                self.events.push(super::Event::Balance {
-                    asset: op.lane.asset,
-                });
+                self.events.push(super::Event::Balance { asset: op.lane.asset });
             }
             Event::LockReceived { lock } => {
                 if let Err(error) = self.take(&lock, now) {
                     // What we can't open we can't claim: the payer gets it back.
-                    let code = if error.code() == Code::BadEvidence {
-                        Code::PayeeDeclined
-                    } else {
-                        error.code()
-                    };
+                    let code = if error.code() == Code::BadEvidence { Code::PayeeDeclined } else { error.code() };
                     let _ = self.channel.give_up(&lock, code);
                 }
             }
-            Event::Redeemed {
-                lock, done: true, ..
-            } => {
+            Event::Redeemed { lock, done: true, .. } => {
                 if let Some(id) = self.by_lock.get(&lock).copied() {
                     self.change(id, now, |payment| {
                         payment.status = Status::Completed;
                         payment.settled = true;
                     });
                 }
-                self.events.push(super::Event::Balance {
-                    asset: lock.lane.asset,
-                });
+                self.events.push(super::Event::Balance { asset: lock.lane.asset });
             }
             Event::Released { lock } => {
                 if let Some(id) = self.by_lock.get(&lock).copied() {
@@ -78,32 +68,18 @@ impl Wallet {
 
     /// Opens the envelope of a lock, stores the secret as evidence, and asks for redemption.
     fn take(&mut self, lock: &LockRef, now: u64) -> Result<(), Error> {
-        let pending = self
-            .channel
-            .lock(lock)
-            .ok_or_else(|| Error::from(Code::UnknownPayment))?
-            .clone();
+        let pending = self.channel.lock(lock).ok_or_else(|| Error::from(Code::UnknownPayment))?.clone();
         if pending.condition.kind() != Kind::HashLock {
             return Err(Code::UnknownCondition.into());
         }
         let letter = self.open(&pending.envelope, &pending.condition.params)?;
         if sha256(&letter.secret) != pending.condition.params.as_ref() {
-            return Err(Error::new(
-                Code::BadEvidence,
-                "the envelope holds another secret",
-            ));
+            return Err(Error::new(Code::BadEvidence, "the envelope holds another secret"));
         }
         let amount = pending.lock.value()?;
-        self.channel
-            .learn(lock, &Bytes::copy_from_slice(&letter.secret))?;
-        let data: Vec<u8> = pending
-            .lock
-            .key
-            .0
-            .iter()
-            .copied()
-            .chain(postcard::to_allocvec(lock).unwrap_or_default())
-            .collect();
+        self.channel.learn(lock, &Bytes::copy_from_slice(&letter.secret))?;
+        let data: Vec<u8> =
+            pending.lock.key.0.iter().copied().chain(postcard::to_allocvec(lock).unwrap_or_default()).collect();
         let id = id_of(&data);
         let payment = Payment {
             id,

@@ -49,12 +49,7 @@ pub struct PayRequest {
 }
 
 /// Refuses a payee key that is not bound to the address that was asked for. [19]
-pub fn check_payee(
-    domain: &Domain,
-    hub: &Participant,
-    to: Address,
-    info: &PayeeInfo,
-) -> Result<(), Error> {
+pub fn check_payee(domain: &Domain, hub: &Participant, to: Address, info: &PayeeInfo) -> Result<(), Error> {
     let refuse = |why: &'static str| Err(Error::new(Code::HubFault, why));
     let def = &info.channel;
     def.check()?;
@@ -74,11 +69,7 @@ pub fn check_payee(
         return refuse("the payee's owner has not bound its signer");
     };
     let id = def.id(domain.chain_id(), domain.contract());
-    let digest = domain.digest(&abi::Binding {
-        owner: def.a.owner,
-        signer: def.a.signer,
-        channelId: id.0,
-    });
+    let digest = domain.digest(&abi::Binding { owner: def.a.owner, signer: def.a.signer, channelId: id.0 });
     Signature::from_slice(binding)?.verify(digest, to)
 }
 
@@ -87,37 +78,21 @@ impl Wallet {
     pub fn pay(&mut self, request: PayRequest, now: u64) -> Result<PaymentId, Error> {
         self.check_sound()?;
         if request.amount.is_zero() {
-            return Err(Error::new(
-                Code::InvalidAmount,
-                "a payment is of more than zero",
-            ));
+            return Err(Error::new(Code::InvalidAmount, "a payment is of more than zero"));
         }
         if request.memo.len() > MAX_MEMO {
-            return Err(Error::new(
-                Code::InvalidArgument,
-                "a memo has at most 256 bytes",
-            ));
+            return Err(Error::new(Code::InvalidArgument, "a memo has at most 256 bytes"));
         }
         let id = PaymentId(request.id);
         if self.payments.contains_key(&id) {
-            return Err(Error::new(
-                Code::DuplicateSecret,
-                "this payment id has been used",
-            ));
+            return Err(Error::new(Code::DuplicateSecret, "this payment id has been used"));
         }
         let (op, to, expiry) = match &request.to {
             Payee::Hub => {
-                let op = Op::Transfer {
-                    amount: request.amount,
-                    memo: request.memo.clone(),
-                };
+                let op = Op::Transfer { amount: request.amount, memo: request.memo.clone() };
                 (op, self.channel.def().b.owner, None)
             }
-            Payee::Channel { to, info } => (
-                self.lock_for(*to, info, &request)?,
-                *to,
-                Some(request.expiry),
-            ),
+            Payee::Channel { to, info } => (self.lock_for(*to, info, &request)?, *to, Some(request.expiry)),
         };
         self.next_ticket = self.next_ticket.wrapping_add(1);
         let ticket = self.next_ticket;
@@ -151,26 +126,15 @@ impl Wallet {
         self.channel.ask_cancel(&lock)
     }
 
-    fn lock_for(
-        &mut self,
-        to: Address,
-        info: &PayeeInfo,
-        request: &PayRequest,
-    ) -> Result<Op, Error> {
+    fn lock_for(&mut self, to: Address, info: &PayeeInfo, request: &PayRequest) -> Result<Op, Error> {
         let hub = self.channel.def().b;
         check_payee(self.channel.domain(), &hub, to, info)?;
         if info.channel.a.signer == self.channel.def().a.signer {
-            return Err(Error::new(
-                Code::InvalidArgument,
-                "payer and payee are the same",
-            ));
+            return Err(Error::new(Code::InvalidArgument, "payer and payee are the same"));
         }
         // [10] From the key and a random id that is stored with the payment; never from a counter.
         let secret = if crate::rule_off!(10) {
-            self.key.secret(
-                "Farthing lock secret",
-                &(self.payments.len() as u64).to_be_bytes(),
-            )
+            self.key.secret("Farthing lock secret", &(self.payments.len() as u64).to_be_bytes())
         } else {
             self.key.secret("Farthing lock secret", &request.id)
         };
@@ -186,18 +150,8 @@ impl Wallet {
             }
         };
         let nonce = nonce_of(&request.entropy, &request.id);
-        let envelope = key.seal(
-            &Letter {
-                secret,
-                memo: request.memo.clone(),
-            },
-            &hash,
-            nonce,
-        )?;
-        let slot = self
-            .channel
-            .free_slot(request.asset)
-            .ok_or_else(|| Error::from(Code::TooManyLocks))?;
+        let envelope = key.seal(&Letter { secret, memo: request.memo.clone() }, &hash, nonce)?;
+        let slot = self.channel.free_slot(request.asset).ok_or_else(|| Error::from(Code::TooManyLocks))?;
         Ok(Op::Lock {
             slot,
             condition: Condition::hash_lock(hash),
@@ -235,10 +189,7 @@ impl Wallet {
                     .map(|(_, id)| *id)
                     .collect();
                 for id in done {
-                    let is_transfer = self
-                        .payments
-                        .get(&id)
-                        .is_some_and(|payment| payment.lock.is_none());
+                    let is_transfer = self.payments.get(&id).is_some_and(|payment| payment.lock.is_none());
                     if is_transfer {
                         self.change(id, now, |payment| {
                             payment.status = Status::Completed;
@@ -249,8 +200,7 @@ impl Wallet {
                         self.by_op.remove(&op);
                     }
                 }
-                self.events
-                    .push(super::Event::Balance { asset: lane.asset });
+                self.events.push(super::Event::Balance { asset: lane.asset });
             }
             Event::Held { lock } => self.change_by_lock(lock, now, |payment| {
                 if payment.status == Status::Pending {
@@ -265,9 +215,9 @@ impl Wallet {
                     payment.code = None;
                 });
             }
-            Event::Redeemed {
-                lock, done: true, ..
-            } => self.change_by_lock(lock, now, |payment| payment.settled = true),
+            Event::Redeemed { lock, done: true, .. } => {
+                self.change_by_lock(lock, now, |payment| payment.settled = true)
+            }
             Event::Failed { lock, code } => self.change_by_lock(lock, now, |payment| {
                 if payment.status != Status::Completed {
                     payment.status = Status::Returning;
@@ -285,10 +235,7 @@ impl Wallet {
                 payment.status = Status::Returning;
                 payment.code = Some(code);
             }),
-            Event::ReleaseFinal { lock }
-            | Event::RefusalFinal {
-                lock: Some(lock), ..
-            } => {
+            Event::ReleaseFinal { lock } | Event::RefusalFinal { lock: Some(lock), .. } => {
                 self.change_by_lock(lock, now, fail);
             }
             Event::RefusalFinal { op, lock: None } => self.change_by_op(op, now, fail),
@@ -296,23 +243,13 @@ impl Wallet {
         }
     }
 
-    fn change_by_lock(
-        &mut self,
-        lock: crate::lane::LockRef,
-        now: u64,
-        edit: impl FnOnce(&mut Payment),
-    ) {
+    fn change_by_lock(&mut self, lock: crate::lane::LockRef, now: u64, edit: impl FnOnce(&mut Payment)) {
         if let Some(id) = self.by_lock.get(&lock).copied() {
             self.change(id, now, edit);
         }
     }
 
-    fn change_by_op(
-        &mut self,
-        op: crate::channel::OpRef,
-        now: u64,
-        edit: impl FnOnce(&mut Payment),
-    ) {
+    fn change_by_op(&mut self, op: crate::channel::OpRef, now: u64, edit: impl FnOnce(&mut Payment)) {
         if let Some(id) = self.by_op.get(&op).copied() {
             self.change(id, now, edit);
         }
@@ -344,9 +281,7 @@ impl Event {
     pub(super) fn is_about_paying(&self, us: Side) -> bool {
         match self {
             Self::Signed { .. } | Self::Dropped { .. } | Self::Accepted { .. } => true,
-            Self::Refused { op, .. }
-            | Self::RefusalFinal { op, .. }
-            | Self::Received { op, .. } => op.lane.payer == us,
+            Self::Refused { op, .. } | Self::RefusalFinal { op, .. } | Self::Received { op, .. } => op.lane.payer == us,
             Self::LockReceived { lock }
             | Self::Revealed { lock, .. }
             | Self::Redeemed { lock, .. }

@@ -11,7 +11,7 @@ use crate::health::Health;
 use crate::store::Store;
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolCall;
-use farthing_protocol::abi::IFarthing;
+use farthing_protocol::abi::{AssetState, IFarthing};
 use farthing_protocol::amount::Amount;
 use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
 use farthing_protocol::{Asset, ChannelId, Code, Error, Sides};
@@ -219,7 +219,12 @@ impl Watcher {
     async fn read_state(&self, channel: ChannelId, asset: Asset, at: Block) -> Result<(Option<ChannelId>, ChainFact), Error> {
         let call = IFarthing::assetStateCall { channelId: channel.0, asset };
         let answer = self.rpc.call_at(self.config.contract, call.abi_encode().into(), at.hash).await?;
-        let state = IFarthing::assetStateCall::abi_decode_returns(&answer).map_err(|_| not_the_contract())?;
+        // No answer at all: the contract is younger than this block, so nothing was deposited by then.
+        let state = if answer.is_empty() {
+            AssetState { depositA: 0, depositB: 0, withdrawnA: 0, withdrawnB: 0, status: 0 }
+        } else {
+            IFarthing::assetStateCall::abi_decode_returns(&answer).map_err(|_| not_the_contract())?
+        };
         let fact = ChainFact::Asset {
             asset,
             deposits: Sides { a: Amount::new(state.depositA), b: Amount::new(state.depositB) },

@@ -282,6 +282,9 @@ async fn run(
         }
         waiting = left;
     }
+    if let Some(mut sink) = sink {
+        let _ = sink.close().await;
+    }
     watching.abort();
     let _ = watching.await;
     store.close().await.unwrap();
@@ -311,7 +314,8 @@ async fn watch(config: ClientConfig, facts: mpsc::UnboundedSender<(Vec<ChainFact
             let Ok(answer) = config.rpc.call_at(config.domain.contract(), call.abi_encode().into(), block.hash).await else {
                 break;
             };
-            let state = IFarthing::assetStateCall::abi_decode_returns(&answer).unwrap();
+            // The contract may be younger than this block.
+            let Ok(state) = IFarthing::assetStateCall::abi_decode_returns(&answer) else { break };
             read.push(ChainFact::Asset {
                 asset: *asset,
                 deposits: Sides { a: Amount::new(state.depositA), b: Amount::new(state.depositB) },

@@ -26,7 +26,7 @@ pub struct Chain {
     pub rpc: Rpc,
     /// Chain id and contract.
     pub domain: Domain,
-    /// Blocks, the one with the transaction included, after which something counts.
+    /// Blocks on top of a block before what is in it counts.
     pub confirmations: u64,
     /// Told of every new head.
     pub heads: Changes,
@@ -47,7 +47,6 @@ impl Chain {
     /// Asks nothing yet.
     #[must_use]
     pub fn new(rpc: Rpc, domain: Domain, confirmations: u64) -> Self {
-        let confirmations = confirmations.max(1);
         Self { rpc, domain, confirmations, heads: Changes::default(), head: Cell::default(), sending: Default::default() }
     }
 
@@ -85,7 +84,7 @@ impl Chain {
     /// Reads the newest block and the newest final one.
     pub async fn read_head(&self) -> Result<Head> {
         let (number, timestamp) = self.block("latest").await?;
-        let final_number = number.saturating_sub(self.confirmations.saturating_sub(1));
+        let final_number = number.saturating_sub(self.confirmations);
         let known = self.head.get();
         let final_timestamp = if final_number == number {
             timestamp

@@ -99,7 +99,7 @@ impl Chain {
                 if !std::mem::replace(&mut mined, true) {
                     progress(Stage::Mined);
                 }
-                if self.head().number.saturating_add(1) >= block.saturating_add(confirmations) {
+                if self.head().number >= block.saturating_add(confirmations) {
                     progress(Stage::Confirmed);
                     return Ok(());
                 }

@@ -40,7 +40,7 @@ impl Client {
         if asset != ETH && self.chain.allowance(asset, self.owner.address()).await? < wanted {
             let approve = IERC20::approveCall { spender: contract, amount: wanted }.abi_encode();
             let hash = self.chain.send(&self.owner, asset, U256::ZERO, approve.into()).await?;
-            self.until_end(self.chain.confirmed(&hash, 1, &|_| {})).await?;
+            self.until_end(self.chain.confirmed(&hash, 0, &|_| {})).await?;
         }
         let call = ChainCall::Deposit { channel: self.def, side: Side::A, asset, amount };
         let domain = self.chain.domain;

@@ -64,7 +64,7 @@ impl Client {
         self.connected.get()
     }
 
-    /// Blocks after which something on chain counts.
+    /// Blocks on top of a block before what is in it counts.
     #[must_use]
     pub const fn confirmations(&self) -> u64 {
         self.chain.confirmations

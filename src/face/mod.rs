@@ -4,8 +4,8 @@
 pub mod options;
 pub mod values;
 
-mod bench;
-mod testing;
+pub mod bench;
+pub mod testing;
 
 use crate::client::{Client, CloseRequest, DepositRequest, Filter, Notice, PayOptions, WithdrawRequest};
 use crate::failure::{Failure, Result};

@@ -26,7 +26,7 @@ impl std::fmt::Debug for StoreHandle {
 /// Opens `"memory"`, the database `"indexeddb:<name>"`, or wraps an object.
 #[wasm_bindgen(js_name = _openStore)]
 #[must_use]
-pub(super) fn open_store(what: JsValue) -> Promise {
+pub fn open_store(what: JsValue) -> Promise {
     super::promise(async move {
         let store: OpenStore = match what.as_string() {
             None => Rc::new(JsStore::new(what)?),

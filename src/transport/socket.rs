@@ -29,6 +29,9 @@ extern "C" {
 /// How long opening may take, in milliseconds.
 const OPENING: u32 = 10_000;
 
+/// Most messages in a frame.
+const MAX_MESSAGES: usize = 512;
+
 type Answers = RefCell<BTreeMap<u64, Once<Result<String>>>>;
 
 /// An open socket.
@@ -114,18 +117,20 @@ impl Socket {
     pub fn send(&self, channel: ChannelId, messages: &[Message]) -> Result<()> {
         let head = format!(r#"{{"jsonrpc":"2.0","method":"farthing_messages","params":{{"channelId":"{channel}","messages":["#);
         let mut frame = head.clone();
+        let mut count = 0_usize;
         for message in messages {
             let message = message.encode()?;
-            let started = frame.len() > head.len();
             let length = frame.len().saturating_add(message.len()).saturating_add(4);
-            if started && length > MAX_MESSAGE {
+            if count > 0 && (length > MAX_MESSAGE || count >= MAX_MESSAGES) {
                 self.send_frame(std::mem::replace(&mut frame, head.clone()));
-            } else if started {
+                count = 0;
+            } else if count > 0 {
                 frame.push(',');
             }
             frame.push_str(&message);
+            count = count.saturating_add(1);
         }
-        if frame.len() > head.len() {
+        if count > 0 {
             self.send_frame(frame);
         }
         Ok(())
@@ -162,6 +167,10 @@ fn take(text: &str, channel: ChannelId, answers: &Answers, receive: &impl Fn(Vec
             answer.send(frame.outcome());
         }
         return Ok(());
+    }
+    if frame.error.is_some() {
+        // A frame of ours was not taken, and with it messages: a new connection makes up for them.
+        return Err(());
     }
     // Other notifications may come with later versions.
     if frame.method != Some("farthing_messages") {

@@ -1,0 +1,148 @@
+// A small world: an EVM node, the contract, a DAI-like token, a hub. Tests and the demo start it with `createWorld()`.
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createPublicClient, createTestClient, createWalletClient, http, parseEther, zeroAddress } from "viem";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { foundry } from "viem/chains";
+import { anvilProgram, artifact, hubProgram } from "./env.mjs";
+import { start } from "./process.mjs";
+
+const DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+const NO_CAP = 2n ** 127n;
+
+/**
+ * `hub` is laid over the hub's options, `eth` and `dai` over its assets. What it gives:
+ * `{ rpcUrl, chainId, contract, dai, hubUrl, hub: { owner, signer, stop, start }, chain, fund, balanceOf, account, stop }`.
+ */
+export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOptions = {} } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), "farthing-world-"));
+  const anvil = await start(
+    anvilProgram(),
+    ["--port", "0", "--hardfork", "osaka", "--block-time", "1", "--mixed-mining", "--chain-id", "31337"],
+    { name: "anvil", ready: (line) => line.match(/Listening on 127\.0\.0\.1:(\d+)/)?.[1] },
+  );
+  const rpcUrl = `http://127.0.0.1:${anvil.answer}`;
+  const chain = createChain(rpcUrl);
+  const world = { rpcUrl, chainId: 31337, chain, folder };
+  try {
+    world.contract = await chain.deploy("Farthing", [60, 30 * 24 * 3600, [], NO_CAP]);
+    world.dai = await chain.deploy("TestDai", []);
+    world.hub = await createHub(world, hubOptions, eth, daiOptions);
+    await world.hub.start();
+  } catch (error) {
+    await anvil.stop("SIGKILL");
+    throw error;
+  }
+  Object.defineProperty(world, "hubUrl", { get: () => world.hub.url, enumerable: true });
+  world.fund = (address, amounts = {}) => chain.fund(world.dai, address, amounts);
+  world.balanceOf = (address, asset = "ETH") => chain.balanceOf(asset === "DAI" ? world.dai : undefined, address);
+  world.account = async (amounts) => {
+    const privateKey = generatePrivateKey();
+    const { address } = privateKeyToAccount(privateKey);
+    await world.fund(address, amounts);
+    return { privateKey, address };
+  };
+  world.stop = async () => {
+    await world.hub.stop();
+    await anvil.stop("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return world;
+}
+
+function createChain(rpcUrl) {
+  const transport = http(rpcUrl);
+  const account = privateKeyToAccount(DEPLOYER);
+  const wallet = createWalletClient({ account, chain: foundry, transport });
+  const reader = createPublicClient({ chain: foundry, transport, pollingInterval: 50 });
+  const admin = createTestClient({ mode: "anvil", chain: foundry, transport });
+  const mined = (hash) => reader.waitForTransactionReceipt({ hash });
+  return {
+    reader,
+    admin,
+    mined,
+    async deploy(name, args) {
+      const { contractAddress } = await mined(await wallet.deployContract({ ...artifact(name), args }));
+      return contractAddress;
+    },
+    async fund(dai, address, { eth = parseEther("10"), dai: units = parseEther("10000") }) {
+      await admin.setBalance({ address, value: eth });
+      if (units > 0n) {
+        const { abi } = artifact("TestDai");
+        await mined(await wallet.writeContract({ address: dai, abi, functionName: "mint", args: [address, units] }));
+      }
+    },
+    balanceOf(token, address) {
+      if (token === undefined) return reader.getBalance({ address });
+      return reader.readContract({ address: token, abi: artifact("TestDai").abi, functionName: "balanceOf", args: [address] });
+    },
+  };
+}
+
+async function createHub(world, options, eth, dai) {
+  const privateKey = generatePrivateKey();
+  const owner = privateKeyToAccount(privateKey).address;
+  await world.chain.fund(world.dai, owner, { eth: parseEther("100000"), dai: parseEther("10000000") });
+  const asset = (address, symbol, changes) => ({
+    address,
+    symbol,
+    decimals: 18,
+    channel_capacity: parseEther("1000"),
+    min_payment: 1n,
+    max_payment: parseEther("100"),
+    collateral: parseEther("5"),
+    max_collateral: parseEther("1000"),
+    ...changes,
+  });
+  const config = join(world.folder, "hub.toml");
+  const hub = { owner, url: undefined };
+  let running;
+  let listen = "127.0.0.1:0";
+  const write = () => {
+    const { limits, ...rest } = options;
+    const settings = {
+      listen,
+      rpc_url: world.rpcUrl,
+      chain_id: world.chainId,
+      contract: world.contract,
+      confirmations: 1,
+      database: join(world.folder, "hub.sqlite"),
+      assets: [asset(zeroAddress, "ETH", eth), asset(world.dai, "DAI", dai)],
+      challenge_period: { min: 60, max: 30 * 24 * 3600, default: 3600 },
+      limits: { requests_per_second: 100_000, burst: 100_000, connections_per_ip: 10_000, ...limits },
+      ...rest,
+    };
+    writeFileSync(config, toml(settings));
+  };
+  hub.start = async () => {
+    write();
+    running = await start(hubProgram(), ["run", "--config", config], {
+      name: "the hub",
+      env: { FARTHING_HUB_PRIVATE_KEY: privateKey },
+      ready: (line) => (line.startsWith("{\"listening\"") ? JSON.parse(line) : undefined),
+    });
+    hub.url = running.answer.listening;
+    hub.signer = running.answer.signer;
+    hub.pid = running.pid;
+    // Whoever comes back finds it where it was.
+    listen = new URL(hub.url).host;
+  };
+  hub.stop = async (signal) => running?.stop(signal);
+  hub.log = () => running?.said.join("") ?? "";
+  return hub;
+}
+
+/** As much of TOML as the hub's options need; amounts are strings. */
+function toml(settings) {
+  const value = (item) => {
+    if (typeof item === "bigint") return JSON.stringify(String(item));
+    if (Array.isArray(item)) return `[${item.map(value).join(", ")}]`;
+    if (typeof item === "object") return `{ ${Object.entries(item).map(([name, inner]) => `${name} = ${value(inner)}`).join(", ")} }`;
+    return JSON.stringify(item);
+  };
+  return Object.entries(settings)
+    .map(([name, item]) => `${name} = ${value(item)}\n`)
+    .join("");
+}

@@ -88,6 +88,10 @@ impl PublicKey {
     pub fn from_slice(bytes: &[u8]) -> Result<Self, Error> {
         let bytes: [u8; 33] =
             bytes.try_into().map_err(|_| Error::new(Code::InvalidArgument, "a compressed public key has 33 bytes"))?;
+        // SEC1 knows a third form of 33 bytes, without a parity: here one key has one encoding.
+        if !matches!(bytes, [2 | 3, ..]) {
+            return Err(Error::new(Code::InvalidArgument, "a compressed public key starts with 2 or 3"));
+        }
         k256::PublicKey::from_sec1_bytes(&bytes)
             .map_err(|_| Error::new(Code::InvalidArgument, "not a point on secp256k1"))?;
         Ok(Self(bytes))

@@ -33,11 +33,7 @@ pub(crate) fn contract() -> Address {
 }
 
 pub(crate) fn domains() -> Vec<Domain> {
-    vec![
-        domain(),
-        Domain::new(1, Address::with_last_byte(0x11)),
-        Domain::new(u64::MAX, Address::repeat_byte(0xff)),
-    ]
+    vec![domain(), Domain::new(1, Address::with_last_byte(0x11)), Domain::new(u64::MAX, Address::repeat_byte(0xff))]
 }
 
 /// Of the user (`A`, key 0x0a…) and the hub (`B`, key 0x0b…), each with a session key.

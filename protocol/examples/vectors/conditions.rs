@@ -34,8 +34,16 @@ fn keys() -> Vec<Value> {
         ("the same, a second later", Condition::hash_lock([7; 32]), EXPIRY + 1),
         ("hash chain", Condition::hash_chain(B256::repeat_byte(9), MAX_CHAIN), EXPIRY),
         ("voucher", Condition::voucher(key(5).address(), B256::repeat_byte(8)), 0),
-        ("a contract without params", Condition { address: Address::repeat_byte(0xcc), params: Bytes::new() }, u64::MAX),
-        ("a contract with long params", Condition { address: Address::repeat_byte(0xcc), params: vec![1; 1024].into() }, 1),
+        (
+            "a contract without params",
+            Condition { address: Address::repeat_byte(0xcc), params: Bytes::new() },
+            u64::MAX,
+        ),
+        (
+            "a contract with long params",
+            Condition { address: Address::repeat_byte(0xcc), params: vec![1; 1024].into() },
+            1,
+        ),
     ]
     .into_iter()
     .map(|(name, condition, expiry)| {
@@ -79,9 +87,21 @@ fn hash_chains(cases: &mut Vec<Value>) {
     add(cases, "hash chain: all steps", &chain, &chain_evidence(100, word(100)), says(100));
     add(cases, "hash chain: the tip itself", &chain, &chain_evidence(0, tip), malformed());
     add(cases, "hash chain: one step too few", &chain, &chain_evidence(36, word(37)), Says::Reverts("NothingProven"));
-    add(cases, "hash chain: longer than it is", &Condition::hash_chain(tip, 99), &chain_evidence(100, word(100)), malformed());
+    add(
+        cases,
+        "hash chain: longer than it is",
+        &Condition::hash_chain(tip, 99),
+        &chain_evidence(100, word(100)),
+        malformed(),
+    );
     add(cases, "hash chain: 35 bytes of evidence", &chain, &chain_evidence(1, word(1))[..35], malformed());
-    add(cases, "hash chain: 37 bytes of evidence", &chain, &[&chain_evidence(1, word(1))[..], &[0]].concat(), malformed());
+    add(
+        cases,
+        "hash chain: 37 bytes of evidence",
+        &chain,
+        &[&chain_evidence(1, word(1))[..], &[0]].concat(),
+        malformed(),
+    );
     add(cases, "hash chain: no evidence", &chain, &[], malformed());
     let bad_params = || Says::Reverts("MalformedParams");
     let one = chain_evidence(1, word(1));

@@ -6,7 +6,7 @@ use crate::messages::{START, TOKEN, def, hub, id, lock, sides, update, user};
 use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
 use farthing_protocol::amount::Amount;
 use farthing_protocol::channel::Fact;
-use farthing_protocol::condition::Condition;
+use farthing_protocol::condition::{Condition, sha256};
 use farthing_protocol::eip712::Domain;
 use farthing_protocol::envelope::{Letter, SharedKey};
 use farthing_protocol::error::Code;
@@ -425,13 +425,18 @@ fn storage() -> Vec<Value> {
         .collect()
 }
 
-/// The lane of the hub that the wallet has accepted: 100 handed over, and 10 units of 5 locked in slot 2.
+/// The lane of the hub that the wallet has accepted: 100 handed over, and 10 units of 5 locked in slot 2, whose secret
+/// the wallet has shown.
 fn accepted() -> (Lane, Update) {
     let mut lane = Lane::default();
-    let ops = vec![
-        Op::Transfer { amount: Amount::new(100), memo: String::new() },
-        lock(2, 10, 10, 5, START + 86_400),
-    ];
+    let hash = sha256(&[10; 32]);
+    let shared = SharedKey::of_payer(&key(4), &user().public_key()).unwrap();
+    let letter = Letter { secret: [10; 32], memo: String::new() };
+    let mut locked = lock(2, 10, 10, 5, START + 86_400);
+    if let Op::Lock { envelope, .. } = &mut locked {
+        *envelope = shared.seal(&letter, &hash, [2; 24]).unwrap();
+    }
+    let ops = vec![Op::Transfer { amount: Amount::new(100), memo: String::new() }, locked];
     let first = update(&mut lane, Side::B, ETH, 0, 1, 0, ops);
     (lane, first)
 }
@@ -506,7 +511,11 @@ fn updates() -> Vec<Value> {
         ("on top of what was never accepted", Code::UnknownBase, edited(|update| update.base = 2)),
         ("it has seen what we never signed", Code::StateOutdated, edited(|update| update.proof.seen = 1)),
         ("transferred falls", Code::TransferredFell, edited(|update| update.proof.transferred = Amount::new(99))),
-        ("transferred is not what the ops say", Code::ProofMismatch, edited(|update| update.proof.transferred = Amount::new(102))),
+        (
+            "transferred is not what the ops say",
+            Code::ProofMismatch,
+            edited(|update| update.proof.transferred = Amount::new(102)),
+        ),
         ("locked is not what the ops say", Code::ProofMismatch, edited(|update| update.proof.locked = Amount::new(49))),
         ("another root", Code::ProofMismatch, edited(|update| update.proof.locks_root = B256::ZERO)),
         ("ops are missing", Code::ProofMismatch, edited(|update| update.ops.clear())),
@@ -514,7 +523,11 @@ fn updates() -> Vec<Value> {
         ("a lock of more than it has", Code::InsufficientFunds, plain(vec![lock(0, 1, 1, 351, START + 86_400)])),
         ("more than there can be", Code::AmountOverflow, plain(vec![transfer(u128::MAX)])),
         ("a transfer of nothing", Code::BadOp, plain(vec![transfer(0)])),
-        ("a contract that is not known", Code::UnknownCondition, plain(vec![external(Address::repeat_byte(0xcc), vec![])])),
+        (
+            "a contract that is not known",
+            Code::UnknownCondition,
+            plain(vec![external(Address::repeat_byte(0xcc), vec![])]),
+        ),
         ("params that nothing can meet", Code::UnknownCondition, plain(vec![external(hash_lock, vec![1; 31])])),
         ("an expiry in the past", Code::BadExpiry, plain(vec![lock(0, 1, 1, 1, START - 1)])),
         ("an expiry too near", Code::BadExpiry, plain(vec![lock(0, 1, 1, 1, START + 1_799)])),
@@ -523,6 +536,7 @@ fn updates() -> Vec<Value> {
         ("a slot that is taken", Code::SlotTaken, plain(vec![lock(2, 1, 1, 1, START + 86_400)])),
         ("a release that we did not agree to", Code::ReleaseRefused, plain(vec![Op::Release { slot: 2 }])),
         ("a redemption of more than there is", Code::BadOp, plain(vec![Op::Redeem { slot: 2, units: 11 }])),
+        ("a redemption of less than was shown", Code::RedeemTooLow, plain(vec![Op::Redeem { slot: 2, units: 9 }])),
         ("a redemption of no lock", Code::BadOp, plain(vec![Op::Redeem { slot: 3, units: 1 }])),
     ];
     let mut list: Vec<Value> = cases
@@ -557,7 +571,11 @@ fn withdrawals() -> Vec<Value> {
         ("of nothing", Code::InvalidArgument, signed(Withdrawal { total: Amount::ZERO, ..good }, &hub())),
         ("of our funds", Code::InvalidArgument, signed(Withdrawal { side: Side::A, ..good }, &hub())),
         ("with a deadline in the past", Code::InvalidArgument, signed(Withdrawal { deadline: START, ..good }, &hub())),
-        ("with a deadline too far", Code::InvalidArgument, signed(Withdrawal { deadline: START + 3_601, ..good }, &hub())),
+        (
+            "with a deadline too far",
+            Code::InvalidArgument,
+            signed(Withdrawal { deadline: START + 3_601, ..good }, &hub()),
+        ),
         ("of another asset", Code::InsufficientFunds, signed(Withdrawal { asset: TOKEN, ..good }, &hub())),
     ];
     cases.into_iter().map(|(name, code, message)| case("withdrawal", name, code, &message)).collect()
@@ -575,7 +593,11 @@ fn closings() -> Vec<Value> {
         ("of nothing", Code::InvalidArgument, with(vec![], START + 600)),
         ("while a lock is pending", Code::LocksPending, with(vec![entry], START + 600)),
         ("with a deadline in the past", Code::InvalidArgument, with(vec![entry], START)),
-        ("of an asset without a deposit", Code::UnknownAsset, with(vec![ClosingAsset { asset: TOKEN, ..entry }], START + 600)),
+        (
+            "of an asset without a deposit",
+            Code::UnknownAsset,
+            with(vec![ClosingAsset { asset: TOKEN, ..entry }], START + 600),
+        ),
     ];
     cases.into_iter().map(|(name, code, message)| case("closing", name, code, &message)).collect()
 }

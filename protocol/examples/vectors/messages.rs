@@ -94,7 +94,15 @@ pub(crate) fn lock(slot: u16, byte: u8, n: u32, unit_price: u128, expiry: u64) -
 }
 
 /// The next signed step of a lane; the lane takes it.
-pub(crate) fn update(lane: &mut Lane, payer: Side, asset: Asset, base: u64, nonce: u64, seen: u64, ops: Vec<Op>) -> Update {
+pub(crate) fn update(
+    lane: &mut Lane,
+    payer: Side,
+    asset: Asset,
+    base: u64,
+    nonce: u64,
+    seen: u64,
+    ops: Vec<Op>,
+) -> Update {
     lane.apply(nonce, &ops).unwrap();
     let proof = lane.statement(nonce, seen);
     let signer = if payer == Side::A { user() } else { hub() };
@@ -122,17 +130,9 @@ fn messages() -> Vec<(&'static str, Message)> {
         to: Some(key(6).address()),
         envelope: vec![1, 2, 3].into(),
     };
-    let second =
-        update(&mut lane, Side::A, ETH, 1, 2, 7, vec![lock(0, 7, 1, 100, START + 86_400), to_somebody]);
-    let third = update(
-        &mut lane,
-        Side::A,
-        ETH,
-        2,
-        3,
-        7,
-        vec![Op::Redeem { slot: 65_535, units: 4 }, Op::Release { slot: 0 }],
-    );
+    let second = update(&mut lane, Side::A, ETH, 1, 2, 7, vec![lock(0, 7, 1, 100, START + 86_400), to_somebody]);
+    let third =
+        update(&mut lane, Side::A, ETH, 2, 3, 7, vec![Op::Redeem { slot: 65_535, units: 4 }, Op::Release { slot: 0 }]);
     let mut other = Lane::default();
     let largest = Op::Transfer { amount: Amount::MAX, memo: String::new() };
     let theirs = update(&mut other, Side::B, TOKEN, u64::MAX - 1, u64::MAX, u64::MAX, vec![largest]);
@@ -181,7 +181,13 @@ fn messages() -> Vec<(&'static str, Message)> {
         ),
         (
             "refused, with nothing accepted yet",
-            Message::Refused { asset: ETH, nonce: 1, code: Code::BadNonce.as_str().into(), message: String::new(), last: None },
+            Message::Refused {
+                asset: ETH,
+                nonce: 1,
+                code: Code::BadNonce.as_str().into(),
+                message: String::new(),
+                last: None,
+            },
         ),
         ("reveal", Message::Reveal { asset: ETH, slot: 0, placed: 2, evidence: vec![7; 32].into() }),
         ("fail", Message::Fail { asset: ETH, slot: 65_535, placed: 2, code: Code::PayeeDeclined.as_str().into() }),
@@ -232,4 +238,3 @@ fn messages() -> Vec<(&'static str, Message)> {
 pub(crate) fn sides(a: u128, b: u128) -> Sides<Amount> {
     Sides { a: Amount::new(a), b: Amount::new(b) }
 }
-

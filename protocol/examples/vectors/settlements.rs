@@ -1,8 +1,6 @@
 //! Whole exits, step by step: what is shown, what is proven, and what each side is owed and paid after each step.
 
-use crate::common::{
-    address, bytes, channel, channel_json, domain, domain_json, key, proof_json, siblings_json, text,
-};
+use crate::common::{address, bytes, channel, channel_json, domain, domain_json, key, proof_json, siblings_json, text};
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use farthing_protocol::abi;
 use farthing_protocol::amount::Amount;
@@ -325,14 +323,8 @@ impl World {
     fn withdraw(&mut self, side: Side, total: u128) {
         let recipient = self.channel.participant(side).owner;
         let deadline = START + 3_600;
-        let withdrawal = abi::Withdrawal {
-            channelId: self.id(),
-            asset: self.asset,
-            side: side.index(),
-            total,
-            recipient,
-            deadline,
-        };
+        let withdrawal =
+            abi::Withdrawal { channelId: self.id(), asset: self.asset, side: side.index(), total, recipient, deadline };
         let digest = domain().digest(&withdrawal);
         let before = core::mem::replace(self.shown.withdrawn.of_mut(side), Amount::new(total));
         let mut paid = Sides::default();

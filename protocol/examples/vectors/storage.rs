@@ -30,11 +30,7 @@ pub(crate) fn all() -> Value {
 fn records() -> Vec<Value> {
     let mut records = Vec::new();
     let public_key = user().public_key();
-    let full = Registration {
-        channel: def(),
-        public_key: Some(public_key),
-        binding: Some(vec![0xbb; 65].into()),
-    };
+    let full = Registration { channel: def(), public_key: Some(public_key), binding: Some(vec![0xbb; 65].into()) };
     let bare = Registration { channel: def(), public_key: None, binding: None };
     records.push(record("Registration", "a client that has registered", &full));
     records.push(record("Registration", "a channel that is known from the chain alone", &bare));
@@ -71,11 +67,13 @@ fn facts() -> Vec<(&'static str, Fact)> {
     let mut ours = Lane::default();
     let transfer = |amount, memo: &str| Op::Transfer { amount: Amount::new(amount), memo: memo.into() };
     let first = update(&mut ours, Side::A, ETH, 0, 1, 0, vec![transfer(5, "hello"), lock(0, 7, 10, 3, expiry)]);
-    let second = update(&mut ours, Side::A, ETH, 1, 2, 0, vec![Op::Redeem { slot: 0, units: 4 }, lock(1, 8, 1, 9, expiry)]);
+    let second =
+        update(&mut ours, Side::A, ETH, 1, 2, 0, vec![Op::Redeem { slot: 0, units: 4 }, lock(1, 8, 1, 9, expiry)]);
     let third = update(&mut ours, Side::A, ETH, 2, 3, 1, vec![Op::Release { slot: 1 }]);
     let fourth = update(&mut ours, Side::A, ETH, 3, 4, 1, vec![transfer(1, ""), lock(300, 9, 2, 2, expiry)]);
     let mut theirs = Lane::default();
-    let received = update(&mut theirs, Side::B, ETH, 0, 7, 2, vec![transfer(100, "salary"), lock(2, 10, 1, 50, expiry)]);
+    let received =
+        update(&mut theirs, Side::B, ETH, 0, 7, 2, vec![transfer(100, "salary"), lock(2, 10, 1, 50, expiry)]);
     let acknowledgement = |update: &farthing_protocol::lane::Update, payer: Side| {
         let signer = if payer == Side::A { hub() } else { user() };
         signer.sign(update.proof.acknowledgement_digest(&domain(), id(), LaneId { asset: ETH, payer }))
@@ -123,11 +121,7 @@ fn facts() -> Vec<(&'static str, Fact)> {
         ("peer accepted", Fact::PeerAccepted { asset: ETH, nonce: 1, acknowledgement: None }),
         (
             "peer accepted, with an acknowledgement",
-            Fact::PeerAccepted {
-                asset: ETH,
-                nonce: 2,
-                acknowledgement: Some(acknowledgement(&second, Side::A)),
-            },
+            Fact::PeerAccepted { asset: ETH, nonce: 2, acknowledgement: Some(acknowledgement(&second, Side::A)) },
         ),
         (
             "received",
@@ -139,10 +133,7 @@ fn facts() -> Vec<(&'static str, Fact)> {
         ("lapsed", Fact::Lapsed { asset: ETH, placed: 4, slot: 300 }),
         ("seen", Fact::Seen { asset: ETH, nonce: u64::MAX }),
         ("gave up", Fact::GaveUp { asset: ETH, placed: 7, slot: 2 }),
-        (
-            "evidence",
-            Fact::Evidence { key: lock_key, units: ALL_UNITS, evidence: vec![7; 32].into(), on_chain: false },
-        ),
+        ("evidence", Fact::Evidence { key: lock_key, units: ALL_UNITS, evidence: vec![7; 32].into(), on_chain: false }),
         (
             "evidence on chain",
             Fact::Evidence { key: lock_key, units: 1, evidence: alloy_primitives::Bytes::new(), on_chain: true },

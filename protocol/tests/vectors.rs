@@ -1,0 +1,630 @@
+//! Reads the golden vectors as somebody else's, and compares. Whatever fails here has changed the protocol.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+use alloy_primitives::{Address, B256, I256, hex, keccak256};
+use alloy_sol_types::SolStruct;
+use farthing_protocol::abi;
+use farthing_protocol::amount::Amount;
+use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
+use farthing_protocol::channel::{Fact, Policy, State};
+use farthing_protocol::condition::{Condition, ConditionKey};
+use farthing_protocol::eip712::Domain;
+use farthing_protocol::envelope::{SharedKey, ephemeral_of};
+use farthing_protocol::error::{Blame, Code, Error};
+use farthing_protocol::hub::Registration;
+use farthing_protocol::journal;
+use farthing_protocol::lane::{Lane, Lock, Op};
+use farthing_protocol::message::Message;
+use farthing_protocol::proof::{LaneId, Proof, SignedProof};
+use farthing_protocol::settle::{Balance, Claimed, LaneTotals, Shown, claim, settle};
+use farthing_protocol::sign::{PublicKey, SecretKey, Signature};
+use farthing_protocol::tree::{LockTree, empty_root, root_of_branch};
+use farthing_protocol::types::{ChannelDef, Participant, Side, Sides};
+use farthing_protocol::wallet::{Payment, Wallet, WalletConfig, WalletEffect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::str::FromStr;
+
+fn file(name: &str) -> Value {
+    let path = format!("{}/../vectors/{name}", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    let list = value[name].as_array().unwrap_or_else(|| panic!("no list {name}"));
+    assert!(!list.is_empty(), "{name} is empty");
+    list
+}
+
+/// A decimal string, or 0x and hex.
+fn get<T: FromStr<Err: Debug>>(value: &Value, name: &str) -> T {
+    value[name].as_str().unwrap_or_else(|| panic!("{name} in {value}")).parse().unwrap()
+}
+
+fn small<T: TryFrom<u64, Error: Debug>>(value: &Value, name: &str) -> T {
+    value[name].as_u64().unwrap_or_else(|| panic!("{name} in {value}")).try_into().unwrap()
+}
+
+fn amount(value: &Value, name: &str) -> Amount {
+    Amount::parse(value[name].as_str().unwrap()).unwrap()
+}
+
+fn bytes(value: &Value, name: &str) -> Vec<u8> {
+    hex::decode(value[name].as_str().unwrap()).unwrap()
+}
+
+fn side(value: &Value, name: &str) -> Side {
+    Side::from_index(small(value, name)).unwrap()
+}
+
+fn channel(value: &Value) -> ChannelDef {
+    let participant = |value: &Value| Participant { owner: get(value, "owner"), signer: get(value, "signer") };
+    ChannelDef {
+        a: participant(&value["a"]),
+        b: participant(&value["b"]),
+        challenge_period: small(value, "challengePeriod"),
+        salt: get(value, "salt"),
+    }
+}
+
+fn domain(value: &Value) -> Domain {
+    let domain = Domain::new(get(value, "chainId"), get(value, "contract"));
+    assert_eq!(domain.separator(), get::<B256>(value, "separator"));
+    domain
+}
+
+/// Fails unless the result is this case's error.
+fn refused<T: Debug>(case: &Value, result: Result<T, Error>) {
+    match result {
+        Err(error) => assert_eq!(error.code().as_str(), case["code"], "{}", case["name"]),
+        Ok(value) => panic!("{} was taken: {value:?}", case["name"]),
+    }
+}
+
+#[test]
+fn channel_ids() {
+    for case in list(&file("ids.json"), "cases") {
+        let id = channel(&case["channel"]).id(get(case, "chainId"), get(case, "contract"));
+        assert_eq!(id.0, get::<B256>(case, "id"), "{}", case["name"]);
+    }
+}
+
+#[test]
+fn typed_data() {
+    let mut seen = BTreeSet::new();
+    for case in list(&file("typed.json"), "cases") {
+        let name = format!("{} {}", case["type"], case["name"]);
+        let domain = domain(&case["domain"]);
+        let kind = case["type"].as_str().unwrap();
+        seen.insert(kind.to_owned());
+        let (hash, text) = struct_hash(kind, &case["message"]);
+        assert_eq!(text, case["encodeType"], "{name}");
+        assert_eq!(hash, get::<B256>(case, "structHash"), "{name}");
+        let digest = domain.digest_of_hash(hash);
+        assert_eq!(digest, get::<B256>(case, "digest"), "{name}");
+        let key = SecretKey::from_bytes(&bytes(case, "key")).unwrap();
+        let signature = Signature::from_slice(&bytes(case, "signature")).unwrap();
+        assert_eq!(key.sign(digest), signature, "{name}");
+        assert_eq!(signature.recover(digest).unwrap(), get::<Address>(case, "signer"), "{name}");
+        signature.verify(keccak256(digest), key.address()).unwrap_err();
+    }
+    let all = [
+        "BalanceProof",
+        "Acknowledgement",
+        "Withdrawal",
+        "Closing",
+        "ExitOrder",
+        "DepositIntent",
+        "Voucher",
+        "Binding",
+        "Session",
+    ];
+    assert_eq!(seen, all.map(String::from).into());
+}
+
+fn struct_hash(kind: &str, of: &Value) -> (B256, String) {
+    fn hash<T: SolStruct>(value: &T) -> (B256, String) {
+        (value.eip712_hash_struct(), T::eip712_encode_type().into_owned())
+    }
+    let id = || get(of, "channelId");
+    let asset = || get(of, "asset");
+    match kind {
+        "BalanceProof" => {
+            let lane = LaneId { asset: asset(), payer: side(of, "payer") };
+            let proof = Proof {
+                nonce: get(of, "nonce"),
+                transferred: amount(of, "transferred"),
+                locked: amount(of, "locked"),
+                locks_root: get(of, "locksRoot"),
+                seen: get(of, "seen"),
+            };
+            let (_, text) = hash(&abi::BalanceProof {
+                channelId: B256::ZERO,
+                asset: Address::ZERO,
+                payer: 0,
+                nonce: 0,
+                transferred: 0,
+                locked: 0,
+                locksRoot: B256::ZERO,
+                seen: 0,
+            });
+            (proof.struct_hash(farthing_protocol::ChannelId(id()), lane), text)
+        }
+        "Acknowledgement" => hash(&abi::Acknowledgement {
+            channelId: id(),
+            asset: asset(),
+            payer: small(of, "payer"),
+            nonce: get(of, "nonce"),
+            proofHash: get(of, "proofHash"),
+        }),
+        "Withdrawal" => hash(&abi::Withdrawal {
+            channelId: id(),
+            asset: asset(),
+            side: small(of, "side"),
+            total: get(of, "total"),
+            recipient: get(of, "recipient"),
+            deadline: get(of, "deadline"),
+        }),
+        "Closing" => hash(&abi::Closing {
+            channelId: id(),
+            assets: of["assets"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|entry| abi::ClosingAsset {
+                    asset: get(entry, "asset"),
+                    totalA: get(entry, "totalA"),
+                    totalB: get(entry, "totalB"),
+                    depositA: get(entry, "depositA"),
+                    depositB: get(entry, "depositB"),
+                })
+                .collect(),
+            deadline: get(of, "deadline"),
+        }),
+        "ExitOrder" => hash(&abi::ExitOrder { channelId: id(), deadline: get(of, "deadline") }),
+        "DepositIntent" => hash(&abi::DepositIntent {
+            channelId: id(),
+            side: small(of, "side"),
+            asset: asset(),
+            amount: get(of, "amount"),
+            from: get(of, "from"),
+            salt: get(of, "salt"),
+            deadline: get(of, "deadline"),
+        }),
+        "Voucher" => hash(&abi::Voucher { key: get(of, "key"), units: small(of, "units") }),
+        "Binding" => hash(&abi::Binding { owner: get(of, "owner"), signer: get(of, "signer"), channelId: id() }),
+        "Session" => hash(&abi::Session { channelId: id(), challenge: get(of, "challenge") }),
+        other => panic!("unknown type {other}"),
+    }
+}
+
+#[test]
+fn leaves_roots_and_branches() {
+    let file = file("locks.json");
+    assert_eq!(empty_root(), get::<B256>(&file, "emptyRoot"));
+    for case in list(&file, "leaves") {
+        assert_eq!(lock(case).leaf(), get::<B256>(case, "leaf"), "{}", case["name"]);
+    }
+    for case in list(&file, "trees") {
+        let mut tree = LockTree::default();
+        for step in case["steps"].as_array().unwrap() {
+            tree.set(small(step, "slot"), get(step, "leaf"));
+        }
+        assert_eq!(tree.root(), get::<B256>(case, "root"), "{}", case["name"]);
+        for branch in list(case, "branches") {
+            let slot = small(branch, "slot");
+            let siblings = siblings(branch);
+            assert_eq!(tree.siblings(slot), siblings, "{}", case["name"]);
+            assert_eq!(root_of_branch(slot, get(branch, "leaf"), &siblings), tree.root(), "{}", case["name"]);
+            assert_ne!(root_of_branch(slot, keccak256("other"), &siblings), tree.root(), "{}", case["name"]);
+        }
+    }
+}
+
+fn lock(value: &Value) -> Lock {
+    Lock {
+        key: ConditionKey(get(value, "key")),
+        n: small(value, "n"),
+        unit_price: amount(value, "unitPrice"),
+        redeemed: small(value, "redeemed"),
+    }
+}
+
+fn siblings(value: &Value) -> [B256; 16] {
+    let list: Vec<B256> = list(value, "siblings").iter().map(|word| word.as_str().unwrap().parse().unwrap()).collect();
+    list.try_into().unwrap()
+}
+
+fn condition(case: &Value) -> Condition {
+    Condition { address: get(case, "condition"), params: bytes(case, "params").into() }
+}
+
+#[test]
+fn condition_keys_and_evidence() {
+    let file = file("conditions.json");
+    let domain = domain(&file["domain"]);
+    for case in list(&file, "keys").iter().chain(list(&file, "cases")) {
+        assert_eq!(condition(case).key(get(case, "expiry")).0, get::<B256>(case, "key"), "{}", case["name"]);
+    }
+    for case in list(&file, "cases") {
+        let result = condition(case).evaluate(&domain, get(case, "expiry"), &bytes(case, "evidence"));
+        match case["units"].as_u64() {
+            Some(units) => assert_eq!(result.map(u64::from), Ok(units), "{}", case["name"]),
+            None => refused(case, result),
+        }
+    }
+}
+
+#[test]
+fn settlements() {
+    let file = file("settlements.json");
+    let domain = domain(&file["domain"]);
+    for case in list(&file, "cases") {
+        settlement(&domain, case);
+    }
+}
+
+fn settlement(domain: &Domain, case: &Value) {
+    let channel = channel(&case["channel"]);
+    let id = channel.id(domain.chain_id(), domain.contract());
+    assert_eq!(id.0, get::<B256>(case, "id"));
+    let asset = get(case, "asset");
+    let mut shown = Shown::default();
+    let mut best: Sides<(u64, bool, B256)> = Sides::default();
+    let mut balance: Option<Balance> = None;
+    let mut units: BTreeMap<B256, u32> = BTreeMap::new();
+    let mut claims: BTreeMap<(Side, u16), Claimed> = BTreeMap::new();
+    for (index, step) in list(case, "steps").iter().enumerate() {
+        let name = format!("{} step {index}", case["name"]);
+        let mut paid = Sides::default();
+        match step["do"].as_str().unwrap() {
+            "deposit" => {
+                let total = shown.deposits.of_mut(side(step, "side"));
+                *total = total.plus(amount(step, "amount")).unwrap();
+            }
+            "withdraw" => {
+                let side = side(step, "side");
+                let withdrawal = abi::Withdrawal {
+                    channelId: id.0,
+                    asset,
+                    side: side.index(),
+                    total: get(step, "total"),
+                    recipient: get(step, "recipient"),
+                    deadline: get(step, "deadline"),
+                };
+                let digest = domain.digest(&withdrawal);
+                for (field, signer) in [("signatureA", channel.a.signer), ("signatureB", channel.b.signer)] {
+                    Signature::from_slice(&bytes(step, field)).unwrap().verify(digest, signer).unwrap();
+                }
+                let before = std::mem::replace(shown.withdrawn.of_mut(side), amount(step, "total"));
+                *paid.of_mut(side) = amount(step, "total").minus(before).unwrap();
+            }
+            "exit" => {}
+            "prove" => {
+                let given = &step["proof"];
+                let lane = LaneId { asset: get(given, "asset"), payer: side(given, "payer") };
+                assert_eq!(lane.asset, asset);
+                let proof = Proof {
+                    nonce: get(given, "nonce"),
+                    transferred: amount(given, "transferred"),
+                    locked: amount(given, "locked"),
+                    locks_root: get(given, "locksRoot"),
+                    seen: get(given, "seen"),
+                };
+                let signature = Signature::from_slice(&bytes(given, "signature")).unwrap();
+                let payer = channel.participant(lane.payer).signer;
+                SignedProof { proof, signature }.verify(domain, id, lane, payer).unwrap();
+                let acknowledgement = bytes(given, "acknowledgement");
+                let acknowledged = !acknowledgement.is_empty();
+                if acknowledged {
+                    let digest = proof.acknowledgement_digest(domain, id, lane);
+                    let payee = channel.participant(lane.payer.other()).signer;
+                    Signature::from_slice(&acknowledgement).unwrap().verify(digest, payee).unwrap();
+                } else {
+                    assert_eq!(side(step, "by"), lane.payer.other(), "{name}");
+                }
+                let (nonce, was, _) = *best.of(lane.payer);
+                if proof.nonce > nonce || (proof.nonce == nonce && acknowledged && !was) {
+                    *best.of_mut(lane.payer) = (proof.nonce, acknowledged, proof.locks_root);
+                    *shown.lanes.of_mut(lane.payer) =
+                        LaneTotals { transferred: proof.transferred, locked: proof.locked };
+                }
+            }
+            "evidence" => {
+                let condition = condition(step);
+                let expiry = get(step, "expiry");
+                let proven = condition.evaluate(domain, expiry, &bytes(step, "evidence")).unwrap();
+                let known = units.entry(condition.key(expiry).0).or_default();
+                *known = proven.max(*known);
+                assert_eq!(*known, small::<u32>(step, "units"), "{name}");
+            }
+            "settle" => {
+                let (settled, now) = settle(&shown).unwrap();
+                (balance, paid) = (Some(settled), now);
+            }
+            "claim" => {
+                let (payer, slot) = (side(step, "payer"), small(step, "slot"));
+                let lock = lock(&step["lock"]);
+                let root = root_of_branch(slot, lock.leaf(), &siblings(step));
+                assert_eq!(root, best.of(payer).2, "{name}");
+                let known = units.get(&lock.key.0).copied().unwrap_or_default();
+                let claimed = claims.entry((payer, slot)).or_default();
+                let expired = get::<u64>(step, "at") > get(step, "expiry");
+                let result = claim(balance.as_mut().unwrap(), claimed, payer, &lock, known, expired).unwrap();
+                assert_eq!(result.is_none(), step["nothing"].as_bool().unwrap(), "{name}");
+                assert_eq!(claimed.units, small::<u32>(step, "units"), "{name}");
+                assert_eq!(claimed.returned, step["returned"].as_bool().unwrap(), "{name}");
+                paid = result.unwrap_or_default();
+            }
+            other => panic!("unknown step {other}"),
+        }
+        let now = balance.unwrap_or_else(|| shown.balance().unwrap());
+        let text = |index: usize, field: &str| step[field][index].as_str().unwrap().to_owned();
+        assert_eq!(now.net.a, I256::from_dec_str(&text(0, "net")).unwrap(), "{name}");
+        assert_eq!(now.net.b, I256::from_dec_str(&text(1, "net")).unwrap(), "{name}");
+        assert_eq!(now.left, amount(step, "left"), "{name}");
+        assert_eq!([paid.a.to_string(), paid.b.to_string()], [text(0, "paid"), text(1, "paid")], "{name}");
+    }
+}
+
+#[test]
+fn messages_are_read_and_written_byte_for_byte() {
+    let file = file("messages.json");
+    let mut kinds = BTreeSet::new();
+    for case in list(&file, "messages") {
+        let given = case["text"].as_str().unwrap();
+        let message = Message::decode(given).unwrap();
+        assert_eq!(message.encode().unwrap(), given, "{}", case["name"]);
+        // A name for each variant: a new one has no vector until it is written here.
+        kinds.insert(match message {
+            Message::Update { .. } => "update",
+            Message::Accepted { .. } => "accepted",
+            Message::Refused { .. } => "refused",
+            Message::Reveal { .. } => "reveal",
+            Message::Fail { .. } => "fail",
+            Message::Cancel { .. } => "cancel",
+            Message::Held { .. } => "held",
+            Message::Sync { .. } => "sync",
+            Message::Funds { .. } => "funds",
+            Message::WithdrawProposal { .. } => "withdrawProposal",
+            Message::WithdrawSigned { .. } => "withdrawSigned",
+            Message::CloseProposal { .. } => "closeProposal",
+            Message::CloseSigned { .. } => "closeSigned",
+            Message::Declined { .. } => "declined",
+        });
+        let kind = serde_json::from_str::<Value>(given).unwrap()["type"].clone();
+        assert!(kinds.contains(kind.as_str().unwrap()));
+    }
+    assert_eq!(kinds.len(), 14, "every kind of message has a vector");
+    for case in list(&file, "legacy") {
+        let message = Message::decode(case["text"].as_str().unwrap()).unwrap();
+        assert_eq!(message.encode().unwrap(), case["same"].as_str().unwrap(), "{}", case["name"]);
+    }
+}
+
+#[test]
+fn stored_records_of_format_1_are_still_read() {
+    let file = file("storage-v1.json");
+    for case in list(&file, "records") {
+        match case["type"].as_str().unwrap() {
+            "Registration" => record::<Registration>(case),
+            "Fact" => record::<Fact>(case),
+            "Facts" => record::<Vec<Fact>>(case),
+            "State" => record::<State>(case),
+            "Payment" => record::<Payment>(case),
+            other => panic!("unknown record {other}"),
+        }
+    }
+}
+
+fn record<T: Serialize + DeserializeOwned + Debug>(case: &Value) {
+    let hex = bytes(case, "hex");
+    let value: T = journal::decode(&hex).unwrap_or_else(|error| panic!("{}: {error}", case["name"]));
+    assert_eq!(serde_json::to_value(&value).unwrap(), case["json"], "{}", case["name"]);
+    if journal::FORMAT == 1 {
+        assert_eq!(journal::encode(&value).unwrap(), hex, "{}", case["name"]);
+    }
+    for cut in 0..hex.len() {
+        assert!(journal::decode::<T>(&hex[..cut]).is_err(), "{} cut to {cut} bytes", case["name"]);
+    }
+}
+
+#[test]
+fn codes_and_limits() {
+    let file = file("codes.json");
+    let stored: Vec<(String, String, String)> = list(&file, "codes")
+        .iter()
+        .map(|case| ["code", "blame", "advice"].map(|field| case[field].as_str().unwrap().to_owned()).into())
+        .collect();
+    let now: Vec<(String, String, String)> = Code::ALL
+        .iter()
+        .map(|code| {
+            let blame = match code.blame() {
+                Blame::Refused => "refused",
+                Blame::PeerFault => "peer-fault",
+                Blame::Storage => "storage",
+                Blame::Chain => "chain",
+                Blame::Wallet => "wallet",
+                Blame::Bug => "bug",
+            };
+            (code.as_str().to_owned(), blame.to_owned(), code.advice().to_owned())
+        })
+        .collect();
+    assert_eq!(stored, now);
+    assert_eq!(file["limits"]["messageBytes"], 65_536);
+    assert_eq!(file["limits"]["memoBytes"], 256);
+    assert_eq!(file["limits"]["envelopeBytes"], 1_024);
+    assert_eq!(file["limits"]["conditionBytes"], 1_024);
+    assert_eq!(file["limits"]["hashChain"], 16_384);
+    assert_eq!(file["limits"]["treeDepth"], 16);
+    assert_eq!(file["storageFormat"], journal::FORMAT);
+}
+
+#[test]
+fn invalid_values_get_their_codes() {
+    let file = file("invalid.json");
+    for case in list(&file, "amounts") {
+        refused(case, Amount::parse(case["text"].as_str().unwrap()));
+    }
+    for case in list(&file, "messages") {
+        let mut text = case["text"].as_str().unwrap().to_owned();
+        if let Some(length) = case["padTo"].as_u64() {
+            text.extend(std::iter::repeat_n(' ', length as usize - text.len()));
+            let shorter = Message::decode(&text[1..]).err().map(|error| error.code());
+            assert_ne!(shorter, Some(Code::MessageTooLarge), "the limit is exact");
+        }
+        refused(case, Message::decode(&text));
+    }
+    for case in list(&file, "signatures") {
+        let signature = Signature::from_slice(&bytes(case, "signature"));
+        refused(case, signature.and_then(|it| it.verify(get(case, "digest"), get(case, "signer"))));
+    }
+    for case in list(&file, "publicKeys") {
+        refused(case, PublicKey::from_slice(&bytes(case, "hex")));
+    }
+    for case in list(&file, "secretKeys") {
+        refused(case, SecretKey::from_bytes(&bytes(case, "hex")));
+    }
+    for case in list(&file, "channels") {
+        refused(case, channel(&case["channel"]).check());
+    }
+    for case in list(&file, "conditions") {
+        refused(case, condition(case).check());
+    }
+    for case in list(&file, "storage") {
+        let hex = bytes(case, "hex");
+        match case["type"].as_str().unwrap() {
+            "Registration" => refused(case, journal::decode::<Registration>(&hex)),
+            "State" => refused(case, journal::decode::<State>(&hex)),
+            "Fact" => refused(case, journal::decode::<Fact>(&hex)),
+            "Facts" => refused(case, journal::decode::<Vec<Fact>>(&hex)),
+            other => panic!("unknown record {other}"),
+        }
+    }
+}
+
+#[test]
+fn invalid_ops_leave_no_trace() {
+    let file = file("invalid.json");
+    let before: Vec<Op> = serde_json::from_value(file["ops"]["before"].clone()).unwrap();
+    for case in list(&file["ops"], "cases") {
+        let mut lane = Lane::default();
+        lane.apply(1, &before).unwrap();
+        let statement = lane.statement(1, 0);
+        let ops: Vec<Op> = serde_json::from_value(case["ops"].clone()).unwrap();
+        refused(case, lane.apply(2, &ops));
+        assert_eq!(lane.statement(1, 0), statement, "{}", case["name"]);
+    }
+}
+
+#[test]
+fn envelopes_open_for_their_payee_and_lock_only() {
+    let file = file("invalid.json");
+    let open = |case: &Value| {
+        let secret = [3_u8, 5].map(|byte| SecretKey::from_bytes(&[byte; 32]).unwrap());
+        let key = secret.iter().find(|key| key.public_key().as_bytes() == bytes(case, "publicKey").as_slice()).unwrap();
+        let envelope = bytes(case, "envelope");
+        let shared = SharedKey::of_payee(key, &ephemeral_of(&envelope)?)?;
+        shared.open(&envelope, &bytes(case, "hash"))
+    };
+    let good = &file["envelopes"]["good"];
+    let letter = open(good).unwrap();
+    assert_eq!(letter.secret.as_slice(), bytes(good, "secret"));
+    assert_eq!(letter.memo, good["memo"].as_str().unwrap());
+    for case in list(&file["envelopes"], "cases") {
+        refused(case, open(case));
+    }
+}
+
+#[test]
+fn a_wallet_refuses_what_a_hub_may_not_send() {
+    let file = file("invalid.json");
+    let peer = &file["peer"];
+    for case in list(peer, "cases") {
+        let (mut wallet, now) = wallet_of(peer);
+        let before = wallet.balance(Address::ZERO);
+        let message = Message::decode(case["text"].as_str().unwrap()).unwrap();
+        wallet.handle(message, now).unwrap();
+        let codes: Vec<String> = messages_of(&mut wallet, now)
+            .into_iter()
+            .map(|message| match message {
+                Message::Refused { code, .. } | Message::Declined { code, .. } => code,
+                other => panic!("{}: {other:?}", case["name"]),
+            })
+            .collect();
+        assert_eq!(codes, [case["code"].as_str().unwrap()], "{}", case["name"]);
+        assert_eq!(wallet.balance(Address::ZERO), before, "{}", case["name"]);
+    }
+}
+
+/// A wallet that has accepted the first message.
+fn wallet_of(peer: &Value) -> (Wallet, u64) {
+    let now: u64 = get(peer, "now");
+    let config =
+        WalletConfig { domain: domain(&peer["domain"]), def: channel(&peer["channel"]), policy: Policy::default() };
+    let mut wallet = Wallet::new(config, SecretKey::from_bytes(&[0x1a; 32]).unwrap()).unwrap();
+    let (number, timestamp) = (small(&peer["head"], "number"), get(&peer["head"], "timestamp"));
+    wallet.head(Head { number, timestamp, final_number: number, final_timestamp: timestamp }, now);
+    let deposits = &peer["deposits"];
+    let fact = ChainFact::Asset {
+        asset: get(deposits, "asset"),
+        deposits: Sides { a: amount(deposits, "a"), b: amount(deposits, "b") },
+        withdrawn: Sides::default(),
+        status: AssetStatus::Open,
+    };
+    wallet.chain(&fact, now);
+    messages_of(&mut wallet, now);
+    wallet.handle(Message::decode(peer["first"].as_str().unwrap()).unwrap(), now).unwrap();
+    let answers = messages_of(&mut wallet, now);
+    assert!(
+        matches!(answers.as_slice(), [Message::Accepted { nonce: 1, .. }, Message::Reveal { slot: 2, .. }]),
+        "{answers:?}"
+    );
+    (wallet, now)
+}
+
+fn messages_of(wallet: &mut Wallet, now: u64) -> Vec<Message> {
+    let mut messages = Vec::new();
+    while let Some((commit, sealed)) = wallet.poll_commit(now).unwrap() {
+        wallet.committed();
+        for effect in sealed.open(&commit.durable()).unwrap() {
+            match effect {
+                WalletEffect::Send(message) => messages.push(message),
+                WalletEffect::Submit { .. } | WalletEffect::Event(_) => {}
+            }
+        }
+    }
+    messages
+}
+
+#[test]
+fn the_wallets_answer_needs_all_of_the_message() {
+    // The fixture would be worth nothing if the same update, signed as it should be, were refused as well.
+    let file = file("invalid.json");
+    let (mut wallet, now) = wallet_of(&file["peer"]);
+    let mut lane = Lane::default();
+    let Message::Update { asset, update } = Message::decode(file["peer"]["first"].as_str().unwrap()).unwrap() else {
+        panic!("the first message is an update");
+    };
+    lane.apply(1, &update.ops).unwrap();
+    let ops = vec![Op::Transfer { amount: Amount::new(350), memo: String::new() }];
+    lane.apply(2, &ops).unwrap();
+    let key = SecretKey::from_bytes(&[0x1b; 32]).unwrap();
+    let id = wallet.id();
+    let lane_id = LaneId { asset, payer: Side::B };
+    let proof = lane.statement(2, 0);
+    let signed = SignedProof::sign(proof, wallet.channel().domain(), id, lane_id, &key);
+    let update = farthing_protocol::lane::Update { base: 1, ops, proof, signature: signed.signature };
+    wallet.handle(Message::Update { asset, update }, now).unwrap();
+    assert!(matches!(messages_of(&mut wallet, now).as_slice(), [Message::Accepted { nonce: 2, .. }]));
+}

@@ -142,9 +142,10 @@ pub struct SecretKey(SigningKey);
 impl SecretKey {
     /// A key from its 32 bytes; zero and values beyond the group order are refused.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        SigningKey::from_slice(bytes).map(Self).map_err(|_| {
-            Error::new(Code::InvalidArgument, "a private key is 32 bytes, not zero, below the group order")
-        })
+        let bad = || Error::new(Code::InvalidArgument, "a private key is 32 bytes, not zero, below the group order");
+        // `SigningKey` itself takes shorter ones, too, and fills them up with zeros.
+        let bytes: &[u8; 32] = bytes.try_into().map_err(|_| bad())?;
+        SigningKey::from_slice(bytes).map(Self).map_err(|_| bad())
     }
 
     /// A key made from key material of any kind by hashing it under a label.

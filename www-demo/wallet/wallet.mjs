@@ -53,7 +53,8 @@ async function showBalances() {
 }
 
 function showPayments() {
-  const list = [...seen.values()].sort((a, b) => b.createdAt - a.createdAt);
+  // The newest first; those of one second in the order in which they came.
+  const list = [...seen.values()].reverse().sort((a, b) => b.createdAt - a.createdAt);
   const received = list.filter((payment) => payment.direction === "received" && payment.status === "completed").length;
   const sent = list.filter((payment) => payment.direction === "sent" && payment.status === "completed").length;
   byId("count").textContent = list.length === 0 ? "none yet" : `${received} received, ${sent} sent`;
@@ -107,7 +108,7 @@ async function start() {
   if (!window.ethereum) return status("failed", "no wallet found in this browser");
   status("waiting", "asking your wallet …");
   client = await connect({ hub, wallet: window.ethereum });
-  for (const payment of await client.payments({ limit: 1_000 })) seen.set(payment.id, payment);
+  for (const payment of [...(await client.payments({ limit: 1_000 }))].reverse()) seen.set(payment.id, payment);
   client.on("payment", ({ payment }) => {
     seen.set(payment.id, payment);
     changed();

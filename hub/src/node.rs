@@ -58,6 +58,7 @@ impl Node {
             max_channels: config.limits.channels,
         };
         let (core, driver) = core::start(hub, parts);
+        let driver = tokio::spawn(driver);
         let watcher = Watcher::new(
             WatcherConfig {
                 contract: config.contract,
@@ -92,7 +93,12 @@ impl Node {
         let (stop, stopping) = watch::channel(false);
         let app = App::new(&config, core.clone(), Arc::clone(&health), stopping);
         let tasks = Tasks { watcher: tokio::spawn(watcher.run()), sender: tokio::spawn(sender.run()) };
-        let ended = tokio::spawn(run(listener, app, core, tokio::spawn(driver), tasks, store, stop.clone()));
+        // Before it has seen the chain the hub would refuse what clients send again as soon as they are back.
+        let mut looks = health.looks();
+        if tokio::time::timeout(RPC_PATIENCE, looks.wait_for(|(_, head)| head.is_some())).await.is_err() {
+            tracing::warn!("the chain could not be read yet; payments are refused until it is");
+        }
+        let ended = tokio::spawn(run(listener, app, core, driver, tasks, store, stop.clone()));
         Ok(Self { address, health, stop, ended })
     }
 

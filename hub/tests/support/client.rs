@@ -16,7 +16,7 @@ use farthing_protocol::hub::PayeeInfo;
 use farthing_protocol::message::Message;
 use farthing_protocol::sign::SecretKey;
 use farthing_protocol::types::Participant;
-use farthing_protocol::wallet::{PayRequest, Payee, PaymentId, Wallet, WalletConfig, WalletEffect};
+use farthing_protocol::wallet::{Event, PayRequest, Payee, Payment, PaymentId, Wallet, WalletConfig, WalletEffect};
 use farthing_protocol::{Asset, ChannelDef, ChannelId, ETH, Sides};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -30,6 +30,8 @@ use tokio_tungstenite::tungstenite;
 pub type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 type Job = Box<dyn FnOnce(&mut Wallet) + Send>;
 type Condition = Box<dyn FnMut(&Wallet) -> bool + Send>;
+
+pub type Told = Arc<std::sync::Mutex<std::collections::BTreeMap<PaymentId, Payment>>>;
 
 enum Command {
     Run(Job),
@@ -57,6 +59,8 @@ pub struct Client {
     task: JoinHandle<()>,
     /// Transactions that the wallet wants sent.
     pub calls: Arc<std::sync::Mutex<Vec<ChainCall>>>,
+    /// Every payment as the application was last told of it.
+    pub told: Told,
 }
 
 impl ClientConfig {
@@ -105,8 +109,9 @@ impl ClientConfig {
         let (commands, inbox) = mpsc::unbounded_channel();
         let calls = Arc::new(std::sync::Mutex::new(Vec::new()));
         let id = self.id();
-        let task = tokio::spawn(run(wallet, store, inbox, self.clone(), Arc::clone(&calls)));
-        Client { config: self, id, commands, task, calls }
+        let told = Told::default();
+        let task = tokio::spawn(run(wallet, store, inbox, self.clone(), Arc::clone(&calls), Arc::clone(&told)));
+        Client { config: self, id, commands, task, calls, told }
     }
 }
 
@@ -200,6 +205,7 @@ async fn run(
     mut inbox: mpsc::UnboundedReceiver<Command>,
     config: ClientConfig,
     calls: Arc<std::sync::Mutex<Vec<ChainCall>>>,
+    told: Told,
 ) {
     let mut waiting: Vec<(Condition, oneshot::Sender<()>)> = Vec::new();
     let mut ticks = tokio::time::interval(Duration::from_millis(50));
@@ -266,6 +272,7 @@ async fn run(
                 match effect {
                     WalletEffect::Send(message) => out.push(message),
                     WalletEffect::Submit { call, .. } => calls.lock().unwrap().push(call),
+                    WalletEffect::Event(Event::Payment(payment)) => drop(told.lock().unwrap().insert(payment.id, payment)),
                     WalletEffect::Event(_) => {}
                 }
             }

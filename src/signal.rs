@@ -2,9 +2,8 @@
 
 use crate::failure::{Failure, Result};
 use crate::js::{Listener, get, get_function};
-use crate::task::{Either, Once, race};
+use crate::task::{Either, Once, Work, race};
 use farthing_protocol::Code;
-use std::future::Future;
 use wasm_bindgen::JsValue;
 
 /// A signal, or none.
@@ -24,7 +23,7 @@ impl Signal {
     }
 
     /// The work's outcome, or [`Code::Aborted`] as soon as the signal fires.
-    pub async fn guard<T>(self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub async fn guard<T>(self, work: Work<'_, T>) -> Result<T> {
         let Some(signal) = self.0 else { return work.await };
         let aborted = || Failure::caused(Code::Aborted, "", get(&signal, "reason"));
         if get(&signal, "aborted").is_truthy() {

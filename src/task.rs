@@ -1,11 +1,16 @@
 //! Waiting: one value, a flag, a pause, the first of two. All on one thread, without an executor of their own.
 
+use crate::failure::Result;
 use crate::js::Timer;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
+
+/// Work to be waited for, as one type whatever it is: a state machine that is inlined into everybody who waits for
+/// it costs the module more than a box costs at run time.
+pub type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
 /// A value that is sent once, to everybody who waits for it.
 #[derive(Debug)]

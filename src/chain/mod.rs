@@ -5,7 +5,7 @@ pub mod send;
 
 use crate::failure::{Failure, Result};
 use crate::js::{array, bytes, get, get_string, hex, object, quantity};
-use crate::task::Changes;
+use crate::task::{Changes, Work};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolEvent};
 use farthing_protocol::abi::{IERC20, IFarthing};
@@ -82,7 +82,11 @@ impl Chain {
     }
 
     /// Reads the newest block and the newest final one.
-    pub async fn read_head(&self) -> Result<Head> {
+    pub fn read_head(&self) -> Work<'_, Head> {
+        Box::pin(self.read_blocks())
+    }
+
+    async fn read_blocks(&self) -> Result<Head> {
         let (number, timestamp) = self.block("latest").await?;
         let final_number = number.saturating_sub(self.confirmations);
         let known = self.head.get();
@@ -107,14 +111,22 @@ impl Chain {
 
     /// Calls a view function at a block.
     pub async fn ask<C: SolCall>(&self, to: Address, call: &C, tag: &str) -> Result<C::Return> {
-        let request = object([("to", to.to_string().into()), ("data", hex(call.abi_encode()).into())]);
-        let answer = self.rpc.text("eth_call", array([request, tag.into()])).await?;
+        let answer = self.view(to, call.abi_encode(), tag).await?;
         let decoded = bytes(&answer).and_then(|data| C::abi_decode_returns(&data).ok());
         decoded.ok_or_else(|| Failure::new(Code::ChainUnavailable, format!("{} answered something else.", C::SIGNATURE)))
     }
 
+    fn view<'a>(&'a self, to: Address, data: Vec<u8>, tag: &str) -> Work<'a, String> {
+        let request = object([("to", to.to_string().into()), ("data", hex(data).into())]);
+        self.rpc.text("eth_call", array([request, tag.into()]))
+    }
+
     /// The state of an asset at a block.
-    pub async fn asset(&self, channel: ChannelId, asset: Asset, block: u64) -> Result<ChainFact> {
+    pub fn asset(&self, channel: ChannelId, asset: Asset, block: u64) -> Work<'_, ChainFact> {
+        Box::pin(self.read_asset(channel, asset, block))
+    }
+
+    async fn read_asset(&self, channel: ChannelId, asset: Asset, block: u64) -> Result<ChainFact> {
         let call = IFarthing::assetStateCall { channelId: channel.0, asset };
         let state = self.ask(self.domain.contract(), &call, &format!("{block:#x}")).await?;
         Ok(ChainFact::Asset {
@@ -171,7 +183,11 @@ impl Chain {
     }
 
     /// Evidence that was recorded for any of these keys in final blocks.
-    pub async fn evidence(&self, keys: &[ConditionKey], from: u64, to: u64) -> Result<Vec<ChainFact>> {
+    pub fn evidence<'a>(&'a self, keys: &'a [ConditionKey], from: u64, to: u64) -> Work<'a, Vec<ChainFact>> {
+        Box::pin(self.read_evidence(keys, from, to))
+    }
+
+    async fn read_evidence(&self, keys: &[ConditionKey], from: u64, to: u64) -> Result<Vec<ChainFact>> {
         let event = IFarthing::EvidenceRecorded::SIGNATURE_HASH.to_string();
         let keys = array(keys.iter().map(|key| key.0.to_string()));
         let logs = self.logs(from, to, [event.into(), keys.into()]).await?;
@@ -195,7 +211,11 @@ impl Chain {
         if recorded.is_empty() { Ok(Vec::new()) } else { self.evidence(&recorded, 0, to).await }
     }
 
-    async fn logs(&self, from: u64, to: u64, topics: [JsValue; 2]) -> Result<Vec<Log>> {
+    fn logs(&self, from: u64, to: u64, topics: [JsValue; 2]) -> Work<'_, Vec<Log>> {
+        Box::pin(self.read_logs(from, to, topics))
+    }
+
+    async fn read_logs(&self, from: u64, to: u64, topics: [JsValue; 2]) -> Result<Vec<Log>> {
         let filter = object([
             ("address", self.domain.contract().to_string().into()),
             ("fromBlock", format!("{from:#x}").into()),

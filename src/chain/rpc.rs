@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Result};
 use crate::js::{array, get, invoke, message, object, quantity};
 use crate::signer::eip1193::Eip1193;
+use crate::task::Work;
 use crate::transport::http;
 use farthing_protocol::Code;
 use js_sys::{Array, JSON};
@@ -19,7 +20,11 @@ pub enum Rpc {
 
 impl Rpc {
     /// Asks; a failure is [`Code::ChainUnavailable`], or [`Code::TransactionFailed`] if the EVM reverted.
-    pub async fn request(&self, method: &str, params: Array) -> Result<JsValue> {
+    pub fn request<'a>(&'a self, method: &'a str, params: Array) -> Work<'a, JsValue> {
+        Box::pin(self.ask(method, params))
+    }
+
+    async fn ask(&self, method: &str, params: Array) -> Result<JsValue> {
         match self {
             Self::Wallet(provider) => {
                 provider.request(method, params, Code::ChainUnavailable).await.map_err(|failure| Failure {
@@ -35,15 +40,19 @@ impl Rpc {
     }
 
     /// Asks for a quantity.
-    pub async fn number(&self, method: &str, params: Array) -> Result<u64> {
-        let answer = self.request(method, params).await?;
-        quantity(&answer).ok_or_else(|| Failure::new(Code::ChainUnavailable, format!("{method} gave no number.")))
+    pub fn number<'a>(&'a self, method: &'a str, params: Array) -> Work<'a, u64> {
+        Box::pin(async move {
+            let answer = self.request(method, params).await?;
+            quantity(&answer).ok_or_else(|| Failure::new(Code::ChainUnavailable, format!("{method} gave no number.")))
+        })
     }
 
     /// Asks for a string.
-    pub async fn text(&self, method: &str, params: Array) -> Result<String> {
-        let answer = self.request(method, params).await?;
-        answer.as_string().ok_or_else(|| Failure::new(Code::ChainUnavailable, format!("{method} gave no text.")))
+    pub fn text<'a>(&'a self, method: &'a str, params: Array) -> Work<'a, String> {
+        Box::pin(async move {
+            let answer = self.request(method, params).await?;
+            answer.as_string().ok_or_else(|| Failure::new(Code::ChainUnavailable, format!("{method} gave no text.")))
+        })
     }
 
     /// Calls `callback` at every new head, where the other end can push them; `false` where it can't, and heads

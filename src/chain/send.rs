@@ -5,6 +5,7 @@ use crate::failure::{Failure, Result};
 use crate::js::{array, get, hex, object, quantity};
 use crate::signer::Owner;
 use crate::signer::transaction::Transaction;
+use crate::task::Work;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use farthing_protocol::Code;
 use wasm_bindgen::JsValue;
@@ -34,7 +35,11 @@ impl Stage {
 
 impl Chain {
     /// Sends a transaction of the owner's account; the hash comes as soon as a node has it.
-    pub async fn send(&self, owner: &Owner, to: Address, value: U256, data: Bytes) -> Result<String> {
+    pub fn send<'a>(&'a self, owner: &'a Owner, to: Address, value: U256, data: Bytes) -> Work<'a, String> {
+        Box::pin(self.sign_and_send(owner, to, value, data))
+    }
+
+    async fn sign_and_send(&self, owner: &Owner, to: Address, value: U256, data: Bytes) -> Result<String> {
         match owner {
             Owner::Wallet { provider, account } => provider.send_transaction(*account, to, value, &data).await,
             Owner::Local(key) => {
@@ -86,7 +91,11 @@ impl Chain {
 
     /// Waits until the transaction is in a block and has its confirmations. One that reverted is
     /// [`Code::TransactionFailed`]; one that a reorganisation dropped is waited for again.
-    pub async fn confirmed(&self, hash: &str, confirmations: u64, progress: &dyn Fn(Stage)) -> Result<()> {
+    pub fn confirmed<'a>(&'a self, hash: &'a str, confirmations: u64, progress: &'a dyn Fn(Stage)) -> Work<'a, ()> {
+        Box::pin(self.until_confirmed(hash, confirmations, progress))
+    }
+
+    async fn until_confirmed(&self, hash: &str, confirmations: u64, progress: &dyn Fn(Stage)) -> Result<()> {
         let mut mined = false;
         loop {
             let receipt = self.rpc.request("eth_getTransactionReceipt", array([hash])).await;

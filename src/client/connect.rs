@@ -112,7 +112,7 @@ impl Client {
         };
         let def = record.channel;
         let register = Register { channel: &def, public_key: key.public_key(), binding: record.binding.as_ref().map(hex) };
-        let _: serde_json::Value = settings.hub.call("farthing_register", &register).await?;
+        let _: serde::de::IgnoredAny = settings.hub.call("farthing_register", &register).await?;
 
         let config = WalletConfig { domain: chain.domain, def, policy: policy(&terms, def.challenge_period) };
         let prefix = Wallet::prefix(&config);

@@ -73,7 +73,7 @@ impl Client {
         let attach = Attach { channel_id: self.id, signature };
         // Messages may follow the answer at once; they wait until the wallet knows that it is connected.
         self.early.take();
-        let _: serde_json::Value = self.hub.call_on(&socket, "farthing_attach", &attach).await?;
+        let _: serde::de::IgnoredAny = self.hub.call_on(&socket, "farthing_attach", &attach).await?;
         Ok(socket)
     }
 
@@ -97,11 +97,11 @@ impl Client {
     }
 
     /// Returns when the hub does not answer any more.
-    async fn heartbeat(&self, socket: &Socket) {
+    async fn heartbeat(&self, socket: &Rc<Socket>) {
         let channel = OfChannel { channel_id: self.id };
         loop {
             sleep(HEARTBEAT).await;
-            let answer: Result<serde_json::Value> = self.hub.call_on(socket, "farthing_channel", &channel).await;
+            let answer: Result<serde::de::IgnoredAny> = self.hub.call_on(socket, "farthing_channel", &channel).await;
             // Any answer will do, a refusal as well.
             if answer.is_err_and(|failure| failure.code() == Code::NotConnected) {
                 return;

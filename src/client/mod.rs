@@ -24,7 +24,7 @@ use crate::chain::Chain;
 use crate::failure::{Failure, Result};
 use crate::signer::Owner;
 use crate::store::OpenStore;
-use crate::task::{Bell, Changes, Once};
+use crate::task::{Bell, Changes, Once, Work};
 use crate::transport::Hub;
 use crate::transport::terms::Terms;
 use alloy_primitives::Address;
@@ -138,10 +138,12 @@ impl Client {
     }
 
     /// Waits for the next change, unless the client ends.
-    async fn changed(&self) -> Result<()> {
-        self.check_open()?;
-        self.changes.next().await;
-        self.check_open()
+    fn changed(&self) -> Work<'_, ()> {
+        Box::pin(async {
+            self.check_open()?;
+            self.changes.next().await;
+            self.check_open()
+        })
     }
 
     /// Lets the hub, the timers and the store go. What is in flight goes on when the client connects again.

@@ -3,7 +3,7 @@
 use super::{Client, Waiter};
 use crate::failure::{Failure, Result};
 use crate::js::{now, random};
-use crate::task::{Either, Once, race, sleep};
+use crate::task::{Either, Once, Work, race, sleep};
 use crate::transport::terms::AssetTerms;
 use alloy_primitives::Address;
 use farthing_protocol::hub::PayeeInfo;
@@ -11,11 +11,13 @@ use farthing_protocol::types::Asset;
 use farthing_protocol::wallet::{PayRequest, Payee, Payment, PaymentId, Status};
 use farthing_protocol::{Amount, Code};
 use serde::Serialize;
-use std::future::Future;
 use std::rc::Rc;
 
 /// How long an offer stands if the caller does not say, in seconds.
 const OFFER: u64 = 24 * 3_600;
+
+/// How long a payee that is connected is waited for when its payment is held all the same, in milliseconds.
+const ONLINE: u32 = 15_000;
 
 /// How long a payment that comes back is waited for, in milliseconds.
 const RETURN: u32 = 5_000;
@@ -58,6 +60,12 @@ impl Client {
             true => Payee::Hub,
             false => Payee::Channel { to: options.to, info: self.payee(options.to).await? },
         };
+        let patience = match &to {
+            // The hub may first have to put money into the payee's channel.
+            Payee::Channel { info, .. } if info.online && !options.wait => Some(ONLINE),
+            _ if options.wait => None,
+            _ => Some(0),
+        };
         self.wait_for_place().await?;
         let request = PayRequest {
             asset: options.asset,
@@ -80,7 +88,7 @@ impl Client {
         let waiter = Rc::new(Waiter::default());
         self.waiters.borrow_mut().insert(id, Rc::clone(&waiter));
         self.work.ring();
-        let outcome = self.outcome(&waiter, options.wait).await;
+        let outcome = self.outcome(&waiter, patience).await;
         self.waiters.borrow_mut().remove(&id);
         outcome
     }
@@ -105,7 +113,11 @@ impl Client {
     }
 
     /// What the hub says of a payee; the wallet checks it. Asked once for all calls until the next connect.
-    async fn payee(&self, to: Address) -> Result<PayeeInfo> {
+    fn payee(&self, to: Address) -> Work<'_, PayeeInfo> {
+        Box::pin(self.look_up(to))
+    }
+
+    async fn look_up(&self, to: Address) -> Result<PayeeInfo> {
         let known = self.payees.borrow().get(&to).cloned();
         if let Some(asked) = known {
             return asked.wait().await;
@@ -150,7 +162,7 @@ impl Client {
         }
     }
 
-    async fn outcome(&self, waiter: &Waiter, wait: bool) -> Result<Receipt> {
+    async fn outcome(&self, waiter: &Waiter, mut patience: Option<u32>) -> Result<Receipt> {
         let mut returning = false;
         loop {
             self.check_open()?;
@@ -158,7 +170,13 @@ impl Client {
             if let Some(payment) = latest {
                 match payment.status {
                     Status::Completed => return Ok(payment),
-                    Status::Held if !wait => return Ok(payment),
+                    Status::Held if patience == Some(0) => return Ok(payment),
+                    Status::Held if patience.is_some() => {
+                        if let Either::Second(()) = race(waiter.changed.next(), sleep(patience.unwrap_or_default())).await {
+                            patience = Some(0);
+                        }
+                        continue;
+                    }
                     Status::Failed => return Err(came_back(&payment)),
                     Status::Returning if returning => return Err(came_back(&payment)),
                     Status::Returning => {
@@ -197,7 +215,7 @@ impl Client {
     }
 
     /// Waits for something that only the chain can end, unless the client ends.
-    pub(super) async fn until_end<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(super) async fn until_end<T>(&self, work: Work<'_, T>) -> Result<T> {
         match race(work, self.closed.wait()).await {
             Either::First(outcome) => outcome,
             Either::Second(()) => Err(self.check_open().err().unwrap_or_else(|| Code::ClientClosed.into())),

@@ -180,7 +180,7 @@ impl Client {
         if relay {
             progress(Stage::Submitted, None);
         } else {
-            let sent = self.until_end(self.submission(id)).await?;
+            let sent = self.until_end(Box::pin(self.submission(id))).await?;
             progress(Stage::Submitted, Some(&sent));
             let tell = |stage| progress(stage, Some(&sent));
             self.until_end(self.chain.confirmed(&sent, self.chain.confirmations, &tell)).await?;

@@ -10,7 +10,8 @@ pub mod testing;
 use crate::client::{Client, CloseRequest, DepositRequest, Filter, Notice, PayOptions, WithdrawRequest};
 use crate::failure::{Failure, Result};
 use crate::js::{array, freeze, frozen};
-use crate::task::Once;
+use crate::signal::Signal;
+use crate::task::{Once, Work};
 use crate::transport::terms::Terms;
 use farthing_protocol::Code;
 use js_sys::{Array, Function, Promise};
@@ -42,10 +43,19 @@ fn check_sound() -> Result<()> {
     Ok(())
 }
 
-fn promise<T: Into<JsValue>>(work: impl Future<Output = Result<T>> + 'static) -> Promise {
+fn promise(work: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
+    boxed_promise(Box::pin(work))
+}
+
+fn guarded(signal: Signal, work: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
+    boxed_promise(Box::pin(signal.guard(Box::pin(work))))
+}
+
+#[inline(never)]
+fn boxed_promise(work: Work<'static, JsValue>) -> Promise {
     future_to_promise(async move {
         check_sound()?;
-        Ok(work.await?.into())
+        Ok(work.await?)
     })
 }
 
@@ -84,7 +94,7 @@ pub fn connect(options: JsValue, environment: JsValue, tell: Function) -> Promis
                 Err(failure) => Err(failure),
             });
         });
-        let outcome = signal.guard(connected.wait()).await;
+        let outcome = signal.guard(Box::pin(connected.wait())).await;
         if outcome.is_err() {
             // Whoever stopped waiting must not be left with a store that nobody closes.
             spawn_local(async move {
@@ -93,7 +103,7 @@ pub fn connect(options: JsValue, environment: JsValue, tell: Function) -> Promis
                 }
             });
         }
-        Ok(Core { client: outcome? })
+        Ok(Core { client: outcome? }.into())
     })
 }
 
@@ -121,10 +131,10 @@ impl Core {
         let (signal, progress) = (options.signal()?, options.progress()?);
         let client = Rc::clone(&self.client);
         let progress = Box::new(move |stage, hash: &str| progress(stage, Some(hash)));
-        Ok(promise(signal.guard(async move {
+        Ok(guarded(signal, async move {
             let hash = client.deposit(DepositRequest { asset, amount, progress }).await?;
             Ok(frozen([("hash", hash.into())]))
-        })))
+        }))
     }
 
     /// Pays; resolves when the payee has it, or when the hub holds it for a payee that is away.
@@ -141,10 +151,10 @@ impl Core {
         };
         let signal = options.signal()?;
         let client = Rc::clone(&self.client);
-        Ok(promise(signal.guard(async move {
+        Ok(guarded(signal, async move {
             let receipt = client.pay(request).await?;
             Ok(payment(client.terms(), &receipt))
-        })))
+        }))
     }
 
     /// Asks to have a payment back that the payee has not taken.
@@ -171,7 +181,7 @@ impl Core {
         };
         let signal = options.signal()?;
         let client = Rc::clone(&self.client);
-        Ok(promise(signal.guard(async move { client.withdraw(request).await.map(sent) })))
+        Ok(guarded(signal, async move { client.withdraw(request).await.map(sent) }))
     }
 
     /// Closes the channel, or some assets of it; resolves when the money is on chain.
@@ -190,7 +200,7 @@ impl Core {
         let request = CloseRequest { assets, relay: options.flag("relay")?, progress: Box::new(options.progress()?) };
         let signal = options.signal()?;
         let client = Rc::clone(&self.client);
-        Ok(promise(signal.guard(async move { client.close(request).await.map(sent) })))
+        Ok(guarded(signal, async move { client.close(request).await.map(sent) }))
     }
 
     /// What there is of each asset that the hub lists.

@@ -1,6 +1,6 @@
 //! For tests only: the stores of this module as JavaScript objects, for the suite that all stores must pass.
 
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::js::{array, invalid};
 use crate::store::indexeddb::IndexedDbStore;
 use crate::store::js::JsStore;
@@ -36,7 +36,7 @@ pub fn open_store(what: JsValue) -> Promise {
                 None => return invalid("No such store."),
             },
         };
-        Ok(StoreHandle { store })
+        Ok(StoreHandle { store }.into())
     })
 }
 
@@ -49,7 +49,7 @@ impl StoreHandle {
         super::promise(async move {
             let entries = store.load(&prefix).await?;
             let entry = |(key, value): (String, Vec<u8>)| array([JsValue::from(key), Uint8Array::from(value.as_slice()).into()]);
-            Ok(array(entries.into_iter().map(entry)))
+            Ok(array(entries.into_iter().map(entry)).into())
         })
     }
 
@@ -67,7 +67,7 @@ impl StoreHandle {
         let store = Rc::clone(&self.store);
         Ok(super::promise(async move {
             store.commit(writes).await?;
-            Ok::<_, Failure>(JsValue::UNDEFINED)
+            Ok(JsValue::UNDEFINED)
         }))
     }
 

@@ -85,13 +85,15 @@ pub fn balance(terms: &Terms, balance: &Balance) -> JsValue {
         AssetStatus::Closed => "closed",
         AssetStatus::Settled => "settled",
     };
+    // What was closed has been paid out, whatever the last proofs say.
+    let live = |amount| if balance.status == AssetStatus::Open { money(amount) } else { money(Amount::ZERO) };
     frozen([
         ("asset", symbol(terms, balance.asset)),
         ("token", text(balance.asset)),
-        ("available", money(balance.available)),
-        ("sending", money(balance.locked_out)),
-        ("receiving", money(balance.locked_in)),
-        ("receivable", money(balance.receivable)),
+        ("available", live(balance.available)),
+        ("sending", live(balance.locked_out)),
+        ("receiving", live(balance.locked_in)),
+        ("receivable", live(balance.receivable)),
         ("deposited", money(balance.deposited)),
         ("withdrawn", money(balance.withdrawn)),
         ("status", status.into()),

@@ -9,8 +9,6 @@ pub mod memory;
 use crate::failure::{Failure, Result};
 use farthing_protocol::Code;
 use farthing_protocol::journal::Write;
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
 
 /// The layout of keys that this build knows.
@@ -22,7 +20,7 @@ const FORMAT_KEY: &str = "format";
 pub type Entry = (String, Vec<u8>);
 
 /// The outcome of a store's work, later.
-pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
+pub type Pending<'a, T> = crate::task::Work<'a, T>;
 
 /// Keys are ASCII strings, ordered bytewise.
 pub trait Store {

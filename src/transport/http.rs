@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::js::{get, message, object, settle};
-use crate::task::{Either, race, sleep};
+use crate::task::{Either, Work, race, sleep};
 use farthing_protocol::Code;
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
@@ -18,11 +18,13 @@ extern "C" {
 const PATIENCE: u32 = 20_000;
 
 /// The body of the answer. Whatever goes wrong on the way is `code`.
-pub async fn post(url: &str, body: &str, code: Code) -> Result<String> {
-    match race(exchange(url, body, code), sleep(PATIENCE)).await {
-        Either::First(answer) => answer,
-        Either::Second(()) => Err(Failure::new(code, format!("{url} does not answer."))),
-    }
+pub fn post<'a>(url: &'a str, body: &'a str, code: Code) -> Work<'a, String> {
+    Box::pin(async move {
+        match race(exchange(url, body, code), sleep(PATIENCE)).await {
+            Either::First(answer) => answer,
+            Either::Second(()) => Err(Failure::new(code, format!("{url} does not answer."))),
+        }
+    })
 }
 
 async fn exchange(url: &str, body: &str, code: Code) -> Result<String> {

@@ -6,7 +6,7 @@ pub mod terms;
 
 use crate::failure::{Failure, Result};
 use crate::js::invalid;
-use crate::task::{Either, race, sleep};
+use crate::task::{Either, Work, race, sleep};
 use farthing_protocol::Code;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -25,15 +25,6 @@ pub struct Hub {
     websocket: String,
     socket: RefCell<Option<Rc<Socket>>>,
     next_id: Cell<u64>,
-}
-
-/// A call of JSON-RPC 2.0.
-#[derive(Serialize)]
-struct Call<'a, P> {
-    jsonrpc: &'a str,
-    id: u64,
-    method: &'a str,
-    params: &'a P,
 }
 
 /// Whatever comes from the hub.
@@ -101,39 +92,42 @@ impl Hub {
     /// Calls a method over the open socket, else over HTTP.
     pub async fn call<P: Serialize, R: DeserializeOwned>(&self, method: &str, params: &P) -> Result<R> {
         let (id, body) = self.encode(method, params)?;
-        match self.socket() {
-            Some(socket) => answer_on(&socket, id, &body).await,
-            None => {
-                let text = http::post(&self.http, &body, Code::NotConnected).await?;
-                decode(&result(&text)?)
-            }
-        }
+        let answer = match self.socket() {
+            Some(socket) => answer_on(socket, id, body),
+            None => self.post(body),
+        };
+        decode(&answer.await?)
     }
 
     /// Calls a method on a socket that is not the open one yet.
-    pub async fn call_on<P: Serialize, R: DeserializeOwned>(&self, socket: &Socket, method: &str, params: &P) -> Result<R> {
+    pub async fn call_on<P: Serialize, R: DeserializeOwned>(&self, socket: &Rc<Socket>, method: &str, params: &P) -> Result<R> {
         let (id, body) = self.encode(method, params)?;
-        answer_on(socket, id, &body).await
+        decode(&answer_on(Rc::clone(socket), id, body).await?)
+    }
+
+    fn post(&self, body: String) -> Work<'_, String> {
+        Box::pin(async move { result(&http::post(&self.http, &body, Code::NotConnected).await?) })
     }
 
     fn encode<P: Serialize>(&self, method: &str, params: &P) -> Result<(u64, String)> {
         let id = self.next_id.get();
         self.next_id.set(id.wrapping_add(1));
-        let call = Call { jsonrpc: "2.0", id, method, params };
-        let body = serde_json::to_string(&call).map_err(|_| Failure::from(Code::Internal))?;
-        Ok((id, body))
+        let params = serde_json::to_string(params).map_err(|_| Failure::from(Code::Internal))?;
+        Ok((id, format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)))
     }
 }
 
-async fn answer_on<R: DeserializeOwned>(socket: &Socket, id: u64, body: &str) -> Result<R> {
-    let answer = socket.call(id, body)?;
-    match race(answer.wait(), sleep(PATIENCE)).await {
-        Either::First(text) => decode(&text?),
-        Either::Second(()) => {
-            socket.forget(id);
-            Err(Failure::new(Code::NotConnected, "The hub does not answer."))
+fn answer_on(socket: Rc<Socket>, id: u64, body: String) -> Work<'static, String> {
+    Box::pin(async move {
+        let answer = socket.call(id, &body)?;
+        match race(answer.wait(), sleep(PATIENCE)).await {
+            Either::First(text) => text,
+            Either::Second(()) => {
+                socket.forget(id);
+                Err(Failure::new(Code::NotConnected, "The hub does not answer."))
+            }
         }
-    }
+    })
 }
 
 fn result(text: &str) -> Result<String> {

@@ -78,6 +78,11 @@ impl Outbox {
         self.queue.try_send(frame).map_err(|_| Code::NotConnected.into())
     }
 
+    /// Queues a frame, waiting for room: for answers, whose caller is not read any further meanwhile.
+    pub async fn wait(&self, frame: Outgoing) -> Result<(), Error> {
+        self.queue.send(frame).await.map_err(|_| Code::NotConnected.into())
+    }
+
     /// Queues messages of a channel, in as few frames as their size allows.
     pub fn push(&self, channel: ChannelId, messages: &[Message]) -> Result<(), Error> {
         for frame in notifications(channel, messages)? {

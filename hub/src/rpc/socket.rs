@@ -24,6 +24,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
+/// A longer frame is refused by its header and never buffered; its sender may find the connection reset.
+/// One between this and [`MAX_MESSAGE`] is read to its end, so that the error and the close frame reach the sender.
+const HARD_LIMIT: usize = MAX_MESSAGE * 2;
+/// How long an answer may wait for room in the queue.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a close frame may take to leave.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Refusals in a row after which a flooding client is closed.
@@ -59,10 +64,9 @@ pub(super) async fn upgrade(State(app): State<Arc<App>>, request: Request) -> Re
     let Some(place) = app.connections.enter(ip) else {
         return refusal(StatusCode::TOO_MANY_REQUESTS, Code::RateLimited);
     };
-    // A longer frame is refused by its header and never buffered.
     upgrade
-        .max_message_size(MAX_MESSAGE)
-        .max_frame_size(MAX_MESSAGE)
+        .max_message_size(HARD_LIMIT)
+        .max_frame_size(HARD_LIMIT)
         .max_write_buffer_size(MAX_MESSAGE.saturating_mul(4))
         .on_upgrade(move |socket| serve(app, socket, place))
 }
@@ -112,19 +116,23 @@ async fn read(
             Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => continue,
             Ok(Some(Ok(Message::Text(text)))) => text,
             Ok(Some(Ok(Message::Binary(_)))) => {
-                if say(session, failure(RpcError::request("text frames only"))).is_err() {
-                    return Closed::TooSlow;
+                if let Err(why) = say(session, failure(RpcError::request("text frames only"))).await {
+                    return why;
                 }
                 continue;
             }
             Ok(Some(Err(error))) => {
                 if is_too_large(&error) {
-                    let _ = say(session, failure(Code::MessageTooLarge.into()));
+                    let _ = say(session, failure(Code::MessageTooLarge.into())).await;
                     return Closed::TooLarge;
                 }
                 return Closed::GoingAway;
             }
         };
+        if text.len() > MAX_MESSAGE {
+            let _ = say(session, failure(Code::MessageTooLarge.into())).await;
+            return Closed::TooLarge;
+        }
         if let Err(why) = take(app, session, text.as_str()).await {
             return why;
         }
@@ -137,37 +145,43 @@ async fn take(app: &App, session: &mut Session, text: &str) -> Result<(), Closed
         Ok(Envelope::One(Ok(request))) => request,
         Ok(Envelope::One(Err(error))) | Err(error) => {
             if !session.take(1) {
-                return limited(session, None);
+                return limited(session, None).await;
             }
-            return say(session, failure(error));
+            return say(session, failure(error)).await;
         }
-        Ok(Envelope::Batch(_)) => return say(session, failure(RpcError::request("batches are served over HTTP only"))),
+        Ok(Envelope::Batch(_)) => {
+            return say(session, failure(RpcError::request("batches are served over HTTP only"))).await;
+        }
     };
     if !session.take(methods::cost(&request.method)) {
-        return limited(session, request.id);
+        return limited(session, request.id).await;
     }
     session.strikes = 0;
     match methods::call(app, Some(session), &request.method, request.params, request.id).await {
         Ok(Answer::Sent) => Ok(()),
         Ok(Answer::Result(value)) if request.id.is_some() => {
-            say(session, envelope::response(request.id, &Ok(value)))
+            say(session, envelope::response(request.id, &Ok(value))).await
         }
         Ok(Answer::Result(_)) => Ok(()),
         // The sender of a notification hears of a failure too: silence would leave it waiting for the peer.
-        Err(error) => say(session, envelope::response(request.id, &Err::<serde_json::Value, _>(error))),
+        Err(error) => say(session, envelope::response(request.id, &Err::<serde_json::Value, _>(error))).await,
     }
 }
 
-fn limited(session: &mut Session, id: Option<&serde_json::value::RawValue>) -> Result<(), Closed> {
+async fn limited(session: &mut Session, id: Option<&serde_json::value::RawValue>) -> Result<(), Closed> {
     session.strikes = session.strikes.saturating_add(1);
     if session.strikes > MAX_STRIKES {
         return Err(Closed::RateLimited);
     }
-    say(session, envelope::response(id, &Err::<serde_json::Value, _>(Code::RateLimited.into())))
+    say(session, envelope::response(id, &Err::<serde_json::Value, _>(Code::RateLimited.into()))).await
 }
 
-fn say(session: &Session, frame: Outgoing) -> Result<(), Closed> {
-    session.outbox.send(frame).map_err(|_| Closed::TooSlow)
+/// Answers. A client that does not read its answers is not read either, and closed in the end.
+async fn say(session: &Session, frame: Outgoing) -> Result<(), Closed> {
+    match tokio::time::timeout(PATIENCE, session.outbox.wait(frame)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Closed::TooSlow),
+    }
 }
 
 /// The library tells sizes apart from other errors by its text only.

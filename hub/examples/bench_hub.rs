@@ -1,7 +1,14 @@
 //! Payments through a hub on loopback: a hub in a process of its own, two wallets in this one, SQLite on all sides.
 //!
 //! Prints a JSON object a line on stdout, as `cargo xtask bench` reads them; the rest goes to stderr.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a benchmark")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a benchmark"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -32,7 +39,8 @@ async fn main() {
     let folder = tempfile::tempdir().unwrap();
     let chain = Chain::start().await;
     let limits = "[limits]\nrequests_per_second = 1000000\nburst = 1000000";
-    let hub = Process::start(&std::env::current_exe().unwrap(), &chain, &folder.path().join("hub.sqlite"), limits).await;
+    let hub =
+        Process::start(&std::env::current_exe().unwrap(), &chain, &folder.path().join("hub.sqlite"), limits).await;
     let alice = ClientConfig::new(&chain, 1, &hub.url, folder.path()).await.start(&hub.url).await;
     let bob = ClientConfig::new(&chain, 2, &hub.url, folder.path()).await.start(&hub.url).await;
     chain.deposit(&alice.config.def, ETH, eth(900_000)).await;
@@ -65,7 +73,9 @@ async fn sequential(alice: &Client, to: &Payee) -> Vec<Duration> {
     for _ in 0..SEQUENTIAL {
         let start = Instant::now();
         let id = alice.pay(to, ETH, Amount::new(1)).await;
-        alice.when("paid", move |wallet| wallet.payment(&id).is_none_or(|payment| payment.status == Status::Completed)).await;
+        alice
+            .when("paid", move |wallet| wallet.payment(&id).is_none_or(|payment| payment.status == Status::Completed))
+            .await;
         times.push(start.elapsed());
     }
     times.sort();

@@ -72,14 +72,7 @@ struct InFlight {
 pub fn start(hub: Hub, parts: Parts) -> (Core, impl Future<Output = Result<(), Error>> + Send) {
     let (sender, inbox) = mpsc::channel(INBOX);
     let channels = hub.channels().count();
-    let driver = Driver {
-        hub,
-        parts,
-        sockets: HashMap::new(),
-        ordered: HashMap::new(),
-        waiting: Vec::new(),
-        channels,
-    };
+    let driver = Driver { hub, parts, sockets: HashMap::new(), ordered: HashMap::new(), waiting: Vec::new(), channels };
     (Core::new(sender), driver.run(inbox))
 }
 
@@ -164,7 +157,8 @@ impl Driver {
     fn order(&mut self, id: String, channel: ChannelId, call: ChainCall) {
         let domain = self.hub.config().domain;
         let data = call.calldata(|def| def.id(domain.chain_id(), domain.contract()));
-        let order = Order { id: id.clone(), label: call.label(), data, value: call.value(), allowance: call.allowance() };
+        let order =
+            Order { id: id.clone(), label: call.label(), data, value: call.value(), allowance: call.allowance() };
         self.ordered.insert(id, (channel, call));
         // The sender ends only with the node.
         let _ = self.parts.orders.send(order);
@@ -253,10 +247,10 @@ impl Driver {
     /// The newest connection of a channel wins; the old one is told why it is closed.
     fn attach(&mut self, channel: ChannelId, outbox: Outbox, greeting: Outgoing, now: u64) -> Result<(), Error> {
         self.hub.connected(channel, now)?;
-        if let Some(old) = self.sockets.insert(channel, outbox.clone()) {
-            if old.id() != outbox.id() {
-                old.close(Closed::Replaced);
-            }
+        if let Some(old) = self.sockets.insert(channel, outbox.clone())
+            && old.id() != outbox.id()
+        {
+            old.close(Closed::Replaced);
         }
         // Queued here, so that the answer comes before the first message.
         if outbox.send(greeting).is_err() {

@@ -38,7 +38,12 @@ impl Health {
     #[must_use]
     pub fn new(poll_interval: Duration, max_chain_age: u64) -> Self {
         let patience = poll_interval.saturating_mul(10).max(Duration::from_secs(30));
-        Self { store: AtomicBool::new(true), looks: watch::Sender::new((Instant::now(), None)), patience, max_chain_age }
+        Self {
+            store: AtomicBool::new(true),
+            looks: watch::Sender::new((Instant::now(), None)),
+            patience,
+            max_chain_age,
+        }
     }
 
     /// The store failed. There is no way back but a restart.

@@ -88,7 +88,8 @@ impl Node {
             health.looks(),
         );
 
-        let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let listener =
+            TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr().context("the listening address")?;
         let (stop, stopping) = watch::channel(false);
         let app = App::new(&config, core.clone(), Arc::clone(&health), stopping);

@@ -1,4 +1,12 @@
 //! The hub is killed at random moments under load. Nothing is lost, nothing is paid twice.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test"
+)]
 
 mod support;
 

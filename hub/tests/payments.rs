@@ -1,4 +1,12 @@
 //! Two clients pay each other through a hub on a real chain.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test"
+)]
 
 mod support;
 
@@ -42,13 +50,24 @@ async fn two_clients_pay_each_other_in_eth_and_dai_and_take_the_rest_home() {
         let to_alice = payee(&url, alice.config.key.address()).await;
         let there = alice.pay(&to_bob, asset, eth(300)).await;
         let back = bob.pay(&to_alice, asset, eth(100)).await;
-        alice.when("paid", move |wallet| wallet.payment(&there).is_some_and(|payment| payment.status == Status::Completed)).await;
-        bob.when("paid", move |wallet| wallet.payment(&back).is_some_and(|payment| payment.status == Status::Completed)).await;
+        alice
+            .when("paid", move |wallet| {
+                wallet.payment(&there).is_some_and(|payment| payment.status == Status::Completed)
+            })
+            .await;
+        bob.when("paid", move |wallet| {
+            wallet.payment(&back).is_some_and(|payment| payment.status == Status::Completed)
+        })
+        .await;
         alice.when("settled", move |wallet| wallet.balance(asset).available == eth(4_800)).await;
         bob.when("settled", move |wallet| wallet.balance(asset).available == eth(5_200)).await;
     }
     let tip = alice.pay(&Payee::Hub, ETH, eth(1)).await;
-    alice.when("the hub has it", move |wallet| wallet.payment(&tip).is_some_and(|payment| payment.status == Status::Completed)).await;
+    alice
+        .when("the hub has it", move |wallet| {
+            wallet.payment(&tip).is_some_and(|payment| payment.status == Status::Completed)
+        })
+        .await;
 
     // Bob's withdrawal is sent by the hub, to his owner's account.
     let before = chain.balance(bob.config.def.a.owner, chain.dai).await;
@@ -102,16 +121,25 @@ async fn a_restarted_hub_goes_on_and_delivers_what_it_held() {
     })
     .await;
     let payment = alice.pay(&to_bob, ETH, eth(7)).await;
-    alice.when("held", move |wallet| wallet.payment(&payment).is_some_and(|payment| payment.status == Status::Held)).await;
+    alice
+        .when("held", move |wallet| wallet.payment(&payment).is_some_and(|payment| payment.status == Status::Held))
+        .await;
     hub.stop();
     hub.ended().await.unwrap();
 
     let hub = start(&chain, &database, "").await;
     let url = format!("http://{}", hub.address);
     let bob = bob_config.start(&url).await;
-    bob.when("paid while away", |wallet| wallet.balance(ETH).available == eth(5_007) || wallet.balance(ETH).locked_in > eth(0)).await;
+    bob.when("paid while away", |wallet| {
+        wallet.balance(ETH).available == eth(5_007) || wallet.balance(ETH).locked_in > eth(0)
+    })
+    .await;
     alice.connect(&url).await.unwrap();
-    alice.when("completed", move |wallet| wallet.payment(&payment).is_some_and(|payment| payment.status == Status::Completed)).await;
+    alice
+        .when("completed", move |wallet| {
+            wallet.payment(&payment).is_some_and(|payment| payment.status == Status::Completed)
+        })
+        .await;
     bob.when("settled", |wallet| wallet.balance(ETH).available == eth(5_007)).await;
     alice.when("settled", |wallet| wallet.balance(ETH).available == eth(4_993)).await;
     alice.end().await;

@@ -1,4 +1,12 @@
 //! What bad input gets: a clear error with a stable code, no change, and a connection that survives where it can.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test"
+)]
 
 mod support;
 
@@ -81,7 +89,11 @@ async fn malformed_requests_over_http_get_their_codes() {
         (r#"{"jsonrpc":"2.0","id":1,"method":"farthing_steal"}"#, -32_601, "unsupported"),
         (r#"{"jsonrpc":"2.0","id":1,"method":"farthing_config","params":[1]}"#, -32_602, "invalid-argument"),
         (r#"{"jsonrpc":"2.0","id":1,"method":"farthing_config","params":{"x":1}}"#, -32_602, "invalid-argument"),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"farthing_lookup","params":{"address":"0x12"}}"#, -32_602, "invalid-argument"),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"farthing_lookup","params":{"address":"0x12"}}"#,
+            -32_602,
+            "invalid-argument",
+        ),
         (r#"{"jsonrpc":"2.0","id":1,"method":"farthing_lookup","params":{"address":5}}"#, -32_602, "invalid-argument"),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"farthing_lookup","params":{"address":"0x00000000000000000000000000000000000000aa"}}"#,
@@ -92,7 +104,11 @@ async fn malformed_requests_over_http_get_their_codes() {
     ] {
         let (status, answer) = post(url, body).await;
         assert_eq!(status, 200, "{body}");
-        assert_eq!((&answer["error"]["code"], &answer["error"]["data"]["code"]), (&json!(code), &json!(stable)), "{body}");
+        assert_eq!(
+            (&answer["error"]["code"], &answer["error"]["data"]["code"]),
+            (&json!(code), &json!(stable)),
+            "{body}"
+        );
         assert!(!answer["error"]["message"].as_str().unwrap().is_empty());
     }
     assert_eq!(post(url, vec![0xff, 0xfe]).await.1["error"]["code"], -32_700);
@@ -101,7 +117,8 @@ async fn malformed_requests_over_http_get_their_codes() {
     let (status, answer) = post(url, "x".repeat(65_537)).await;
     assert_eq!((status, &answer["error"]["data"]["code"]), (413, &json!("message-too-large")));
 
-    let batch = r#"[{"jsonrpc":"2.0","id":"a","method":"farthing_config"},{"jsonrpc":"2.0","method":"farthing_config"},7]"#;
+    let batch =
+        r#"[{"jsonrpc":"2.0","id":"a","method":"farthing_config"},{"jsonrpc":"2.0","method":"farthing_config"},7]"#;
     let (_, answers) = post(url, batch).await;
     assert_eq!(answers.as_array().unwrap().len(), 2, "a notification is not answered");
     assert_eq!(answers[0]["result"]["chainId"], 31_337);
@@ -129,7 +146,8 @@ async fn the_hub_describes_itself_and_says_how_it_is() {
     assert_eq!(get("/").await.status(), 426);
     let ready = get("/ready").await;
     assert_eq!(ready.status(), 200);
-    let from_a_page = reqwest::Client::new().get(format!("{url}/health")).header("origin", "https://any.example").send();
+    let from_a_page =
+        reqwest::Client::new().get(format!("{url}/health")).header("origin", "https://any.example").send();
     assert_eq!(from_a_page.await.unwrap().headers()["access-control-allow-origin"], "*");
     stage.hub.stop();
     stage.hub.ended().await.unwrap();
@@ -143,7 +161,8 @@ async fn foreign_terms_are_refused() {
     let refused = async |change: &dyn Fn(&mut farthing_protocol::ChannelDef)| {
         let mut def = config.def;
         change(&mut def);
-        let error = call(&stage.url, "farthing_register", json!({ "channel": def, "publicKey": key })).await.unwrap_err();
+        let error =
+            call(&stage.url, "farthing_register", json!({ "channel": def, "publicKey": key })).await.unwrap_err();
         error["data"]["code"].as_str().unwrap().to_owned()
     };
     assert_eq!(refused(&|def| def.b.owner = def.a.owner).await, "bad-terms");

@@ -1,4 +1,12 @@
 //! A store that fails: the hub refuses everything, says so, and ends.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test"
+)]
 
 mod support;
 

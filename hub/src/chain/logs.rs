@@ -82,7 +82,13 @@ mod tests {
 
     #[test]
     fn a_log_that_cannot_be_read_never_halts_the_rest() {
-        let deposit = IFarthing::Deposited { channelId: B256::repeat_byte(5), asset: Address::ZERO, side: 0, total: 3, amount: 3 };
+        let deposit = IFarthing::Deposited {
+            channelId: B256::repeat_byte(5),
+            asset: Address::ZERO,
+            side: 0,
+            total: 3,
+            amount: 3,
+        };
         let mut damaged = deposit.encode_log_data();
         damaged.data = Bytes::from_static(&[1, 2, 3]);
         let strange = LogData::new_unchecked(vec![B256::repeat_byte(9)], Bytes::new());

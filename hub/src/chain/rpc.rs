@@ -177,7 +177,8 @@ fn refusal(error: &TransportError) -> Option<Estimate> {
 
 fn unavailable(error: &TransportError) -> Error {
     // A transport's own text may hold the URL, and the URL an access token: only what the node said is kept.
-    let said = error.as_error_resp().map_or_else(|| "the RPC can't be reached".to_owned(), |said| said.message.to_string());
+    let said =
+        error.as_error_resp().map_or_else(|| "the RPC can't be reached".to_owned(), |said| said.message.to_string());
     Error::new(Code::ChainUnavailable, said)
 }
 

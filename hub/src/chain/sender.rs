@@ -207,7 +207,8 @@ impl Sender {
             let status = if receipt.status() { Status::Mined } else { Status::Failed };
             return self.finish(&transaction, status, Some(block)).await;
         }
-        let (Some(last), Some(nonce), Some(gas)) = (transaction.attempts.last(), transaction.nonce, transaction.gas) else {
+        let (Some(last), Some(nonce), Some(gas)) = (transaction.attempts.last(), transaction.nonce, transaction.gas)
+        else {
             return Err(Error::new(Code::StorageCorrupt, "a sent transaction has no signed form"));
         };
         // A final block past our nonce without our transaction: somebody else used the account.

@@ -195,7 +195,10 @@ impl Watcher {
         if there.is_some_and(|block| block.hash == cursor.hash) && cursor.number <= final_block.number {
             return Ok(cursor.number.saturating_add(1));
         }
-        tracing::warn!(block = cursor.number, "the chain was reorganised below what was final; reading every channel again");
+        tracing::warn!(
+            block = cursor.number,
+            "the chain was reorganised below what was final; reading every channel again"
+        );
         self.unread = self.known.clone();
         Ok(cursor.number.min(final_block.number).saturating_sub(REORG_DEPTH))
     }
@@ -216,7 +219,12 @@ impl Watcher {
         stream::iter(reads).buffered(CONCURRENCY).try_collect().await
     }
 
-    async fn read_state(&self, channel: ChannelId, asset: Asset, at: Block) -> Result<(Option<ChannelId>, ChainFact), Error> {
+    async fn read_state(
+        &self,
+        channel: ChannelId,
+        asset: Asset,
+        at: Block,
+    ) -> Result<(Option<ChannelId>, ChainFact), Error> {
         let call = IFarthing::assetStateCall { channelId: channel.0, asset };
         let answer = self.rpc.call_at(self.config.contract, call.abi_encode().into(), at.hash).await?;
         // No answer at all: the contract is younger than this block, so nothing was deposited by then.
@@ -257,9 +265,9 @@ impl Watcher {
 
     async fn load(&self) -> Result<Option<Cursor>, Error> {
         let Some(text) = self.store.fact(CURSOR).await? else { return Ok(None) };
-        let parsed = text.split_once(' ').and_then(|(number, hash)| {
-            Some(Cursor { number: number.parse().ok()?, hash: hash.parse().ok()? })
-        });
+        let parsed = text
+            .split_once(' ')
+            .and_then(|(number, hash)| Some(Cursor { number: number.parse().ok()?, hash: hash.parse().ok()? }));
         parsed.map(Some).ok_or_else(|| Error::new(Code::StorageCorrupt, "the stored cursor is damaged"))
     }
 

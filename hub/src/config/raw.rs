@@ -22,7 +22,11 @@ const SECRETS: [&str; 2] = ["private_key", "signer_key"];
 /// with `__` before an option of a table, e.g. `FARTHING_HUB_LOCKS__MAX`.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs, missing_debug_implementations, reason = "the table in README.md describes the options; it holds secrets")]
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    reason = "the table in README.md describes the options; it holds secrets"
+)]
 pub struct Raw {
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
@@ -176,7 +180,10 @@ impl Default for Limits {
 impl Limits {
     pub(super) fn check(&self) -> Result<()> {
         ensure!(self.connections > 0 && self.connections_per_ip > 0, "limits: connections must be at least 1");
-        ensure!(self.requests_per_second > 0 && self.burst > 0, "limits: requests_per_second and burst must be at least 1");
+        ensure!(
+            self.requests_per_second > 0 && self.burst > 0,
+            "limits: requests_per_second and burst must be at least 1"
+        );
         ensure!(self.outbound_queue > 0, "limits.outbound_queue: must be at least 1");
         ensure!(self.ping_interval > 0, "limits.ping_interval: must be at least 1 second");
         ensure!(self.idle_timeout > self.ping_interval, "limits.idle_timeout: must be above limits.ping_interval");
@@ -203,7 +210,9 @@ impl Raw {
             }
         }
         for (variable, value) in env {
-            let Some(option) = variable.strip_prefix(PREFIX).filter(|rest| !NOT_OPTIONS.contains(rest)) else { continue };
+            let Some(option) = variable.strip_prefix(PREFIX).filter(|rest| !NOT_OPTIONS.contains(rest)) else {
+                continue;
+            };
             set(&mut table, &option.to_lowercase(), &value)
                 .with_context(|| format!("the environment variable {variable}"))?;
         }

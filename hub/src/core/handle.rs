@@ -1,12 +1,12 @@
 //! How the rest of the node talks to the core.
 
 use super::outbox::{Outbox, Outgoing, SocketId};
+use alloy_primitives::Address;
 use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
 use farthing_protocol::channel::Channel;
 use farthing_protocol::hub::{PayeeInfo, Registration};
 use farthing_protocol::message::Message;
 use farthing_protocol::{Amount, Asset, ChannelDef, ChannelId, Code, Error, Sides};
-use alloy_primitives::Address;
 use serde::Serialize;
 use std::fmt;
 use tokio::sync::{mpsc, oneshot};

@@ -104,9 +104,8 @@ impl Outbox {
 /// Notifications `farthing_messages` that carry the messages, each at most [`MAX_MESSAGE`] bytes long.
 pub fn notifications(channel: ChannelId, messages: &[Message]) -> Result<Vec<Outgoing>, Error> {
     const TAIL: &str = "]}}";
-    let head = format!(
-        r#"{{"jsonrpc":"2.0","method":"farthing_messages","params":{{"channelId":"{channel}","messages":["#
-    );
+    let head =
+        format!(r#"{{"jsonrpc":"2.0","method":"farthing_messages","params":{{"channelId":"{channel}","messages":["#);
     let mut frames = Vec::new();
     let mut frame = head.clone();
     for message in messages {

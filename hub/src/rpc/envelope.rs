@@ -53,7 +53,8 @@ fn request(raw: &RawValue) -> Result<Request<'_>, RpcError> {
     }
     if let Some(id) = request.id {
         let text = id.get();
-        let scalar = text.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit()) || text == "null";
+        let scalar =
+            text.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit()) || text == "null";
         if !scalar || text.len() > MAX_ID {
             return Err(RpcError::request("an id is a string, a number or null, of at most 128 bytes"));
         }
@@ -81,7 +82,9 @@ pub(super) fn response(id: Option<&RawValue>, result: &Result<impl Serialize, Rp
     serde_json::to_string(&response).unwrap_or_else(|error| {
         // Results are our own types, with string keys and without failing parts.
         tracing::error!(%error, "a response can't be encoded");
-        String::from(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal","data":{"code":"internal"}}}"#)
+        String::from(
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal","data":{"code":"internal"}}}"#,
+        )
     })
 }
 

@@ -3,12 +3,12 @@
 //! One task reads, another writes. The reader waits while the core is busy, so a client can't flood it;
 //! the writer's queue is bounded, so a client that does not read can't fill our memory.
 
+use super::App;
 use super::envelope::{self, Envelope};
 use super::error::RpcError;
 use super::http::{failure, ip_of, refusal};
 use super::limits::{Bucket, Place};
 use super::methods::{self, Answer};
-use super::App;
 use crate::core::{Closed, Outbox, Outgoing};
 use alloy_primitives::{Address, B256};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
@@ -218,9 +218,10 @@ async fn write(
     let why = closed.borrow().unwrap_or(Closed::GoingAway);
     let farewell = async {
         // What was answered before the end is still said, except to a client that does not read.
-        while why != Closed::TooSlow {
-            let Ok(frame) = frames.try_recv() else { break };
-            sink.send(Message::Text(frame.into())).await?;
+        if why != Closed::TooSlow {
+            while let Ok(frame) = frames.try_recv() {
+                sink.send(Message::Text(frame.into())).await?;
+            }
         }
         let (code, reason) = why.frame();
         sink.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await?;

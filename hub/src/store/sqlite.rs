@@ -105,9 +105,7 @@ impl Store for Sqlite {
                 .fetch_all(locked.connection()?)
                 .await
                 .map_err(failed)?;
-            rows.iter()
-                .map(|row| Ok((row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?)))
-                .collect()
+            rows.iter().map(|row| Ok((row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?))).collect()
         })
     }
 
@@ -158,12 +156,14 @@ impl Store for Sqlite {
     fn set_fact<'a>(&'a self, key: &'static str, value: String) -> Stored<'a, ()> {
         Box::pin(async move {
             let mut locked = self.lock().await?;
-            sqlx::query("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
-                .bind(key)
-                .bind(value)
-                .execute(locked.connection()?)
-                .await
-                .map_err(failed)?;
+            sqlx::query(
+                "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            )
+            .bind(key)
+            .bind(value)
+            .execute(locked.connection()?)
+            .await
+            .map_err(failed)?;
             Ok(())
         })
     }
@@ -244,7 +244,10 @@ mod tests {
         let store = Sqlite::open(&path).await.unwrap();
         let many: Vec<_> = (0..300).map(|number| put(&format!("c/{number:03}"), &[1])).collect();
         store.commit(&many).await.unwrap();
-        store.commit(&[put("c/001", b"new"), delete("c/002"), put("d", b"x"), delete("c/3"), put("c/002", b"back")]).await.unwrap();
+        store
+            .commit(&[put("c/001", b"new"), delete("c/002"), put("d", b"x"), delete("c/3"), put("c/002", b"back")])
+            .await
+            .unwrap();
         store.commit(&[put("c/004", b"gone"), delete("c/004")]).await.unwrap();
         store.close().await.unwrap();
 

@@ -260,7 +260,7 @@ mod tests {
         };
         store.enqueue(&transaction).await.unwrap();
         store.enqueue(&Transaction { data: vec![9], ..transaction.clone() }).await.unwrap();
-        assert_eq!(store.open_transactions().await.unwrap(), [transaction.clone()]);
+        assert_eq!(store.open_transactions().await.unwrap(), vec![transaction.clone()]);
 
         for fee in [1_u8, 2] {
             let attempt = Attempt {

@@ -133,7 +133,9 @@ impl Client {
     /// Waits until the wallet is as described.
     pub async fn when(&self, what: &str, condition: impl FnMut(&Wallet) -> bool + Send + 'static) {
         let (sender, done) = oneshot::channel();
-        self.commands.send(Command::When(Box::new(condition), sender)).unwrap_or_else(|_| panic!("the client has ended"));
+        self.commands
+            .send(Command::When(Box::new(condition), sender))
+            .unwrap_or_else(|_| panic!("the client has ended"));
         super::within(what, done).await.unwrap();
     }
 
@@ -159,7 +161,8 @@ pub fn request(to: Payee, asset: Asset, amount: Amount) -> PayRequest {
 /// A call over HTTP.
 pub async fn call(url: &str, method: &str, params: Value) -> Result<Value, Value> {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-    let response = reqwest::Client::new().post(url).body(body).send().await.map_err(|error| json!(error.to_string()))?;
+    let response =
+        reqwest::Client::new().post(url).body(body).send().await.map_err(|error| json!(error.to_string()))?;
     let mut answer: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
     if answer.get("error").is_some() { Err(answer["error"].take()) } else { Ok(answer["result"].take()) }
 }
@@ -171,7 +174,12 @@ pub async fn payee(url: &str, address: Address) -> Payee {
 }
 
 /// A call over a WebSocket; notifications that come first are handed to `other`.
-pub async fn socket_call(socket: &mut Socket, method: &str, params: Value, mut other: impl FnMut(String)) -> Result<Value, Value> {
+pub async fn socket_call(
+    socket: &mut Socket,
+    method: &str,
+    params: Value,
+    mut other: impl FnMut(String),
+) -> Result<Value, Value> {
     let text = json!({ "jsonrpc": "2.0", "id": method, "method": method, "params": params }).to_string();
     socket.send(tungstenite::Message::Text(text.into())).await.map_err(|error| json!(error.to_string()))?;
     loop {
@@ -272,7 +280,9 @@ async fn run(
                 match effect {
                     WalletEffect::Send(message) => out.push(message),
                     WalletEffect::Submit { call, .. } => calls.lock().unwrap().push(call),
-                    WalletEffect::Event(Event::Payment(payment)) => drop(told.lock().unwrap().insert(payment.id, payment)),
+                    WalletEffect::Event(Event::Payment(payment)) => {
+                        drop(told.lock().unwrap().insert(payment.id, payment))
+                    }
                     WalletEffect::Event(_) => {}
                 }
             }
@@ -285,7 +295,11 @@ async fn run(
         }
         let mut left = Vec::new();
         for (mut condition, done) in waiting.drain(..) {
-            if condition(&wallet) { let _ = done.send(()); } else { left.push((condition, done)) }
+            if condition(&wallet) {
+                let _ = done.send(());
+            } else {
+                left.push((condition, done))
+            }
         }
         waiting = left;
     }
@@ -314,11 +328,14 @@ async fn watch(config: ClientConfig, facts: mpsc::UnboundedSender<(Vec<ChainFact
         if last == Some(newest) {
             continue;
         }
-        let Ok(Some(block)) = config.rpc.block(newest.number.saturating_sub(config.confirmations)).await else { continue };
+        let Ok(Some(block)) = config.rpc.block(newest.number.saturating_sub(config.confirmations)).await else {
+            continue;
+        };
         let mut read = Vec::new();
         for asset in &config.assets {
             let call = IFarthing::assetStateCall { channelId: config.id().0, asset: *asset };
-            let Ok(answer) = config.rpc.call_at(config.domain.contract(), call.abi_encode().into(), block.hash).await else {
+            let Ok(answer) = config.rpc.call_at(config.domain.contract(), call.abi_encode().into(), block.hash).await
+            else {
                 break;
             };
             // The contract may be younger than this block.

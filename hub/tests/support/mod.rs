@@ -1,6 +1,20 @@
 //! What the tests and the benchmark stand on: a chain, a hub, and clients made of the protocol's own wallet.
-#![allow(dead_code, missing_docs, unreachable_pub, missing_debug_implementations, unused_imports, reason = "each test uses a part")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    missing_debug_implementations,
+    unused_imports,
+    reason = "each test uses a part"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test"
+)]
 
 pub mod chain;
 pub mod client;

@@ -1,0 +1,319 @@
+/**
+ * Farthing: payment channels on Ethereum.
+ *
+ * Money is always a `bigint` of base units (wei for ETH), from 1 to 2^128 - 1; times are milliseconds since 1970.
+ * Every call that fails rejects with a {@link FarthingError}, whose `code` is stable and whose message says what to do.
+ *
+ * @example
+ * ```ts
+ * import { connect } from "farthing";
+ *
+ * const client = await connect({ hub: "https://hub.example", wallet: window.ethereum });
+ * await client.deposit({ asset: "ETH", amount: 50_000_000_000_000_000n });
+ * const receipt = await client.pay({ to: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8", asset: "ETH", amount: 1n });
+ * console.log(receipt.status, receipt.preimage);
+ * await client.close();
+ * await client.disconnect();
+ * ```
+ *
+ * @packageDocumentation
+ */
+
+/** `0x` and hex digits. */
+export type Hex = `0x${string}`;
+
+/** `0x` and 40 hex digits; in mixed case only with a valid checksum. */
+export type Address = Hex;
+
+/** `"ETH"`, a symbol that the hub lists, or a token's address. */
+export type Asset = string;
+
+/** Why a call failed. Each code keeps its meaning for ever; new ones may come. */
+export type ErrorCode =
+  | "invalid-argument" | "invalid-amount" | "amount-overflow" | "insufficient-funds" | "no-capacity"
+  | "limit-exceeded" | "unknown-asset" | "unknown-channel" | "unknown-payee" | "unknown-payment"
+  | "channel-closing" | "channel-exiting" | "channel-closed" | "chain-stale" | "unknown-condition"
+  | "bad-expiry" | "slot-taken" | "too-many-locks" | "duplicate-secret" | "locks-pending" | "payment-failed"
+  | "payment-expired" | "payee-declined" | "not-connected" | "client-closed" | "aborted" | "unsupported"
+  | "bad-signature" | "bad-nonce" | "unknown-base" | "transferred-fell" | "proof-mismatch" | "bad-op"
+  | "bad-evidence" | "redeem-too-low" | "release-refused" | "bad-encoding" | "message-too-large"
+  | "rate-limited" | "not-authenticated" | "wrong-channel" | "bad-terms" | "hub-fault" | "storage-failed"
+  | "storage-corrupt" | "storage-version" | "storage-locked" | "state-outdated" | "chain-unavailable"
+  | "chain-mismatch" | "transaction-failed" | "wallet-rejected" | "wallet-unavailable" | "internal";
+
+/** What a failed call rejects with. */
+export interface FarthingError extends Error {
+  readonly name: "FarthingError";
+  /** Why, as a stable code. */
+  readonly code: ErrorCode;
+  /** What the wallet, the RPC or the store said, where one of them failed. */
+  readonly cause?: unknown;
+}
+
+/** A wallet as browsers inject it ([EIP-1193](https://eips.ethereum.org/EIPS/eip-1193)). */
+export interface Eip1193Provider {
+  request(call: { method: string; params?: any }): Promise<any>;
+}
+
+/**
+ * Who owns the money. A wallet is asked for its account and two signatures (one makes the key that signs payments in
+ * this browser, one lets payees be paid at the account's address), and later for each transaction.
+ */
+export type Wallet =
+  | Eip1193Provider
+  /** 32 bytes. */
+  | { privateKey: Hex }
+  /** A BIP-39 phrase, English, without passphrase; its first account (`m/44'/60'/0'/0/0`). */
+  | { mnemonic: string };
+
+/**
+ * Where a client keeps its state. A `commit` is atomic: when its promise resolves all writes survive a crash, when it
+ * rejects none of them is there. Whoever lies about this loses money. Keys are ASCII, ordered bytewise.
+ */
+export interface Store {
+  /** All entries whose key starts with `prefix`, in the order of their keys. */
+  load(prefix: string): Promise<Array<[key: string, value: Uint8Array]>>;
+  /** Applies writes in their order; `null` deletes. */
+  commit(writes: Array<[key: string, value: Uint8Array | null]>): Promise<void>;
+  /** Lets it go. */
+  close(): Promise<void>;
+}
+
+/** Options of {@link connect}. */
+export interface ConnectOptions {
+  /** The hub's URL, `https:` or `http:`. */
+  hub: string;
+  /** Who owns the money. */
+  wallet: Wallet;
+  /** An Ethereum node's HTTP URL. Needed with a local key; a wallet is its own node unless this is given. */
+  rpc?: string;
+  /**
+   * `"memory"` (forgets), a path (Node), or an object. By default IndexedDB in browsers, and in Node a file under
+   * `~/.farthing`. One client at a time can use a store.
+   */
+  store?: "memory" | (string & {}) | Store;
+  /** Seconds in which an exit of a new channel can be answered; the hub's default by default. */
+  challengePeriod?: number;
+  /** Blocks on top of a block before what is in it counts; never fewer than the hub waits for. */
+  confirmations?: number;
+  /** Milliseconds between questions for a new block, where the node does not push them. Default 1000. */
+  pollInterval?: number;
+  /** Refuse a hub on any other chain. */
+  chainId?: number;
+  /** Refuse a hub with any other contract. */
+  contract?: Address;
+  /** Stops waiting. */
+  signal?: AbortSignal;
+}
+
+/** Where a transaction stands. */
+export interface Progress {
+  readonly stage: "submitted" | "mined" | "confirmed";
+  /** Absent if the hub sent it. */
+  readonly hash?: Hex;
+}
+
+/** Options of {@link Client.deposit}. */
+export interface DepositOptions {
+  asset: Asset;
+  /** Base units. */
+  amount: bigint;
+  /** Stops waiting; a transaction that was sent goes on. */
+  signal?: AbortSignal;
+  onProgress?: (progress: Progress) => void;
+}
+
+/** Options of {@link Client.pay}. */
+export interface PayOptions {
+  /** The address of somebody who has a channel with this hub, or of the hub itself. */
+  to: Address;
+  asset: Asset;
+  /** Base units. */
+  amount: bigint;
+  /** For the payee alone, encrypted to it; at most 256 bytes of UTF-8. */
+  memo?: string;
+  /** Go on waiting while the payee is away, instead of resolving with the status `"held"`. */
+  wait?: boolean;
+  /** Seconds after which an unclaimed payment comes back. Default: a day. */
+  expiresIn?: number;
+  /** Stops waiting; a payment that was signed goes on. */
+  signal?: AbortSignal;
+}
+
+/** Options of {@link Client.withdraw}. */
+export interface WithdrawOptions {
+  asset: Asset;
+  /** Base units. */
+  amount: bigint;
+  /** Where to; by default the owner's account. */
+  to?: Address;
+  /** Let the hub send the transaction and pay its gas. */
+  relay?: boolean;
+  /** Stops waiting; a withdrawal that was signed goes on. */
+  signal?: AbortSignal;
+  onProgress?: (progress: Progress) => void;
+}
+
+/** Options of {@link Client.close}. */
+export interface CloseOptions {
+  /** By default all that have money in them. A closed asset can't be used in this channel again. */
+  assets?: Asset[];
+  /** Let the hub send the transaction and pay its gas. */
+  relay?: boolean;
+  /** Stops waiting; a closing that was signed goes on. */
+  signal?: AbortSignal;
+  onProgress?: (progress: Progress) => void;
+}
+
+/** Which payments to list. */
+export interface PaymentFilter {
+  asset?: Asset;
+  direction?: Payment["direction"];
+  status?: Payment["status"];
+  /** At most so many. */
+  limit?: number;
+}
+
+/** A payment, sent or received. */
+export interface Payment {
+  readonly id: Hex;
+  readonly direction: "sent" | "received";
+  /**
+   * `pending`: on its way. `held`: the hub keeps the offer for a payee that is away. `completed`: the payee has it.
+   * `returning`: it failed, but an older signature could still be used, so do not pay again yet. `failed`: nothing was
+   * paid, and nothing can be any more.
+   */
+  readonly status: "pending" | "held" | "completed" | "returning" | "failed";
+  /** The hub's symbol for it. */
+  readonly asset: string;
+  /** The token's address; the zero address is ETH. */
+  readonly token: Address;
+  readonly amount: bigint;
+  /** Of payments sent; a payee does not learn who paid. */
+  readonly to?: Address;
+  readonly memo: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly expiresAt?: number;
+  /** The proof of payment: its sha256 is the hash that the payment was locked to. */
+  readonly preimage?: Hex;
+  /** Why it failed. */
+  readonly code?: ErrorCode;
+}
+
+/** What {@link Client.pay} resolves with. */
+export interface Receipt extends Payment {
+  readonly direction: "sent";
+  readonly status: "completed" | "held";
+}
+
+/** What there is of an asset. */
+export interface Balance {
+  readonly asset: string;
+  readonly token: Address;
+  /** Can be spent now. */
+  readonly available: bigint;
+  /** In payments sent that are not settled. */
+  readonly sending: bigint;
+  /** In payments received that are not settled. */
+  readonly receiving: bigint;
+  /** What the hub's side can pay now; the hub adds to it when a payment needs more. */
+  readonly receivable: bigint;
+  /** Deposits confirmed on chain. */
+  readonly deposited: bigint;
+  /** Withdrawals confirmed on chain. */
+  readonly withdrawn: bigint;
+  readonly status: "open" | "closed" | "settled";
+}
+
+/** Who and where a client is. */
+export interface Info {
+  /** The owner's account: where others pay to. */
+  readonly address: Address;
+  /** The key that signs payments. */
+  readonly signer: Address;
+  readonly channelId: Hex;
+  readonly chainId: number;
+  readonly contract: Address;
+  readonly challengePeriod: number;
+  readonly confirmations: number;
+  readonly connected: boolean;
+  readonly hub: {
+    readonly url: string;
+    readonly owner: Address;
+    readonly signer: Address;
+    readonly assets: ReadonlyArray<{
+      readonly asset: string;
+      readonly token: Address;
+      readonly decimals: number;
+      readonly channelCapacity: bigint;
+      readonly minPayment: bigint;
+      readonly maxPayment: bigint;
+    }>;
+  };
+}
+
+/** What happens, each after it is durable. */
+export type ClientEvent =
+  | { readonly type: "payment"; readonly payment: Payment }
+  | { readonly type: "deposit"; readonly asset: string; readonly token: Address; readonly total: bigint }
+  | { readonly type: "withdrawal"; readonly asset: string; readonly token: Address; readonly total: bigint; readonly to: Address }
+  | { readonly type: "closing"; readonly assets: readonly string[] }
+  | { readonly type: "exit"; readonly endsAt: number }
+  | { readonly type: "connected" }
+  | { readonly type: "disconnected" }
+  | { readonly type: "error"; readonly error: FarthingError };
+
+/** The event with this name. */
+export type EventOf<Name extends ClientEvent["type"]> = Extract<ClientEvent, { type: Name }>;
+
+/** A channel with a hub. Made by {@link connect}. */
+export interface Client extends AsyncDisposable {
+  /** Who and where it is. */
+  readonly info: Info;
+  /** Puts money into the channel; resolves when it can be spent. The hub's limits are checked before any transaction. */
+  deposit(options: DepositOptions): Promise<{ readonly hash: Hex }>;
+  /**
+   * Pays. Resolves when the payee has the money, or, unless `wait` is set, when the hub holds the offer for a payee
+   * that is away (`status: "held"`).
+   */
+  pay(options: PayOptions): Promise<Receipt>;
+  /** Asks for a payment back that the payee has not taken; resolves when it `failed` or was `completed`. */
+  cancel(id: Hex): Promise<Payment>;
+  /** Takes money out with the hub's signature; resolves when it is confirmed on chain. */
+  withdraw(options: WithdrawOptions): Promise<{ readonly hash?: Hex }>;
+  /** Ends the channel, or some assets of it, with the hub's signature; resolves when all is paid out. */
+  close(options?: CloseOptions): Promise<{ readonly hash?: Hex }>;
+  /** What there is of each asset that the hub lists. */
+  balances(): Promise<readonly Balance[]>;
+  /** Payments, newest first. */
+  payments(filter?: PaymentFilter): Promise<readonly Payment[]>;
+  /** What happens from now on, until `disconnect`. A reader that is slower than 4096 events loses the oldest. */
+  events(): AsyncIterableIterator<ClientEvent>;
+  /** Calls `listener` at each event with this name; returns a function that ends it. */
+  on<Name extends ClientEvent["type"]>(name: Name, listener: (event: EventOf<Name>) => void): () => void;
+  /** Ends what `on` began. */
+  off<Name extends ClientEvent["type"]>(name: Name, listener: (event: EventOf<Name>) => void): void;
+  /** Lets the hub and the store go. The channel stays; `connect` takes it up again. */
+  disconnect(): Promise<void>;
+}
+
+/**
+ * Opens the channel with a hub, or takes it up again. Costs no transaction.
+ *
+ * @throws {@link FarthingError} `chain-mismatch` if the hub, the wallet and the options do not agree on the chain;
+ * `storage-locked` if another tab or process uses the store; `wallet-rejected`; `not-connected`; `state-outdated` if the
+ * chain knows a channel of this account with money in it that the store does not know.
+ */
+export declare function connect(options: ConnectOptions): Promise<Client>;
+
+/** Every code that an error can have. */
+export declare function errorCodes(): Promise<ErrorCode[]>;
+
+/**
+ * Loads the wasm module, from the URL beside the package by default. `connect` does it by itself; call it where the
+ * bundler does not copy the file (`initAsync(url)`), or early, to save the time later.
+ */
+export declare function initAsync(
+  source?: string | URL | Response | BufferSource | WebAssembly.Module | Promise<Response>,
+): Promise<void>;

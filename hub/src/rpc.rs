@@ -38,6 +38,8 @@ pub struct App {
     terms: Value,
     connections: Arc<Connections>,
     buckets: Buckets,
+    /// A registration makes the hub remember something for good, so these are counted by address.
+    registrations: Buckets,
     /// True once the hub is shutting down.
     stopping: watch::Receiver<bool>,
 }
@@ -55,6 +57,7 @@ impl App {
             terms: terms(config),
             connections: Connections::new(limits.connections, limits.connections_per_ip),
             buckets: Buckets::new(limits.requests_per_second, limits.burst),
+            registrations: Buckets::new(limits.registrations_per_second, limits.registration_burst),
             stopping,
         })
     }

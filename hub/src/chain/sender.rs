@@ -130,15 +130,26 @@ impl Sender {
         let now = crate::clock::now();
         let mut next = self.next_nonce(&open).await?;
         for transaction in open {
-            match transaction.status {
-                Status::Sent => self.follow(transaction, head, now).await?,
-                Status::Queued if self.allow(&transaction, &mut next, now).await? => {
-                    self.send_first(transaction, &mut next, now).await?;
+            let id = transaction.id.clone();
+            match self.step(transaction, head, &mut next, now).await {
+                // One that the RPC chokes on must not hold up the rest.
+                Err(error) if error.code() == Code::ChainUnavailable => {
+                    tracing::warn!(id, %error, "a transaction could not be brought further; trying again");
                 }
-                Status::Queued | Status::Mined | Status::Failed => {}
+                other => other?,
             }
         }
         Ok(())
+    }
+
+    async fn step(&mut self, transaction: Transaction, head: Head, next: &mut u64, now: u64) -> Result<(), Error> {
+        match transaction.status {
+            Status::Sent => self.follow(transaction, head, now).await,
+            Status::Queued if self.allow(&transaction, next, now).await? => {
+                self.send_first(transaction, next, now).await
+            }
+            Status::Queued | Status::Mined | Status::Failed => Ok(()),
+        }
     }
 
     /// Above everything signed so far, also what the node has forgotten.

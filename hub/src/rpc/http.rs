@@ -55,9 +55,8 @@ async fn answer(app: &App, ip: IpAddr, request: Result<Request<'_>, RpcError>, f
         Ok(request) => request,
         Err(error) => return Some(failure(error)),
     };
-    let cost = methods::cost(&request.method).saturating_sub(u32::from(first));
-    let result = if app.buckets.take(ip, cost) {
-        methods::call(app, None, &request.method, request.params, request.id).await
+    let result = if first || app.buckets.take(ip, 1) {
+        methods::call(app, ip, None, &request.method, request.params, request.id).await
     } else {
         Err(Code::RateLimited.into())
     };

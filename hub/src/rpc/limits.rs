@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Addresses remembered before those that owe nothing are forgotten.
 const REMEMBERED: usize = 16_384;
@@ -31,6 +31,13 @@ impl Bucket {
         }
         self.tokens = left;
         true
+    }
+
+    /// Takes `count` tokens in any case; returns how long to wait until they are paid for.
+    pub(super) fn debit(&mut self, count: u32, now: Instant) -> Duration {
+        self.refill(now);
+        self.tokens -= f64::from(count);
+        Duration::try_from_secs_f64(-self.tokens / self.rate).unwrap_or_default()
     }
 
     fn refill(&mut self, now: Instant) {
@@ -117,7 +124,6 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn a_bucket_gives_its_burst_and_then_its_rate() {
@@ -128,7 +134,10 @@ mod tests {
         let later = start + Duration::from_millis(100);
         assert!(bucket.take(1, later));
         assert!(!bucket.take(1, later));
-        assert!(bucket.take(3, later + Duration::from_secs(60)));
+        let much_later = later + Duration::from_secs(60);
+        assert!(bucket.take(3, much_later));
+        assert_eq!(bucket.debit(5, much_later), Duration::from_millis(500));
+        assert!(!bucket.take(1, much_later + Duration::from_millis(500)));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::net::IpAddr;
 
 /// A method that is served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,8 +51,6 @@ impl Method {
 const MAX_ATTACHED: usize = 64;
 /// Most peer messages in one frame.
 const MAX_MESSAGES: usize = 1_024;
-/// What a registration takes from the rate limit: it makes the hub remember something for good.
-const REGISTRATION_COST: u32 = 20;
 
 /// How a call ended.
 #[derive(Debug)]
@@ -101,14 +100,16 @@ struct Messages {
     messages: Vec<Message>,
 }
 
-/// What a call takes from the rate limit before its parameters are read.
-pub(super) fn cost(method: &str) -> u32 {
-    if Method::of(method) == Some(Method::Register) { REGISTRATION_COST } else { 1 }
+/// Whether a call is made to wait when its caller is too fast, rather than refused: a peer message that was dropped
+/// would be missed until the next sync.
+pub(super) fn is_patient(method: &str) -> bool {
+    Method::of(method) == Some(Method::Messages)
 }
 
 /// Runs a call. Without a session it came over HTTP. `id` is the request's, for responses that the core sends.
 pub(super) async fn call(
     app: &App,
+    ip: IpAddr,
     session: Option<&mut Session>,
     method: &str,
     params: Option<&RawValue>,
@@ -125,6 +126,9 @@ pub(super) async fn call(
         }
         Method::Register => {
             let Register { channel, public_key, binding } = read(params)?;
+            if !app.registrations.take(ip, 1) {
+                return Err(Code::RateLimited.into());
+            }
             let binding = binding.filter(|binding| !binding.is_empty());
             let id = app.core.register(Registration { channel, public_key: Some(public_key), binding }).await?;
             json!({ "channelId": id })
@@ -192,10 +196,7 @@ async fn messages(app: &App, session: &mut Session, params: Option<&RawValue>) -
         return Err(Error::new(Code::LimitExceeded, "a frame holds at most 1024 messages").into());
     }
     // The frame itself has been counted.
-    let more = u32::try_from(messages.len().saturating_sub(1)).unwrap_or(u32::MAX);
-    if !session.take(more) {
-        return Err(Code::RateLimited.into());
-    }
+    session.wait(messages.len().saturating_sub(1)).await;
     app.core.messages(channel_id, messages).await?;
     Ok(())
 }

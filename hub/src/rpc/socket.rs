@@ -20,6 +20,7 @@ use farthing_protocol::{ChannelId, Code};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -42,14 +43,23 @@ pub(super) struct Session {
     pub(super) challenge: Option<(ChannelId, Address, B256)>,
     /// Channels whose key the client proved.
     pub(super) attached: BTreeSet<ChannelId>,
+    ip: IpAddr,
     bucket: Bucket,
     strikes: u32,
 }
 
 impl Session {
-    /// Takes `count` from the connection's rate limit.
-    pub(super) fn take(&mut self, count: u32) -> bool {
-        self.bucket.take(count, Instant::now())
+    /// Takes one from the connection's rate limit, if there is one left.
+    fn take(&mut self) -> bool {
+        self.bucket.take(1, Instant::now())
+    }
+
+    /// Takes `count` from the connection's rate limit, and waits until there are so many.
+    pub(super) async fn wait(&mut self, count: usize) {
+        let wait = self.bucket.debit(u32::try_from(count).unwrap_or(u32::MAX), Instant::now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
     }
 }
 
@@ -68,10 +78,10 @@ pub(super) async fn upgrade(State(app): State<Arc<App>>, request: Request) -> Re
         .max_message_size(HARD_LIMIT)
         .max_frame_size(HARD_LIMIT)
         .max_write_buffer_size(MAX_MESSAGE.saturating_mul(4))
-        .on_upgrade(move |socket| serve(app, socket, place))
+        .on_upgrade(move |socket| serve(app, socket, ip, place))
 }
 
-async fn serve(app: Arc<App>, socket: WebSocket, place: Place) {
+async fn serve(app: Arc<App>, socket: WebSocket, ip: IpAddr, place: Place) {
     let (sink, stream) = socket.split();
     let (outbox, frames, closed) = Outbox::new(app.limits.outbound_queue);
     let writer = tokio::spawn(write(sink, frames, closed.clone(), Duration::from_secs(app.limits.ping_interval)));
@@ -79,6 +89,7 @@ async fn serve(app: Arc<App>, socket: WebSocket, place: Place) {
         outbox,
         challenge: None,
         attached: BTreeSet::new(),
+        ip,
         bucket: Bucket::new(app.limits.requests_per_second, app.limits.burst, Instant::now()),
         strikes: 0,
     };
@@ -133,7 +144,11 @@ async fn read(
             let _ = say(session, failure(Code::MessageTooLarge.into())).await;
             return Closed::TooLarge;
         }
-        if let Err(why) = take(app, session, text.as_str()).await {
+        let taken = tokio::select! {
+            taken = take(app, session, text.as_str()) => taken,
+            _ = stopping.wait_for(|stopping| *stopping) => Err(Closed::GoingAway),
+        };
+        if let Err(why) = taken {
             return why;
         }
     }
@@ -144,7 +159,7 @@ async fn take(app: &App, session: &mut Session, text: &str) -> Result<(), Closed
     let request = match envelope::read(text) {
         Ok(Envelope::One(Ok(request))) => request,
         Ok(Envelope::One(Err(error))) | Err(error) => {
-            if !session.take(1) {
+            if !session.take() {
                 return limited(session, None).await;
             }
             return say(session, failure(error)).await;
@@ -153,11 +168,14 @@ async fn take(app: &App, session: &mut Session, text: &str) -> Result<(), Closed
             return say(session, failure(RpcError::request("batches are served over HTTP only"))).await;
         }
     };
-    if !session.take(methods::cost(&request.method)) {
+    if methods::is_patient(&request.method) {
+        session.wait(1).await;
+    } else if !session.take() {
         return limited(session, request.id).await;
     }
     session.strikes = 0;
-    match methods::call(app, Some(session), &request.method, request.params, request.id).await {
+    let ip = session.ip;
+    match methods::call(app, ip, Some(session), &request.method, request.params, request.id).await {
         Ok(Answer::Sent) => Ok(()),
         Ok(Answer::Result(value)) if request.id.is_some() => {
             say(session, envelope::response(request.id, &Ok(value))).await

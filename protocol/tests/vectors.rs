@@ -26,7 +26,7 @@ use farthing_protocol::proof::{LaneId, Proof, SignedProof};
 use farthing_protocol::settle::{Balance, Claimed, LaneTotals, Shown, claim, settle};
 use farthing_protocol::sign::{PublicKey, SecretKey, Signature};
 use farthing_protocol::tree::{LockTree, empty_root, root_of_branch};
-use farthing_protocol::types::{ChannelDef, Participant, Side, Sides};
+use farthing_protocol::types::{ChannelDef, ChannelId, Participant, Side, Sides};
 use farthing_protocol::wallet::{Payment, Wallet, WalletConfig, WalletEffect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -158,7 +158,7 @@ fn struct_hash(kind: &str, of: &Value) -> (B256, String) {
                 locksRoot: B256::ZERO,
                 seen: 0,
             });
-            (proof.struct_hash(farthing_protocol::ChannelId(id()), lane), text)
+            (proof.struct_hash(ChannelId(id()), lane), text)
         }
         "Acknowledgement" => hash(&abi::Acknowledgement {
             channelId: id(),
@@ -380,11 +380,15 @@ fn settlement(domain: &Domain, case: &Value) {
 #[test]
 fn messages_are_read_and_written_byte_for_byte() {
     let file = file("messages.json");
+    let (domain, channel) = (domain(&file["domain"]), channel(&file["channel"]));
+    let id = channel.id(domain.chain_id(), domain.contract());
+    assert_eq!(id.0, get::<B256>(&file, "id"));
     let mut kinds = BTreeSet::new();
     for case in list(&file, "messages") {
         let given = case["text"].as_str().unwrap();
         let message = Message::decode(given).unwrap();
         assert_eq!(message.encode().unwrap(), given, "{}", case["name"]);
+        signatures_in(&message, &domain, id, &channel);
         // A name for each variant: a new one has no vector until it is written here.
         kinds.insert(match message {
             Message::Update { .. } => "update",
@@ -409,6 +413,50 @@ fn messages_are_read_and_written_byte_for_byte() {
     for case in list(&file, "legacy") {
         let message = Message::decode(case["text"].as_str().unwrap()).unwrap();
         assert_eq!(message.encode().unwrap(), case["same"].as_str().unwrap(), "{}", case["name"]);
+    }
+}
+
+/// Whoever writes such a message signs what is in it. In these, `A` pays in ETH and `B` in the token.
+fn signatures_in(message: &Message, domain: &Domain, id: ChannelId, channel: &ChannelDef) {
+    let [user, hub] = [channel.a.signer, channel.b.signer];
+    let lane = |asset: Address| LaneId { asset, payer: if asset.is_zero() { Side::A } else { Side::B } };
+    let verify = |asset: Address, proof: &SignedProof| {
+        proof.verify(domain, id, lane(asset), channel.participant(lane(asset).payer).signer).unwrap();
+    };
+    match message {
+        Message::Update { asset, update } => verify(*asset, &update.signed_proof()),
+        Message::Refused { asset, last: Some(last), .. } => verify(*asset, last),
+        Message::Sync { lanes } => {
+            for entry in lanes {
+                entry.signed.iter().chain(&entry.accepted).for_each(|proof| verify(entry.asset, proof));
+                if let (Some(accepted), Some(acknowledgement)) = (entry.accepted, entry.acknowledgement) {
+                    let digest = accepted.proof.acknowledgement_digest(domain, id, lane(entry.asset));
+                    acknowledgement.verify(digest, user).unwrap();
+                }
+            }
+        }
+        Message::WithdrawProposal { withdrawal, signature, owner_signature, .. } => {
+            let digest = domain.digest(&withdrawal.to_abi(id));
+            signature.verify(digest, user).unwrap();
+            Signature::from_slice(owner_signature).unwrap().verify(digest, channel.a.owner).unwrap();
+        }
+        Message::WithdrawSigned { withdrawal, signature } => {
+            signature.verify(domain.digest(&withdrawal.to_abi(id)), hub).unwrap();
+        }
+        Message::CloseProposal { closing, signature, .. } => {
+            signature.verify(domain.digest(&closing.to_abi(id)), user).unwrap();
+        }
+        Message::CloseSigned { closing, signature } => {
+            signature.verify(domain.digest(&closing.to_abi(id)), hub).unwrap();
+        }
+        Message::Accepted { .. }
+        | Message::Refused { .. }
+        | Message::Reveal { .. }
+        | Message::Fail { .. }
+        | Message::Cancel { .. }
+        | Message::Held { .. }
+        | Message::Funds { .. }
+        | Message::Declined { .. } => {}
     }
 }
 

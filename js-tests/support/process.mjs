@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 
 /** Starts a program and waits for a line of its output in which `ready` finds something. */
-export async function start(program, args, { env = {}, ready, name, patience = 20_000 } = {}) {
+export async function start(program, args, { env = {}, ready, name, patience = 30_000 } = {}) {
   const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   const said = [];
   const found = new Promise((resolve, reject) => {

@@ -36,6 +36,8 @@ extern "C" {
     fn object_store(this: &Transaction, name: &str) -> core::result::Result<ObjectStore, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn commit(this: &Transaction) -> core::result::Result<(), JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn abort(this: &Transaction) -> core::result::Result<(), JsValue>;
 
     type ObjectStore;
     #[wasm_bindgen(method, catch)]
@@ -173,7 +175,12 @@ impl Store for IndexedDbStore {
                     Write::Put { key, value } => entries.put(&Uint8Array::from(value.as_slice()), &key),
                     Write::Delete { key } => entries.delete(&key),
                 };
-                asked.map_err(refused)?;
+                if let Err(thrown) = asked {
+                    // What was asked for before would be committed otherwise.
+                    let _ = transaction.abort();
+                    let _ = JsFuture::from(done).await;
+                    return Err(refused(thrown));
+                }
             }
             // Saves a round trip; an engine without it commits by itself.
             let _ = transaction.commit();

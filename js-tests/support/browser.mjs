@@ -1,0 +1,71 @@
+// A headless Chromium on a page that serves the installed package, as any site would, and the test's own tools.
+
+import { createReadStream, existsSync } from "node:fs";
+import { createServer } from "node:http";
+import { dirname, extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { chromium as playwright } from "playwright-core";
+import { chromium, packageFolder } from "./env.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const TYPES = { ".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
+
+/** `{ url, browser, newPage(), close() }`; a page has `farthing`, `createWallet` and `storeCases` as globals. */
+export async function openBrowser({ profile } = {}) {
+  const tools = await build({
+    stdin: {
+      contents: `export { createWallet } from "./wallet.mjs"; export { cases as storeCases } from "./store-conformance.mjs";`,
+      resolveDir: here,
+    },
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    write: false,
+    logLevel: "silent",
+  });
+  const page = `<!doctype html><meta charset="utf-8"><title>Farthing test</title><script type="module">
+    import * as farthing from "/farthing/browser.mjs";
+    import * as tools from "/tools.js";
+    Object.assign(globalThis, { farthing, ...tools });
+    document.title = "ready";
+  </script>`;
+  const server = createServer((request, response) => {
+    const path = normalize(new URL(request.url, "http://x").pathname);
+    const send = (type, body) => response.writeHead(200, { "content-type": type }).end(body);
+    if (path === "/") return send("text/html", page);
+    if (path === "/tools.js") return send("text/javascript", tools.outputFiles[0].text);
+    const file = join(packageFolder(), path.replace(/^\/farthing\//, ""));
+    if (!path.startsWith("/farthing/") || !existsSync(file)) return response.writeHead(404).end();
+    response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" });
+    createReadStream(file).pipe(response);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${server.address().port}/`;
+  const launch = { executablePath: chromium(), args: ["--no-sandbox"] };
+  const context = profile
+    ? await playwright.launchPersistentContext(profile, launch)
+    : await (await playwright.launch(launch)).newContext();
+  return {
+    url,
+    context,
+    async newPage() {
+      const opened = await context.newPage();
+      opened.on("pageerror", (error) => console.error("page:", error));
+      await opened.goto(url);
+      await opened.waitForFunction(() => document.title === "ready");
+      return opened;
+    },
+    async reload(opened) {
+      await opened.reload();
+      await opened.waitForFunction(() => document.title === "ready");
+    },
+    async close() {
+      const browser = context.browser();
+      await context.close();
+      await browser?.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

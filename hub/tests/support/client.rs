@@ -7,7 +7,7 @@ use farthing_hub::chain::Rpc;
 use farthing_hub::clock;
 use farthing_hub::core::notifications;
 use farthing_hub::store::{Sqlite, Store};
-use farthing_protocol::abi::{self, IFarthing};
+use farthing_protocol::abi::{self, AssetState, IFarthing};
 use farthing_protocol::amount::Amount;
 use farthing_protocol::chain::{AssetStatus, ChainCall, ChainFact, Head};
 use farthing_protocol::channel::Policy;
@@ -197,7 +197,9 @@ pub async fn socket_call(
 /// Connects and proves the key.
 pub async fn attach(config: &ClientConfig, url: &str) -> Result<Socket, Value> {
     let url = url.replacen("http", "ws", 1);
-    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.map_err(|error| json!(error.to_string()))?;
+    let (mut socket, _) = tokio_tungstenite::connect_async_with_config(url, None, true)
+        .await
+        .map_err(|error| json!(error.to_string()))?;
     let id = config.id();
     let answer = socket_call(&mut socket, "farthing_challenge", json!({ "channelId": id }), drop).await?;
     let challenge: B256 = serde_json::from_value(answer["challenge"].clone()).unwrap();
@@ -222,6 +224,12 @@ async fn run(
     let mut batch = Vec::new();
     let (facts_in, mut facts) = mpsc::unbounded_channel();
     let watching = tokio::spawn(watch(config.clone(), facts_in));
+    // A wallet that has not seen the chain refuses what the hub has held for it, and the payment goes back.
+    let first: Option<(Vec<ChainFact>, Head)> = facts.recv().await;
+    if let Some((read, head)) = first {
+        read.iter().for_each(|fact| wallet.chain(fact, clock::now()));
+        wallet.head(head, clock::now());
+    }
     loop {
         tokio::select! {
             command = inbox.recv() => match command {
@@ -339,7 +347,8 @@ async fn watch(config: ClientConfig, facts: mpsc::UnboundedSender<(Vec<ChainFact
                 break;
             };
             // The contract may be younger than this block.
-            let Ok(state) = IFarthing::assetStateCall::abi_decode_returns(&answer) else { break };
+            let nothing = AssetState { depositA: 0, depositB: 0, withdrawnA: 0, withdrawnB: 0, status: 0 };
+            let state = IFarthing::assetStateCall::abi_decode_returns(&answer).unwrap_or(nothing);
             read.push(ChainFact::Asset {
                 asset: *asset,
                 deposits: Sides { a: Amount::new(state.depositA), b: Amount::new(state.depositB) },

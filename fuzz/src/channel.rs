@@ -28,7 +28,7 @@ struct World {
 /// Nothing panics, nothing is spent or accepted that is not there, and copies of lanes agree.
 pub fn channel(data: &[u8]) {
     let mut input = Input::new(data);
-    let us = if input.byte() % 2 == 0 { Side::A } else { Side::B };
+    let us = if input.byte().is_multiple_of(2) { Side::A } else { Side::B };
     let channel = Channel::new(domain(), def(), us, Policy::default()).unwrap();
     let mut world =
         World { channel, us, now: START, theirs: Lane::default(), nonce: 0, deposits: Sides::default(), ticket: 0 };
@@ -144,7 +144,7 @@ impl World {
         });
         let signer = if input.byte() == 0 { self.our_key() } else { self.peer_key() };
         let acknowledgement = proof
-            .filter(|_| input.byte() % 2 == 0)
+            .filter(|_| input.byte().is_multiple_of(2))
             .map(|proof| signer.sign(proof.acknowledgement_digest(&domain(), self.channel.id(), lane)));
         self.handle(Message::Accepted { asset: ETH, nonce, acknowledgement });
     }
@@ -199,7 +199,7 @@ impl World {
     fn withdrawal(&mut self, input: &mut Input<'_>) {
         let total = Amount::new(input.amount());
         let deadline = self.now + u64::from(input.byte()) * 20;
-        if input.byte() % 2 == 0 {
+        if input.byte().is_multiple_of(2) {
             let key = self.our_key();
             let owner = def().participant(self.us).owner;
             let _ = self.channel.propose_withdrawal(ETH, total, owner, Default::default(), deadline, true, &key);
@@ -212,14 +212,14 @@ impl World {
             withdrawal,
             signature,
             owner_signature: Default::default(),
-            submit: input.byte() % 2 == 0,
+            submit: input.byte().is_multiple_of(2),
         });
         self.handle(Message::WithdrawSigned { withdrawal, signature });
     }
 
     fn closing(&mut self, input: &mut Input<'_>) {
         let deadline = self.now + u64::from(input.byte()) * 20;
-        if input.byte() % 2 == 0 {
+        if input.byte().is_multiple_of(2) {
             let key = self.our_key();
             let _ = self.channel.propose_closing(&[ETH], deadline, true, &key);
             return;
@@ -232,7 +232,7 @@ impl World {
             *total = total.plus(plus).and_then(|sum| sum.minus(minus)).unwrap_or_default();
         }
         let mut assets = vec![ClosingAsset { asset: ETH, totals, deposits: self.deposits }];
-        if input.byte() % 4 == 0 {
+        if input.byte().is_multiple_of(4) {
             assets.push(assets[0]);
         }
         let closing = Closing { assets, deadline };
@@ -245,7 +245,8 @@ impl World {
         self.channel.disconnected();
         self.channel.connected();
         let book = self.channel.state().assets.get(&ETH);
-        let accepted = book.and_then(|book| if input.byte() % 2 == 0 { book.out.accepted } else { book.out.tip() });
+        let accepted =
+            book.and_then(|book| if input.byte().is_multiple_of(2) { book.out.accepted } else { book.out.tip() });
         self.handle(Message::Sync {
             lanes: vec![LaneSync { asset: ETH, signed: None, accepted, acknowledgement: None }],
         });

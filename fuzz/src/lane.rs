@@ -27,7 +27,7 @@ pub fn lane(data: &[u8]) {
             }
             Err(_) => assert_eq!(lane.statement(nonce, 0), before),
         }
-        if input.byte() % 8 == 0
+        if input.byte().is_multiple_of(8)
             && let Some((undo, before)) = history.pop()
         {
             lane.undo(undo);

@@ -1,0 +1,107 @@
+// Measures the package beside what others would use, in one run: signing and recovering a balance proof in Node and in
+// Chromium, the package's size, payments through the hub. Each row is a line of JSON; the last line has all of them.
+
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { parseEther } from "viem";
+import { openBrowser } from "../support/browser.mjs";
+import { farthing, packageFolder } from "../support/env.mjs";
+import { createWorld } from "../support/world.mjs";
+
+const rows = [];
+const round = (value) => Number(value.toPrecision(4));
+
+function row(name, value, unit, peer = null, peerValue = null, ratio = null) {
+  rows.push({ name, value: round(value), unit, peer, peer_value: peerValue && round(peerValue), ratio: ratio && round(ratio) });
+  console.log(JSON.stringify(rows.at(-1)));
+}
+
+function report(where, times) {
+  for (const what of ["sign", "recover"]) {
+    for (const peer of ["viem", "@noble/curves"]) {
+      const [ours, theirs] = [times.farthing[what], times[peer][what]];
+      row(where === "Node" ? what : `${what}_chromium`, ours, "µs", `${peer} in ${where}`, theirs, theirs / ours);
+    }
+  }
+}
+
+async function sizes() {
+  const loaded = ["core_bg.wasm", "core_bg.js", "core.mjs", "face.mjs", "browser.mjs"];
+  const names = readdirSync(packageFolder()).filter((name) => loaded.includes(name));
+  const total = names.reduce((sum, name) => sum + gzipSync(readFileSync(join(packageFolder(), name)), { level: 9 }).length, 0);
+  row("package_gzip_browser", total, "bytes", "Connext V2's client, as published", 709_000, 709_000 / total);
+}
+
+async function payments() {
+  const world = await createWorld();
+  const { connect } = await farthing();
+  const clients = [];
+  const join_ = async (store) => {
+    const account = await world.account();
+    const client = await connect({ hub: world.hubUrl, rpc: world.rpcUrl, wallet: { privateKey: account.privateKey }, store, pollInterval: 200 });
+    clients.push(client);
+    await client.deposit({ asset: "ETH", amount: parseEther("1") });
+    return client;
+  };
+  try {
+    const alice = await join_(join(world.folder, "alice.sqlite"));
+    const bob = await join_(join(world.folder, "bob.sqlite"));
+    const pay = (to) => alice.pay({ to, asset: "ETH", amount: 1n, wait: true });
+    const drained = async () => {
+      while ((await alice.balances()).some(({ sending }) => sending > 0n)) await new Promise((resolve) => setTimeout(resolve, 5));
+    };
+    await pay(bob.info.address);
+
+    const times = [];
+    for (let count = 0; count < 300; count += 1) {
+      const started = performance.now();
+      await pay(bob.info.address);
+      if (count >= 50) times.push(performance.now() - started);
+    }
+    times.sort((x, y) => x - y);
+    const at = (share) => times[Math.floor(times.length * share)];
+    row("payment_sequential_js_p50", at(0.5), "ms", "Connext V2, as published", 3_500, 3_500 / at(0.5));
+    row("payment_sequential_js_p99", at(0.99), "ms");
+    await drained();
+
+    const burst = async (name, to, count, peer, peerValue) => {
+      const started = performance.now();
+      await Promise.all(Array.from({ length: count }, () => pay(to)));
+      const rate = count / ((performance.now() - started) / 1_000);
+      row(name, rate, "payments/s", peer, peerValue, peerValue && rate / peerValue);
+      await drained();
+    };
+    await burst("payment_pipelined_js", bob.info.address, 1_000);
+    await burst("payment_pipelined_js", bob.info.address, 3_000, "Connext V2, as published", 1);
+    await burst("transfer_direct_js", world.hub.owner, 10_000);
+  } finally {
+    await Promise.all(clients.map((client) => client.disconnect()));
+    await world.stop();
+  }
+}
+
+const { measure } = await import("./signatures.mjs");
+const { BenchKey } = await (await farthing())._testing();
+report("Node", await measure(BenchKey));
+
+const tools = await build({
+  entryPoints: [new URL("./signatures.mjs", import.meta.url).pathname],
+  bundle: true,
+  format: "iife",
+  globalName: "signatures",
+  write: false,
+  logLevel: "silent",
+});
+const browser = await openBrowser();
+try {
+  const page = await browser.newPage();
+  await page.addScriptTag({ content: tools.outputFiles[0].text });
+  report("Chromium", await page.evaluate(async () => signatures.measure((await farthing._testing()).BenchKey)));
+} finally {
+  await browser.close();
+}
+await sizes();
+await payments();
+console.log(JSON.stringify(rows));

@@ -50,10 +50,19 @@ impl Channel {
         }
         self.record(Fact::Chain(ChainFact::ExitStarted { ends_at }));
         self.emit(Event::ExitStarted { ends_at });
-        let proofs = self.exit_proofs();
-        if !proofs.is_empty() {
-            let id = format!("{}/proofs/{ends_at}", self.id);
-            self.submit(id, ChainCall::SubmitProofs { channel: self.def, proofs });
+        self.answer_exit(ends_at);
+    }
+
+    /// Shows our newest proofs, once in this process: a crash may have lost the call. One call for each asset,
+    /// since the contract refuses all proofs of a call if one is of an asset that was closed in the meantime.
+    fn answer_exit(&mut self, ends_at: u64) {
+        for (lane, proof, acknowledgement) in self.exit_proofs() {
+            let (payer, nonce) = (lane.payer.index(), proof.proof.nonce);
+            let id = format!("{}/proofs/{ends_at}/{}/{payer}/{nonce}", self.id, lane.asset);
+            if self.submitted.insert(id.clone()) {
+                let proofs = [(lane, proof, acknowledgement)].into();
+                self.submit(id, ChainCall::SubmitProofs { channel: self.def, proofs });
+            }
         }
     }
 
@@ -64,6 +73,9 @@ impl Channel {
             return;
         };
         if !self.is_finally_past(ends_at) {
+            if self.latest_time(now) <= ends_at {
+                self.answer_exit(ends_at);
+            }
             return;
         }
         let open: Vec<Asset> = self

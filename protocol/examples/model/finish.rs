@@ -1,0 +1,279 @@
+//! The end of a schedule: every channel is left, locks are claimed, and the books are checked.
+
+use super::chain::{Action, FINALITY};
+use super::contract::ChainLane;
+use super::honest::{Crash, DUST, DUST_CAP};
+use super::world::{Role, World, label, note};
+use farthing_protocol::chain::{AssetStatus, ChainCall};
+use farthing_protocol::lane::{Lane, Op};
+use farthing_protocol::proof::LaneId;
+use farthing_protocol::types::{Asset, ChannelDef, ChannelId};
+use farthing_protocol::wallet::{Direction, Status};
+
+impl World {
+    /// Ends the schedule and says what the honest side lost beyond what it may lose.
+    pub fn finish(&mut self) -> u128 {
+        note!(self, "the end begins");
+        self.honest.blind = false;
+        if self.rng.chance(25) {
+            let crash = if self.rng.chance(50) { Crash::Uncommitted } else { Crash::EffectsLost };
+            self.crash(crash);
+        }
+        for _ in 0..=FINALITY {
+            self.block(5);
+        }
+        self.leave();
+        // The challenge period, and after it: what the adversary likes.
+        for _ in 0..8 {
+            let foe = self.any_foe();
+            match self.rng.below(6) {
+                0 | 1 => self.submit_proofs(foe),
+                2 => self.evidence_for(foe),
+                3 => self.submit_held(foe),
+                4 => self.reveal(foe),
+                _ => self.pass(200),
+            }
+        }
+        self.evidence_near_expiry();
+        self.honest_settles();
+        self.claim_all();
+        // All locks that were ever accepted have expired by then.
+        self.pass_to_the_end();
+        self.claim_all();
+        self.poll(None);
+        self.check()
+    }
+
+    fn is_left(&self, id: ChannelId) -> bool {
+        let closed = |asset: &Asset| self.chain.contract.record(id, *asset).status != AssetStatus::Open;
+        self.chain.contract.exits.contains_key(&id) || self.assets.iter().all(closed)
+    }
+
+    fn leave(&mut self) {
+        for foe in 0..self.foes.len() {
+            let id = self.foes[foe].id;
+            if self.is_left(id) {
+                continue;
+            }
+            if self.rng.chance(50) {
+                self.start_exit(foe);
+            } else {
+                let call = self.honest.channel(&id).start_exit();
+                self.honest_sends(call);
+            }
+            // The honest process may die just when it learns of the exit.
+            if self.rng.chance(15) {
+                self.chain.mine(1);
+                self.honest.read_chain(&self.chain);
+                self.crash(Crash::EffectsLost);
+            }
+        }
+        for _ in 0..=FINALITY {
+            self.block(5);
+        }
+    }
+
+    fn honest_sends(&mut self, call: ChainCall) {
+        let action = Action::Call(call);
+        let name = if self.trace.is_some() { label(&action) } else { String::new() };
+        let outcome = self.chain.send(self.honest.owner, action);
+        note!(self, "honest sends {name} {outcome:?}");
+    }
+
+    /// Evidence for a lock in any proof that the honest side sent.
+    fn evidence_for(&mut self, foe: usize) {
+        let asset = self.any_asset();
+        let Some((_, pending, puzzle)) = self.open_lock(foe, asset) else { return };
+        let units = self.rng.between(1, u64::from(pending.lock.n)) as u32;
+        let evidence = self.puzzles[puzzle].evidence(pending.expiry, units, false);
+        let call = ChainCall::RecordEvidence { condition: pending.condition, expiry: pending.expiry, evidence };
+        self.act(foe, call);
+    }
+
+    /// Time goes on to the end of all exits; here and there evidence comes in the last moment.
+    fn evidence_near_expiry(&mut self) {
+        let ends = self.chain.contract.exits.values().copied().max().unwrap_or(self.chain.now);
+        while self.chain.now <= ends && self.broken.is_none() {
+            self.pass(240);
+            if self.rng.chance(20) {
+                let foe = self.any_foe();
+                self.evidence_for(foe);
+            }
+        }
+        for _ in 0..=FINALITY {
+            self.block(5);
+        }
+    }
+
+    fn honest_settles(&mut self) {
+        for foe in 0..self.foes.len() {
+            for asset in self.assets.clone() {
+                let open = self.chain.contract.record(self.foes[foe].id, asset).status == AssetStatus::Open;
+                if open && self.chain.contract.exits.contains_key(&self.foes[foe].id) {
+                    let channel = self.foes[foe].def;
+                    self.honest_sends(ChainCall::Settle { channel, asset });
+                }
+            }
+        }
+    }
+
+    fn pass_to_the_end(&mut self) {
+        let locks = |lane: &Lane| lane.locks.values().map(|pending| pending.expiry).max().unwrap_or(0);
+        let mut last = self.chain.now;
+        for foe in &self.foes {
+            for lanes in foe.lanes.values() {
+                let mine = lanes.mine.iter().map(|shadow| locks(&shadow.lane));
+                let theirs = lanes.theirs.values().map(|shadow| locks(&shadow.lane));
+                last = last.max(mine.chain(theirs).max().unwrap_or(0));
+            }
+        }
+        // Locks that nobody accepted may have absurd expiries.
+        last = last.min(self.chain.now + 7_000);
+        while self.chain.now <= last && self.broken.is_none() {
+            if self.rng.chance(30) {
+                let foe = self.any_foe();
+                self.evidence_for(foe);
+            }
+            self.block(240);
+        }
+    }
+
+    /// Everybody claims what is there: in any order, and the adversary first or last.
+    fn claim_all(&mut self) {
+        let foes_first = self.rng.chance(60);
+        for turn in 0..2 {
+            let honest = (turn == 1) == foes_first;
+            for foe in 0..self.foes.len() {
+                for asset in self.assets.clone() {
+                    let mut calls = self.claims_of(foe, asset, honest);
+                    if self.rng.chance(50) {
+                        calls.reverse();
+                    }
+                    for call in calls {
+                        if honest {
+                            self.honest_sends(call);
+                        } else {
+                            self.act(foe, call);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Claims of the locks in the proofs that were settled. The honest side knows its own lanes; where a proof of
+    /// its own that is older was shown, it needs the locks of that one.
+    fn claims_of(&self, foe: usize, asset: Asset, honest: bool) -> Vec<ChainCall> {
+        let foe = &self.foes[foe];
+        let record = self.chain.contract.record(foe.id, asset);
+        if record.status != AssetStatus::Settled {
+            return Vec::new();
+        }
+        let mut calls = Vec::new();
+        let Some(lanes) = foe.lanes.get(&asset) else { return calls };
+        let shown = record.lanes.of(foe.side);
+        if honest {
+            let book = self.honest.channel(&foe.id).state().assets.get(&asset);
+            if let Some(book) = book {
+                calls.extend(claims(&book.inc.lane, foe.def, LaneId { asset, payer: foe.side }));
+            }
+        } else if let Some(shadow) = lanes.mine.iter().find(|shadow| is_shown(shown, &shadow.lane)) {
+            calls.extend(claims(&shadow.lane, foe.def, LaneId { asset, payer: foe.side }));
+        }
+        let shown = record.lanes.of(foe.side.other());
+        if let Some(shadow) = lanes.theirs.get(&shown.nonce) {
+            calls.extend(claims(&shadow.lane, foe.def, LaneId { asset, payer: foe.side.other() }));
+        }
+        calls
+    }
+
+    fn check(&mut self) -> u128 {
+        for ((id, asset), record) in self.chain.contract.records.clone() {
+            let out = record.paid + if record.status == AssetStatus::Settled { record.left } else { 0 };
+            let exact = record.status == AssetStatus::Open || out == record.deposited();
+            if out > record.deposited() || !exact {
+                self.fail(format!("{id}/{asset}: {out} went out of {}", record.deposited()));
+            }
+        }
+        let mut lost = 0;
+        for asset in self.assets.clone() {
+            let due = if self.role == Role::Hub { self.due_of_hub(asset) } else { self.due_of_wallet(asset) };
+            let has = self.chain.contract.account(self.honest.owner, asset);
+            note!(self, "{asset}: the honest side has {has}, and is due {due}");
+            if has < due {
+                lost += due.abs_diff(has);
+                self.fail(format!("the honest {:?} lost {} of {asset}", self.role, due.abs_diff(has)));
+            }
+        }
+        lost
+    }
+
+    /// Deposits are in the account's balance already. Forwarding costs nothing, and what was given directly is extra.
+    fn due_of_hub(&self, asset: Asset) -> i128 {
+        let mut due = 0;
+        for foe in &self.foes {
+            due -= DUST_CAP as i128;
+            let book = self.honest.channel(&foe.id).state().assets.get(&asset);
+            let Some(mut accepted) = book.and_then(|book| book.inc.accepted) else { continue };
+            let lanes = &foe.lanes[&asset];
+            while let Some(shadow) = lanes.own(accepted.proof.nonce, Some(accepted)) {
+                let direct = |op: &Op| if let Op::Transfer { amount, .. } = op { amount.units() as i128 } else { 0 };
+                due += shadow.ops.iter().map(direct).sum::<i128>();
+                let base = lanes.delivered.iter().rfind(|signed| signed.proof.nonce == shadow.base);
+                match base.filter(|_| shadow.base < accepted.proof.nonce) {
+                    Some(before) => accepted = *before,
+                    None => break,
+                }
+            }
+        }
+        due
+    }
+
+    /// What came in for certain, less what the owner asked to be paid and what was in fact paid.
+    fn due_of_wallet(&self, asset: Asset) -> i128 {
+        let mut due = -(DUST_CAP as i128);
+        for payment in self.honest.payments().into_iter().filter(|payment| payment.asset == asset) {
+            let amount = payment.amount.units() as i128;
+            match payment.direction {
+                Direction::Received => {
+                    let dust = payment.lock.is_some() && amount < DUST as i128;
+                    let taken = payment.lock.is_none() || payment.preimage.is_some();
+                    if payment.status == Status::Completed || (taken && !dust) {
+                        due += amount;
+                    }
+                }
+                Direction::Sent => {
+                    // A lock costs something only if its secret came out in time.
+                    let proven = self.asked.get(&payment.id.0).copied().flatten().is_some_and(|puzzle| {
+                        let condition = &self.puzzles[puzzle].condition;
+                        payment.expiry.is_some_and(|expiry| self.chain.contract.units.contains_key(&condition.key(expiry)))
+                    });
+                    let locked = payment.expiry.is_some();
+                    let costs = match payment.status {
+                        Status::Completed => true,
+                        Status::Failed => false,
+                        Status::Pending | Status::Held | Status::Returning => !locked || proven,
+                    };
+                    if costs {
+                        due -= amount;
+                    }
+                }
+            }
+        }
+        due
+    }
+}
+
+fn is_shown(shown: &ChainLane, lane: &Lane) -> bool {
+    let mut lane = lane.clone();
+    lane.root() == shown.root && lane.transferred.units() == shown.transferred
+}
+
+fn claims(lane: &Lane, channel: ChannelDef, lane_id: LaneId) -> Vec<ChainCall> {
+    let mut lane = lane.clone();
+    let locks: Vec<_> = lane.locks.iter().map(|(slot, pending)| (*slot, pending.clone())).collect();
+    locks
+        .into_iter()
+        .map(|(slot, lock)| ChainCall::ClaimLock { channel, lane: lane_id, slot, lock, siblings: lane.siblings(slot) })
+        .collect()
+}

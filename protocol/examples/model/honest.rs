@@ -1,0 +1,347 @@
+//! The honest participant: the real machine, its store, and a driver that does what a correct driver does.
+
+use super::chain::{Action, Chain};
+use alloy_primitives::Address;
+use farthing_protocol::Amount;
+use farthing_protocol::chain::{ChainCall, ChainFact};
+use farthing_protocol::channel::{Channel, Dust, Policy};
+use farthing_protocol::eip712::Domain;
+use farthing_protocol::error::Error;
+use farthing_protocol::hub::{AssetPolicy, Hub, HubConfig, HubEffect, Registration};
+use farthing_protocol::journal::{Write, encode};
+use farthing_protocol::message::Message;
+use farthing_protocol::sign::SecretKey;
+use farthing_protocol::types::{Asset, ChannelDef, ChannelId};
+use farthing_protocol::wallet::{Payment, Wallet, WalletConfig, WalletEffect};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub const SAFETY_MARGIN: u64 = 600;
+pub const MIN_LOCK: u64 = 1_200;
+pub const MAX_LOCK: u64 = 6_000;
+pub const CHALLENGE: u32 = 3_600;
+pub const DUST: u128 = 20;
+pub const DUST_CAP: u128 = 50;
+
+pub fn policy(assets: &[Asset], external: Address) -> Policy {
+    Policy {
+        safety_margin: SAFETY_MARGIN,
+        min_lock_time: MIN_LOCK,
+        max_lock_time: MAX_LOCK,
+        max_locks: 12,
+        dust: assets.iter().map(|asset| (*asset, Dust { threshold: Amount::new(DUST), cap: Amount::new(DUST_CAP) })).collect(),
+        max_chain_age: 1_200,
+        max_nonce_step: 16,
+        window: 3,
+        max_update_bytes: 8 * 1024,
+        external_conditions: vec![external],
+        max_deadline: 1_800,
+    }
+}
+
+pub fn hub_config(domain: Domain, owner: Address, assets: &[Asset], external: Address, rich: bool) -> HubConfig {
+    let limits = AssetPolicy {
+        channel_capacity: Amount::new(100_000),
+        min_payment: Amount::new(1),
+        max_payment: Amount::new(5_000),
+        collateral: Amount::new(if rich { 2_000 } else { 300 }),
+        max_collateral: Amount::new(8_000),
+    };
+    HubConfig {
+        domain,
+        owner,
+        policy: policy(assets, external),
+        assets: assets.iter().map(|asset| (*asset, limits)).collect(),
+        challenge_period: (60, 1_000_000),
+    }
+}
+
+pub enum Machine {
+    Hub(Box<Hub>),
+    Wallet(Box<Wallet>),
+}
+
+/// How a process dies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Crash {
+    /// Before the commit: what was not durable is gone.
+    Uncommitted,
+    /// After the commit, before its effects.
+    EffectsLost,
+}
+
+pub struct Honest {
+    pub machine: Machine,
+    pub defs: Vec<ChannelDef>,
+    pub owner: Address,
+    key: SecretKey,
+    hub_config: Option<HubConfig>,
+    wallet_config: Option<WalletConfig>,
+    store: BTreeMap<String, Vec<u8>>,
+    /// Transactions sent, by their idempotency key.
+    sent: BTreeSet<String>,
+    /// How far the chain's log was read, now and at the last commit.
+    cursor: usize,
+    durable_cursor: usize,
+    exits_told: BTreeSet<ChannelId>,
+    durable_exits: BTreeSet<ChannelId>,
+    /// The channels' states at the last commit.
+    images: Vec<Vec<u8>>,
+    /// While the chain can't be seen.
+    pub blind: bool,
+}
+
+impl Honest {
+    pub fn hub(config: HubConfig, key: SecretKey, defs: Vec<ChannelDef>) -> Self {
+        let mut hub = Hub::new(config.clone(), key.clone());
+        for def in &defs {
+            hub.register(Registration { channel: *def, public_key: None, binding: None }).unwrap();
+        }
+        Self::new(Machine::Hub(Box::new(hub)), defs, config.owner, key, Some(config), None)
+    }
+
+    pub fn wallet(config: WalletConfig, key: SecretKey) -> Self {
+        let wallet = Wallet::new(config.clone(), key.clone()).unwrap();
+        let (def, owner) = (config.def, config.def.a.owner);
+        Self::new(Machine::Wallet(Box::new(wallet)), vec![def], owner, key, None, Some(config))
+    }
+
+    fn new(
+        machine: Machine,
+        defs: Vec<ChannelDef>,
+        owner: Address,
+        key: SecretKey,
+        hub_config: Option<HubConfig>,
+        wallet_config: Option<WalletConfig>,
+    ) -> Self {
+        Self {
+            machine,
+            defs,
+            owner,
+            key,
+            hub_config,
+            wallet_config,
+            store: BTreeMap::new(),
+            sent: BTreeSet::new(),
+            cursor: 0,
+            durable_cursor: 0,
+            exits_told: BTreeSet::new(),
+            durable_exits: BTreeSet::new(),
+            images: Vec::new(),
+            blind: false,
+        }
+    }
+
+    pub fn channel(&self, id: &ChannelId) -> &Channel {
+        match &self.machine {
+            Machine::Hub(hub) => hub.channel(id).unwrap(),
+            Machine::Wallet(wallet) => wallet.channel(),
+        }
+    }
+
+    pub fn wallet_mut(&mut self) -> Option<&mut Wallet> {
+        match &mut self.machine {
+            Machine::Hub(_) => None,
+            Machine::Wallet(wallet) => Some(wallet),
+        }
+    }
+
+    pub fn handle(&mut self, id: ChannelId, message: Message, now: u64) -> Result<(), Error> {
+        match &mut self.machine {
+            Machine::Hub(hub) => hub.handle(id, message, now),
+            Machine::Wallet(wallet) => wallet.handle(message, now),
+        }
+    }
+
+    pub fn connect(&mut self, id: ChannelId, now: u64) {
+        match &mut self.machine {
+            Machine::Hub(hub) => hub.connected(id, now).unwrap(),
+            Machine::Wallet(wallet) => wallet.connected(now),
+        }
+    }
+
+    pub fn disconnect(&mut self, id: ChannelId) {
+        match &mut self.machine {
+            Machine::Hub(hub) => hub.disconnected(id),
+            Machine::Wallet(wallet) => wallet.disconnected(),
+        }
+    }
+
+    pub fn tick(&mut self, now: u64) {
+        match &mut self.machine {
+            Machine::Hub(hub) => hub.tick(now),
+            Machine::Wallet(wallet) => wallet.tick(now),
+        }
+    }
+
+    fn tell(&mut self, channel: Option<ChannelId>, fact: &ChainFact, now: u64) {
+        match &mut self.machine {
+            Machine::Hub(hub) => hub.chain(channel, fact, now),
+            Machine::Wallet(wallet) => {
+                if channel.is_none_or(|id| id == wallet.id()) {
+                    wallet.chain(fact, now);
+                }
+            }
+        }
+    }
+
+    /// Reads the chain: facts of final blocks, exits of any block, then the head.
+    pub fn read_chain(&mut self, chain: &Chain) {
+        if self.blind {
+            return;
+        }
+        let until = chain.final_number();
+        while let Some(logged) = chain.log.get(self.cursor).filter(|logged| logged.block <= until) {
+            self.cursor += 1;
+            if !matches!(logged.fact, ChainFact::ExitStarted { .. }) {
+                self.tell(logged.channel, &logged.fact, chain.now);
+            }
+        }
+        for logged in &chain.log {
+            if let (ChainFact::ExitStarted { .. }, Some(id)) = (&logged.fact, logged.channel) {
+                if self.exits_told.insert(id) {
+                    self.tell(Some(id), &logged.fact, chain.now);
+                }
+            }
+        }
+        // A wallet's driver also asks for evidence that was there before its locks.
+        if let Machine::Wallet(wallet) = &mut self.machine {
+            let keys: BTreeSet<_> = wallet
+                .channel()
+                .state()
+                .assets
+                .values()
+                .flat_map(|book| book.inc.lane.locks.values().chain(book.out.lane.locks.values()))
+                .map(|pending| pending.lock.key)
+                .collect();
+            for logged in chain.log.iter().filter(|logged| logged.block <= until) {
+                if matches!(&logged.fact, ChainFact::Evidence { key, .. } if keys.contains(key)) {
+                    wallet.chain(&logged.fact, chain.now);
+                }
+            }
+        }
+        match &mut self.machine {
+            Machine::Hub(hub) => hub.head(chain.head(), chain.now),
+            Machine::Wallet(wallet) => wallet.head(chain.head(), chain.now),
+        }
+    }
+
+    /// What must come back after a crash. A hub goes on with what was in the middle while it is restored, so of
+    /// its channels only the lanes and the money are compared.
+    fn state_images(&self) -> Vec<Vec<u8>> {
+        if let Machine::Wallet(wallet) = &self.machine {
+            return vec![encode(wallet.channel().state()).unwrap()];
+        }
+        let books = self.defs.iter().enumerate().flat_map(|(index, _)| self.nth(index).state().assets.values());
+        books
+            .map(|book| {
+                let lanes = (&book.out, &book.inc.lane, &book.inc.accepted, &book.inc.acknowledgement, book.inc.seen);
+                encode(&(lanes, book.deposits, book.withdrawn, &book.withdrawals, &book.closing)).unwrap()
+            })
+            .collect()
+    }
+
+    pub fn nth(&self, index: usize) -> &Channel {
+        match &self.machine {
+            Machine::Hub(hub) => hub.channels().find(|channel| channel.def() == &self.defs[index]).unwrap(),
+            Machine::Wallet(wallet) => wallet.channel(),
+        }
+    }
+
+    /// Commits all there is and carries it out: what to send, and which transactions were sent.
+    pub fn poll(&mut self, chain: &mut Chain, crash: Option<Crash>) -> Result<Vec<(ChannelId, Message)>, Error> {
+        let mut messages = Vec::new();
+        loop {
+            if crash == Some(Crash::Uncommitted) {
+                // The commit may have been made, and not written.
+                match &mut self.machine {
+                    Machine::Hub(hub) => drop(hub.poll_commit(chain.now)?),
+                    Machine::Wallet(wallet) => drop(wallet.poll_commit(chain.now)?),
+                }
+                return Ok(messages);
+            }
+            let mut submits = Vec::new();
+            match &mut self.machine {
+                Machine::Hub(hub) => {
+                    let Some((commit, sealed)) = hub.poll_commit(chain.now)? else { break };
+                    write(&mut self.store, &commit.writes);
+                    hub.committed();
+                    for effect in sealed.open(&commit.durable())? {
+                        match effect {
+                            HubEffect::Send { channel, message } => messages.push((channel, message)),
+                            HubEffect::Submit { id, call, .. } => submits.push((id, call)),
+                        }
+                    }
+                }
+                Machine::Wallet(wallet) => {
+                    let Some((commit, sealed)) = wallet.poll_commit(chain.now)? else { break };
+                    write(&mut self.store, &commit.writes);
+                    wallet.committed();
+                    for effect in sealed.open(&commit.durable())? {
+                        match effect {
+                            WalletEffect::Send(message) => messages.push((wallet.id(), message)),
+                            WalletEffect::Submit { id, call } => submits.push((id, call)),
+                            WalletEffect::Event(_) => {}
+                        }
+                    }
+                }
+            }
+            self.durable_cursor = self.cursor;
+            self.durable_exits = self.exits_told.clone();
+            self.images = self.state_images();
+            if crash == Some(Crash::EffectsLost) {
+                return Ok(Vec::new());
+            }
+            for (id, call) in submits {
+                self.submit(chain, id, call);
+            }
+        }
+        Ok(messages)
+    }
+
+    fn submit(&mut self, chain: &mut Chain, id: String, call: ChainCall) {
+        if self.sent.insert(id) {
+            let _ = chain.send(self.owner, Action::Call(call));
+        }
+    }
+
+    /// The process dies and comes back from its store. False if it is not what it was at its last commit.
+    pub fn restore(&mut self, chain: &Chain) -> Result<bool, Error> {
+        let entries: Vec<_> = self.store.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        match (&self.hub_config, &self.wallet_config) {
+            (Some(config), _) => {
+                let mut hub = Hub::restore(config.clone(), self.key.clone(), &entries, chain.now)?;
+                for def in &self.defs {
+                    hub.register(Registration { channel: *def, public_key: None, binding: None })?;
+                }
+                self.machine = Machine::Hub(Box::new(hub));
+            }
+            (_, Some(config)) => {
+                let wallet = Wallet::restore(config.clone(), self.key.clone(), &entries)?;
+                self.machine = Machine::Wallet(Box::new(wallet));
+            }
+            _ => {}
+        }
+        self.cursor = self.durable_cursor;
+        self.exits_told = self.durable_exits.clone();
+        Ok(self.images.is_empty() || self.images == self.state_images())
+    }
+
+    /// All payments that the wallet's owner sees, ended ones from the history too.
+    pub fn payments(&self) -> Vec<Payment> {
+        let Machine::Wallet(wallet) = &self.machine else { return Vec::new() };
+        let mut payments = wallet.payments();
+        for (_, value) in self.store.iter().filter(|(key, _)| key.contains("/history/")) {
+            payments.extend(Wallet::decode_history(value).unwrap());
+        }
+        payments
+    }
+}
+
+fn write(store: &mut BTreeMap<String, Vec<u8>>, writes: &[Write]) {
+    for write in writes {
+        match write.clone() {
+            Write::Put { key, value } => store.insert(key, value),
+            Write::Delete { key } => store.remove(&key),
+        };
+    }
+}

@@ -1,0 +1,108 @@
+//! The model test of section 9 of `docs/protocol.md`: a randomised adversary against one honest participant,
+//! with the real machines, a model of the contract, and the contract itself.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    missing_debug_implementations,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+pub mod chain;
+pub mod contract;
+pub mod direct;
+pub mod evm;
+pub mod finish;
+pub mod foe;
+pub mod honest;
+pub mod moves;
+pub mod mutants;
+pub mod rng;
+pub mod scheme;
+pub mod world;
+
+use contract::Without;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use world::{Role, World};
+
+/// What came of one schedule.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub seed: u64,
+    pub role: Option<Role>,
+    pub steps: u64,
+    pub lost: u128,
+    pub broken: Option<String>,
+    pub trace: Vec<String>,
+}
+
+/// How to run a schedule.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    pub without: Without,
+    pub evm: Option<&'a evm::Code>,
+    pub trace: bool,
+    /// Stop the adversary after so many steps.
+    pub limit: u64,
+}
+
+impl Run<'_> {
+    pub const fn plain() -> Self {
+        Self { without: Without::Nothing, evm: None, trace: false, limit: u64::MAX }
+    }
+}
+
+/// Runs one schedule to its end. A panic in the machines is a finding like any other.
+pub fn schedule(seed: u64, run: Run<'_>) -> Report {
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let mut world = World::new(seed, run.without, run.trace);
+        // Now and then a long one, so that snapshots are written and read back.
+        let steps = if world.rng.chance(1) && world.rng.chance(10) { 600 } else { world.temper.steps };
+        let mut steps = steps.min(run.limit);
+        while steps > 0 && world.broken.is_none() {
+            world.step();
+            steps -= 1;
+        }
+        let lost = if world.broken.is_none() { world.finish() } else { 0 };
+        if let (Some(code), None) = (run.evm, &world.broken) {
+            if let Err(why) = evm::replay(code, &world) {
+                world.fail(format!("contract and model differ: {why}"));
+            }
+        }
+        Report {
+            seed,
+            role: Some(world.role),
+            steps: world.steps,
+            lost,
+            broken: world.broken.take(),
+            trace: world.trace.take().unwrap_or_default(),
+        }
+    }));
+    result.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_string()));
+        let broken = Some(format!("panic: {}", text.unwrap_or_default()));
+        Report { seed, role: None, steps: 0, lost: 0, broken, trace: Vec::new() }
+    })
+}
+
+/// The seed of a schedule of a run.
+pub fn seed_of(base: u64, index: u64) -> u64 {
+    rng::Rng::new(base.wrapping_mul(0x1_0000_0001).wrapping_add(index)).next()
+}
+
+/// The shortest beginning of a failing schedule that still fails, with its trace.
+pub fn shrink(seed: u64, run: Run<'_>) -> Report {
+    let full = schedule(seed, run);
+    for limit in 0..full.steps.max(1) {
+        let report = schedule(seed, Run { limit, ..run });
+        if report.broken.is_some() {
+            return schedule(seed, Run { limit, trace: true, ..run });
+        }
+    }
+    schedule(seed, Run { trace: true, ..run })
+}

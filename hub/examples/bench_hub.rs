@@ -14,10 +14,13 @@
 mod support;
 
 use clap::Parser;
+use farthing_hub::store::{Sqlite, Store};
 use farthing_hub::{cli, clock};
+use farthing_protocol::journal::Write;
 use farthing_protocol::wallet::{Payee, Status};
 use farthing_protocol::{Amount, ETH};
 use serde_json::json;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use support::client::{payee, request};
 use support::{Chain, Client, ClientConfig, Process, eth};
@@ -37,6 +40,7 @@ async fn main() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
+    row("hub_store_commit_p50", commit_time(folder.path()).await.as_secs_f64() * 1e6, "µs");
     let chain = Chain::start().await;
     let limits = "[limits]\nrequests_per_second = 1000000\nburst = 1000000";
     let hub =
@@ -65,6 +69,21 @@ async fn main() {
 
 fn row(name: &str, value: f64, unit: &str) {
     println!("{}", json!({ "name": name, "value": (value * 1000.0).round() / 1000.0, "unit": unit }));
+}
+
+/// Ten writes of 300 bytes in one durable commit.
+async fn commit_time(folder: &Path) -> Duration {
+    let store = Sqlite::open(&folder.join("commits.sqlite")).await.unwrap();
+    let mut times = Vec::new();
+    for round in 0..2_000_u32 {
+        let key = |row: u32| format!("c/{row}/log/{round:016}");
+        let writes: Vec<_> = (0..10).map(|row| Write::Put { key: key(row), value: vec![7; 300] }).collect();
+        let start = Instant::now();
+        store.commit(&writes).await.unwrap();
+        times.push(start.elapsed());
+    }
+    times.sort();
+    times[times.len() / 2]
 }
 
 /// One after the other, each until the payer holds the proof of payment.

@@ -15,8 +15,8 @@ use tokio::sync::{Mutex, MutexGuard};
 /// The version of the tables' content. A hub refuses a file with a higher one.
 const FORMAT: u64 = 1;
 
-/// Rows in one statement: powers of two, so that a few prepared statements serve commits of every size.
-const CHUNKS: [usize; 8] = [128, 64, 32, 16, 8, 4, 2, 1];
+/// Most rows in one statement.
+const ROWS: usize = 128;
 
 /// A store in a SQLite file.
 pub struct Sqlite {
@@ -123,20 +123,17 @@ impl Store for Sqlite {
             let deletes: Vec<_> = last.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| *key).collect();
 
             let mut locked = self.lock().await?;
-            let mut transaction = locked.connection()?.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-            for rows in chunks(&puts) {
-                let mut query = sqlx::query(AssertSqlSafe(put_statement(rows.len())));
-                for (key, value) in rows {
-                    query = query.bind(*key).bind(*value);
-                }
-                query.execute(&mut *transaction).await.map_err(failed)?;
+            let connection = locked.connection()?;
+            if deletes.is_empty() && puts.len() <= ROWS {
+                // One statement is a transaction of its own, and one message to SQLite's thread instead of three.
+                return put(connection, &puts).await;
             }
-            for keys in chunks(&deletes) {
-                let mut query = sqlx::query(AssertSqlSafe(delete_statement(keys.len())));
-                for key in keys {
-                    query = query.bind(*key);
-                }
-                query.execute(&mut *transaction).await.map_err(failed)?;
+            let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+            for rows in puts.chunks(ROWS) {
+                put(&mut transaction, rows).await?;
+            }
+            for keys in deletes.chunks(ROWS) {
+                delete(&mut transaction, keys).await?;
             }
             transaction.commit().await.map_err(failed)
         })
@@ -207,33 +204,46 @@ fn is_locked(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }
 
-fn chunks<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let size = CHUNKS.into_iter().find(|size| *size <= rest.len())?;
-        let (chunk, tail) = rest.split_at(size);
-        rest = tail;
-        Some(chunk)
-    })
+async fn put(connection: &mut SqliteConnection, rows: &[(&str, &[u8])]) -> Result<(), Error> {
+    let Some(last) = rows.last() else { return Ok(()) };
+    let count = padded(rows.len());
+    let values = vec!["(?, ?)"; count].join(", ");
+    let text =
+        format!("INSERT INTO kv (key, value) VALUES {values} ON CONFLICT (key) DO UPDATE SET value = excluded.value");
+    let mut query = sqlx::query(AssertSqlSafe(text));
+    for (key, value) in rows.iter().chain(std::iter::repeat(last)).take(count) {
+        query = query.bind(*key).bind(*value);
+    }
+    query.execute(connection).await.map_err(failed)?;
+    Ok(())
 }
 
-fn put_statement(rows: usize) -> String {
-    let values = vec!["(?, ?)"; rows].join(", ");
-    format!("INSERT INTO kv (key, value) VALUES {values} ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+async fn delete(connection: &mut SqliteConnection, keys: &[&str]) -> Result<(), Error> {
+    let Some(last) = keys.last() else { return Ok(()) };
+    let count = padded(keys.len());
+    let mut query =
+        sqlx::query(AssertSqlSafe(format!("DELETE FROM kv WHERE key IN ({})", vec!["?"; count].join(", "))));
+    for key in keys.iter().chain(std::iter::repeat(last)).take(count) {
+        query = query.bind(*key);
+    }
+    query.execute(connection).await.map_err(failed)?;
+    Ok(())
 }
 
-fn delete_statement(keys: usize) -> String {
-    format!("DELETE FROM kv WHERE key IN ({})", vec!["?"; keys].join(", "))
+/// Rows are repeated up to a power of two, so that a few prepared statements serve commits of every size.
+fn padded(count: usize) -> usize {
+    count.checked_next_power_of_two().unwrap_or(count)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn put(key: &str, value: &[u8]) -> Write {
+    fn w(key: &str, value: &[u8]) -> Write {
         Write::Put { key: key.into(), value: value.into() }
     }
 
-    fn delete(key: &str) -> Write {
+    fn d(key: &str) -> Write {
         Write::Delete { key: key.into() }
     }
 
@@ -242,13 +252,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hub.sqlite");
         let store = Sqlite::open(&path).await.unwrap();
-        let many: Vec<_> = (0..300).map(|number| put(&format!("c/{number:03}"), &[1])).collect();
+        let many: Vec<_> = (0..300).map(|number| w(&format!("c/{number:03}"), &[1])).collect();
         store.commit(&many).await.unwrap();
-        store
-            .commit(&[put("c/001", b"new"), delete("c/002"), put("d", b"x"), delete("c/3"), put("c/002", b"back")])
-            .await
-            .unwrap();
-        store.commit(&[put("c/004", b"gone"), delete("c/004")]).await.unwrap();
+        store.commit(&[w("c/001", b"new"), d("c/002"), w("d", b"x"), d("c/3"), w("c/002", b"back")]).await.unwrap();
+        store.commit(&[w("c/004", b"gone"), d("c/004")]).await.unwrap();
         store.close().await.unwrap();
 
         let store = Sqlite::open(&path).await.unwrap();
@@ -280,7 +287,7 @@ mod tests {
         let store = Sqlite::open(&path).await.unwrap();
         store.set_fact("format", "2".into()).await.unwrap();
         store.close().await.unwrap();
-        assert_eq!(store.commit(&[put("a", b"")]).await.unwrap_err().code(), Code::StorageFailed);
+        assert_eq!(store.commit(&[w("a", b"")]).await.unwrap_err().code(), Code::StorageFailed);
         assert_eq!(Sqlite::open(&path).await.unwrap_err().code(), Code::StorageVersion);
     }
 
@@ -291,7 +298,7 @@ mod tests {
         let store = Sqlite::open(&folder.path().join("hub.sqlite")).await.unwrap();
         let mut times = Vec::new();
         for round in 0..2_000_u32 {
-            let writes: Vec<_> = (0..10).map(|row| put(&format!("c/{row}/log/{round:016}"), &[7; 300])).collect();
+            let writes: Vec<_> = (0..10).map(|row| w(&format!("c/{row}/log/{round:016}"), &[7; 300])).collect();
             let start = std::time::Instant::now();
             store.commit(&writes).await.unwrap();
             times.push(start.elapsed());

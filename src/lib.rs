@@ -12,7 +12,7 @@
 //! | [`signer`] | a local key or an EIP-1193 wallet |
 //! | [`chain`] | what the chain says, over the wallet's provider or an RPC URL |
 //! | [`transport`] | the hub's JSON-RPC over WebSocket and HTTP |
-//! | [`js`], [`task`], [`signal`], [`failure`] | small tools that the others share |
+//! | [`js`], [`task`], [`signal`], [`small`], [`failure`] | small tools that the others share |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -23,6 +23,7 @@ pub mod failure;
 pub mod js;
 pub mod signal;
 pub mod signer;
+pub mod small;
 pub mod store;
 pub mod task;
 pub mod transport;

@@ -7,6 +7,7 @@ use crate::chain::Chain;
 use crate::failure::{Failure, Result};
 use crate::js::{hex, now};
 use crate::signer::typed_data;
+use crate::small::SmallMap;
 use crate::store::{OpenStore, Store};
 use crate::task::{Bell, Changes, Either, Once, race, sleep};
 use crate::transport::terms::{Register, Terms};
@@ -35,6 +36,9 @@ const FIRST_CONNECTION: u32 = 20_000;
 const SAFETY_MARGIN: (u64, u64) = (60, 3_600);
 const MAX_CHAIN_AGE: (u64, u64) = (120, 3_600);
 
+#[derive(Serialize)]
+struct Nothing {}
+
 /// What the store holds beside the wallet's own records.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Record {
@@ -45,7 +49,7 @@ struct Record {
 impl Client {
     /// Connects; `tell` is called with what happens, after it is durable, and `met` with the hub's terms before that.
     pub async fn connect(settings: Settings, tell: Box<dyn Fn(Notice)>, met: impl Fn(&Terms)) -> Result<Rc<Self>> {
-        let terms: Terms = settings.hub.call("farthing_config", &BTreeMap::<String, String>::new()).await?;
+        let terms: Terms = settings.hub.call("farthing_config", &Nothing {}).await?;
         terms.check()?;
         check_pins(&settings, &terms)?;
         met(&terms);
@@ -130,9 +134,14 @@ impl Client {
             wallet.chain(&fact, now());
         }
         wallet.head(head, now());
-        let in_flight = wallet.payments().into_iter().filter(|payment| !payment.is_final()).map(|payment| payment.id);
-        let in_flight = in_flight.collect();
-        let told_deposits = wallet.balances().into_iter().map(|balance| (balance.asset, balance.deposited)).collect();
+        let mut in_flight = BTreeMap::new();
+        for payment in wallet.payments().iter().filter(|payment| !payment.is_final()) {
+            in_flight.insert(payment.id, Rc::default());
+        }
+        let mut told_deposits = SmallMap::default();
+        for balance in wallet.balances() {
+            told_deposits.insert(balance.asset, balance.deposited);
+        }
         Ok(Rc::new(Self {
             owner: settings.owner,
             hub: settings.hub,
@@ -148,7 +157,6 @@ impl Client {
             tell,
             work: Bell::default(),
             changes: Changes::default(),
-            waiters: RefCell::default(),
             in_flight: RefCell::new(in_flight),
             gate: RefCell::default(),
             payees: RefCell::default(),

@@ -83,7 +83,7 @@ impl Client {
         self.connected.set(true);
         self.wallet.borrow_mut().connected(now());
         self.receive(self.early.take());
-        self.payees.borrow_mut().clear();
+        drop(self.payees.take());
         (self.tell)(Notice::Connected);
         self.work.ring();
         self.changes.notify();

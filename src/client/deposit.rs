@@ -1,6 +1,6 @@
 //! Putting money in: the hub's limits first, then the transaction, then its confirmations on both sides.
 
-use super::{Client, Notice};
+use super::{Client, Notice, Progress};
 use crate::chain::send::Stage;
 use crate::failure::{Failure, Result};
 use crate::js::{array, get, invoke, settle};
@@ -19,7 +19,7 @@ pub struct DepositRequest {
     /// How much.
     pub amount: Amount,
     /// Told where the transaction stands.
-    pub progress: Box<dyn Fn(Stage, &str)>,
+    pub progress: Progress,
 }
 
 impl std::fmt::Debug for DepositRequest {
@@ -47,8 +47,8 @@ impl Client {
         let data = call.calldata(|def| def.id(domain.chain_id(), domain.contract()));
         let before = self.wallet.borrow().balance(asset).deposited;
         let hash = self.chain.send(&self.owner, contract, call.value(), data).await?;
-        progress(Stage::Submitted, &hash);
-        let tell = |stage| progress(stage, &hash);
+        progress(Stage::Submitted, Some(&hash));
+        let tell = |stage| progress(stage, Some(&hash));
         self.until_end(self.chain.confirmed(&hash, self.chain.confirmations, &tell)).await?;
         // What arrived counts: a token may take a fee. Until both sides have seen it, it can't be spent.
         while self.counted_deposit(asset) <= before {

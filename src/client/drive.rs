@@ -70,14 +70,14 @@ impl Client {
     fn take_event(&self, event: Event) {
         match event {
             Event::Payment(payment) => {
-                if payment.is_final() {
-                    self.in_flight.borrow_mut().remove(&payment.id);
-                }
                 if let (Status::Returning | Status::Failed, Some(to)) = (payment.status, &payment.to) {
                     // The payee may have another channel by now.
-                    self.payees.borrow_mut().remove(to);
+                    let _ = self.payees.borrow_mut().remove(to);
                 }
-                let waiter = self.waiters.borrow().get(&payment.id).cloned();
+                let waiter = match payment.is_final() {
+                    true => self.in_flight.borrow_mut().remove(&payment.id),
+                    false => self.in_flight.borrow().get(&payment.id).cloned(),
+                };
                 if let Some(waiter) = waiter {
                     waiter.latest.replace(Some(payment.clone()));
                     waiter.changed.notify();
@@ -100,7 +100,7 @@ impl Client {
 
     /// Sends a transaction that the wallet asked for, once for each id.
     fn submit(self: &Rc<Self>, id: String, call: ChainCall) {
-        if self.submissions.borrow().contains_key(&id) {
+        if self.submissions.borrow().get(&id).is_some() {
             return;
         }
         let sent = Once::default();

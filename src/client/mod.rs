@@ -23,6 +23,7 @@ pub use view::{Filter, History};
 use crate::chain::Chain;
 use crate::failure::{Failure, Result};
 use crate::signer::Owner;
+use crate::small::SmallMap;
 use crate::store::OpenStore;
 use crate::task::{Bell, Changes, Once, Work};
 use crate::transport::Hub;
@@ -36,7 +37,7 @@ use farthing_protocol::types::{Asset, ChannelDef, ChannelId};
 use farthing_protocol::wallet::{Payment, PaymentId, Wallet};
 use farthing_protocol::{Amount, Code};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 /// What an application is told, unasked.
@@ -94,19 +95,19 @@ pub struct Client {
     work: Bell,
     /// Told of everything that happened in the wallet.
     changes: Changes,
-    waiters: RefCell<BTreeMap<PaymentId, Rc<Waiter>>>,
-    /// Payments of ours that hold a lock, and those that wait for one.
-    in_flight: RefCell<BTreeSet<PaymentId>>,
+    /// Payments of ours that are not over, with those who wait for them.
+    in_flight: RefCell<BTreeMap<PaymentId, Rc<Waiter>>>,
+    /// Calls that wait for a place among them.
     gate: RefCell<VecDeque<Once<()>>>,
-    payees: RefCell<BTreeMap<Address, Once<Result<PayeeInfo>>>>,
+    payees: RefCell<SmallMap<Address, Once<Result<PayeeInfo>>>>,
     /// Confirmed deposits of ours, as the hub sees them.
-    hub_funds: RefCell<BTreeMap<Asset, Amount>>,
+    hub_funds: RefCell<SmallMap<Asset, Amount>>,
     /// Transactions that the wallet asked for, by its id.
-    submissions: RefCell<BTreeMap<String, Once<Result<String>>>>,
+    submissions: RefCell<SmallMap<String, Once<Result<String>>>>,
     /// Withdrawals and closings that the hub did not sign, newest last.
     declined: RefCell<Option<(String, Failure)>>,
     /// Deposits that the application was told of.
-    told_deposits: RefCell<BTreeMap<Asset, Amount>>,
+    told_deposits: RefCell<SmallMap<Asset, Amount>>,
     /// Messages that came before the connection was ours to use.
     early: RefCell<Vec<Message>>,
     connected: Cell<bool>,
@@ -172,7 +173,7 @@ impl Client {
     fn wake_everybody(&self) {
         self.changes.notify();
         self.chain.heads.notify();
-        for waiter in self.waiters.take().into_values() {
+        for waiter in self.in_flight.take().into_values() {
             waiter.changed.notify();
         }
         for waiting in self.gate.take() {

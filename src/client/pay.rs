@@ -84,13 +84,10 @@ impl Client {
                 return Err(error.into());
             }
         };
-        self.in_flight.borrow_mut().insert(id);
         let waiter = Rc::new(Waiter::default());
-        self.waiters.borrow_mut().insert(id, Rc::clone(&waiter));
+        self.in_flight.borrow_mut().insert(id, Rc::clone(&waiter));
         self.work.ring();
-        let outcome = self.outcome(&waiter, patience).await;
-        self.waiters.borrow_mut().remove(&id);
-        outcome
+        self.outcome(&waiter, patience).await
     }
 
     fn check_payment(&self, options: &PayOptions) -> Result<u64> {
@@ -126,7 +123,7 @@ impl Client {
         self.payees.borrow_mut().insert(to, asked.clone());
         let answer: Result<PayeeInfo> = self.hub.call("farthing_lookup", &Lookup { address: to }).await;
         if answer.is_err() {
-            self.payees.borrow_mut().remove(&to);
+            drop(self.payees.borrow_mut().remove(&to));
         }
         asked.send(answer.clone());
         answer

@@ -197,7 +197,7 @@ impl Client {
 
     async fn submission(&self, id: &str) -> Result<String> {
         loop {
-            let sent: Option<Once<Result<String>>> = self.submissions.borrow().get(id).cloned();
+            let sent: Option<Once<Result<String>>> = self.submissions.borrow().get(&id.to_owned()).cloned();
             match sent {
                 Some(sent) => return sent.wait().await,
                 None => self.changed().await?,

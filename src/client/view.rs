@@ -6,8 +6,7 @@ use crate::transport::Hub;
 use alloy_primitives::Address;
 use farthing_protocol::eip712::Domain;
 use farthing_protocol::types::{Asset, ChannelDef, ChannelId};
-use farthing_protocol::wallet::{Balance, Direction, Payment, PaymentId, Status, Wallet};
-use std::collections::BTreeSet;
+use farthing_protocol::wallet::{Balance, Direction, Payment, Status, Wallet};
 
 /// Which payments to list.
 #[derive(Clone, Debug, Default)]
@@ -87,16 +86,18 @@ impl Client {
     pub async fn payments(&self, filter: Filter) -> Result<History> {
         self.check_open()?;
         let limit = filter.limit.unwrap_or(usize::MAX);
-        let mut found: History = self.wallet.borrow().payments();
-        found.retain(|payment| filter.takes(payment));
+        let live = self.wallet.borrow().payments();
+        let mut found: History = live.iter().filter(|payment| filter.takes(payment)).cloned().collect();
         if found.len() < limit {
-            let known: BTreeSet<PaymentId> = found.iter().map(|payment| payment.id).collect();
             let older = self.store.load(&format!("{}/history/", self.prefix)).await?;
             for (_, value) in older.iter().rev() {
-                let mut ended = Wallet::decode_history(value)?;
-                ended.retain(|payment| filter.takes(payment) && !known.contains(&payment.id));
-                ended.sort_by_key(|payment| core::cmp::Reverse((payment.created, payment.id)));
-                found.extend(ended);
+                for payment in Wallet::decode_history(value)? {
+                    if filter.takes(&payment) && !live.iter().any(|known| known.id == payment.id) {
+                        // A batch is nearly in order, so the place is near the end.
+                        let newer = found.iter().rposition(|known| known.created >= payment.created);
+                        found.insert(newer.map_or(0, |place| place.saturating_add(1)), payment);
+                    }
+                }
                 if found.len() >= limit {
                     break;
                 }

@@ -84,15 +84,11 @@ impl Client {
 
 /// Keys of all locks that evidence could matter for.
 pub(super) fn live_keys(wallet: &Wallet) -> Vec<ConditionKey> {
-    let books = wallet.channel().state().assets.values();
-    let mut keys: Vec<ConditionKey> = books
-        .flat_map(|book| {
-            let locks = book.out.lane.locks.values().chain(book.inc.lane.locks.values());
-            let old = book.out.refused.iter().filter_map(|refused| refused.lock.map(|lock| lock.key));
-            locks.map(|pending| pending.lock.key).chain(old)
-        })
-        .collect();
-    keys.sort_unstable();
-    keys.dedup();
+    let mut keys = Vec::new();
+    for book in wallet.channel().state().assets.values() {
+        keys.extend(book.out.lane.locks.values().map(|pending| pending.lock.key));
+        keys.extend(book.inc.lane.locks.values().map(|pending| pending.lock.key));
+        keys.extend(book.out.refused.iter().filter_map(|refused| refused.lock.map(|lock| lock.key)));
+    }
     keys
 }

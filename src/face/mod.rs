@@ -68,7 +68,6 @@ pub fn error_codes() -> Array {
 
 /// Connects to a hub. `tell` is called with each event.
 #[wasm_bindgen]
-#[must_use]
 pub fn connect(options: JsValue, environment: JsValue, tell: Function) -> Promise {
     promise(async move {
         let known = [
@@ -128,9 +127,8 @@ impl Core {
         let options = Options::new("deposit", options, &["asset", "amount", "signal", "onProgress"])?;
         let asset = options.asset("asset", self.client.terms())?.asset;
         let amount = options.amount("amount")?;
-        let (signal, progress) = (options.signal()?, options.progress()?);
+        let (signal, progress) = (options.signal()?, Box::new(options.progress()?));
         let client = Rc::clone(&self.client);
-        let progress = Box::new(move |stage, hash: &str| progress(stage, Some(hash)));
         Ok(guarded(signal, async move {
             let hash = client.deposit(DepositRequest { asset, amount, progress }).await?;
             Ok(frozen([("hash", hash.into())]))
@@ -235,7 +233,6 @@ impl Core {
     }
 
     /// Lets the hub, the timers and the store go.
-    #[must_use]
     pub fn disconnect(&self) -> Promise {
         let client = Rc::clone(&self.client);
         promise(async move {

@@ -25,7 +25,6 @@ impl std::fmt::Debug for StoreHandle {
 
 /// Opens `"memory"`, the database `"indexeddb:<name>"`, or wraps an object.
 #[wasm_bindgen(js_name = _openStore)]
-#[must_use]
 pub fn open_store(what: JsValue) -> Promise {
     super::promise(async move {
         let store: OpenStore = match what.as_string() {
@@ -43,7 +42,6 @@ pub fn open_store(what: JsValue) -> Promise {
 #[wasm_bindgen(js_class = _Store)]
 impl StoreHandle {
     /// As in the contract of stores.
-    #[must_use]
     pub fn load(&self, prefix: String) -> Promise {
         let store = Rc::clone(&self.store);
         super::promise(async move {
@@ -72,7 +70,6 @@ impl StoreHandle {
     }
 
     /// Checks the format, as the client does when it opens a store.
-    #[must_use]
     #[wasm_bindgen(js_name = checkFormat)]
     pub fn check_format(&self) -> Promise {
         let store = Rc::clone(&self.store);
@@ -83,7 +80,6 @@ impl StoreHandle {
     }
 
     /// As in the contract of stores.
-    #[must_use]
     pub fn close(&self) -> Promise {
         let store = Rc::clone(&self.store);
         super::promise(async move {

@@ -1,6 +1,6 @@
 //! What owners sign, once as a digest and once as the JSON of `eth_signTypedData_v4`.
 
-use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::{Eip712Domain, SolStruct};
 use farthing_protocol::abi;
 use farthing_protocol::eip712::Domain;
@@ -93,13 +93,6 @@ fn json(domain: &Domain, name: &str, primary: &str, fields: &[(&str, &str)], val
         domain.contract(),
         message.join(","),
     )
-}
-
-/// The first bytes of a keccak hash, for names of stores.
-#[must_use]
-pub fn short_hash(text: &str) -> String {
-    let hash = keccak256(text);
-    alloy_primitives::hex::encode(hash.get(..8).unwrap_or_default())
 }
 
 #[cfg(test)]

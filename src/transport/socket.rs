@@ -3,6 +3,7 @@
 use super::Frame;
 use crate::failure::{Failure, Result};
 use crate::js::{get, set};
+use crate::small::SmallMap;
 use crate::task::{Either, Once, race, sleep};
 use farthing_protocol::Code;
 use farthing_protocol::message::{MAX_MESSAGE, Message};
@@ -10,7 +11,6 @@ use farthing_protocol::types::ChannelId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
@@ -32,7 +32,7 @@ const OPENING: u32 = 10_000;
 /// Most messages in a frame.
 const MAX_MESSAGES: usize = 512;
 
-type Answers = RefCell<BTreeMap<u64, Once<Result<String>>>>;
+type Answers = RefCell<SmallMap<u64, Once<Result<String>>>>;
 
 /// An open socket.
 pub struct Socket {
@@ -109,7 +109,7 @@ impl Socket {
     }
 
     pub(super) fn forget(&self, id: u64) {
-        self.answers.borrow_mut().remove(&id);
+        drop(self.answers.borrow_mut().remove(&id));
     }
 
     /// Sends messages of a channel, in order, in as few frames as the limit allows. What can't be sent is dropped:
@@ -150,7 +150,7 @@ impl Drop for Socket {
             set(&self.socket, handler, JsValue::NULL);
         }
         let _ = self.socket.close();
-        for (_, answer) in self.answers.take() {
+        for answer in self.answers.take().drain() {
             answer.send(Err(Code::NotConnected.into()));
         }
     }

@@ -216,6 +216,13 @@ impl Driver {
                     self.hub.chain(channel, &fact, now);
                 }
                 self.hub.head(head, now);
+                let unread = self.hub.unread_keys();
+                self.waiting.push(reply.with(Ok(unread)));
+            }
+            Input::Recorded { facts, reply } => {
+                for fact in facts {
+                    self.hub.chain(None, &fact, now);
+                }
                 self.waiting.push(reply.with(Ok(())));
             }
             Input::Outcome { id, outcome } => {

@@ -9,11 +9,12 @@ use super::rpc::{Block, Rpc};
 use crate::core::Core;
 use crate::health::Health;
 use crate::store::Store;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolCall;
 use farthing_protocol::abi::{AssetState, IFarthing};
 use farthing_protocol::amount::Amount;
 use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
+use farthing_protocol::condition::ConditionKey;
 use farthing_protocol::{Asset, ChannelId, Code, Error, Sides};
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::collections::BTreeSet;
@@ -58,7 +59,8 @@ pub struct Watcher {
     known: BTreeSet<ChannelId>,
     /// Channels whose whole state has to be read.
     unread: BTreeSet<ChannelId>,
-    exits: BTreeSet<ChannelId>,
+    /// Exits that the core was told of; one that a reorg mined again ends at another time.
+    exits: BTreeSet<(ChannelId, u64)>,
     cursor: Option<Cursor>,
     last: Option<(Block, Head)>,
 }
@@ -168,7 +170,12 @@ impl Watcher {
             final_number,
             final_timestamp: final_block.timestamp,
         };
-        self.core.chain(facts, head).await?;
+        let unread = self.core.chain(facts, head).await?;
+        if !unread.is_empty() {
+            let reads: Vec<_> = unread.into_iter().map(|key| self.read_units(key, final_block).boxed()).collect();
+            let units = stream::iter(reads).buffered(CONCURRENCY).try_collect().await?;
+            self.core.recorded(units).await?;
+        }
         self.save(Cursor { number: final_block.number, hash: final_block.hash }).await?;
         self.unread.clear();
         self.exits.extend(happened.exits.iter().map(|(channel, _)| *channel));
@@ -261,6 +268,14 @@ impl Watcher {
         let answer = self.rpc.call_latest(self.config.contract, call.abi_encode().into()).await?;
         let ends_at = IFarthing::exitEndsAtCall::abi_decode_returns(&answer).map_err(|_| not_the_contract())?;
         Ok((ends_at > 0).then_some((Some(channel), ChainFact::ExitStarted { ends_at })))
+    }
+
+    /// What was recorded for a key, perhaps before any of our locks had it.
+    async fn read_units(&self, key: ConditionKey, at: Block) -> Result<ChainFact, Error> {
+        let call = IFarthing::unitsOfCall { key: key.0 };
+        let answer = self.rpc.call_at(self.config.contract, call.abi_encode().into(), at.hash).await?;
+        let units = IFarthing::unitsOfCall::abi_decode_returns(&answer).map_err(|_| not_the_contract())?;
+        Ok(ChainFact::Evidence { key, units, evidence: Bytes::new() })
     }
 
     async fn load(&self) -> Result<Option<Cursor>, Error> {

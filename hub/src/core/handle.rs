@@ -4,10 +4,12 @@ use super::outbox::{Outbox, Outgoing, SocketId};
 use alloy_primitives::Address;
 use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
 use farthing_protocol::channel::Channel;
+use farthing_protocol::condition::ConditionKey;
 use farthing_protocol::hub::{PayeeInfo, Registration};
 use farthing_protocol::message::Message;
 use farthing_protocol::{Amount, Asset, ChannelDef, ChannelId, Code, Error, Sides};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt;
 use tokio::sync::{mpsc, oneshot};
 
@@ -126,8 +128,18 @@ impl Core {
     }
 
     /// Facts read up to a final block, and the head that they lead to; durable when it returns.
-    pub async fn chain(&self, facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head) -> Result<(), Error> {
+    /// Returns the keys whose recorded units have to be read at that block and given to [`Core::recorded`].
+    pub async fn chain(
+        &self,
+        facts: Vec<(Option<ChannelId>, ChainFact)>,
+        head: Head,
+    ) -> Result<BTreeSet<ConditionKey>, Error> {
         self.ask(|reply| Input::Chain { facts, head, reply }).await
+    }
+
+    /// Units recorded at the final block of the last head, zero included; durable when it returns.
+    pub async fn recorded(&self, facts: Vec<ChainFact>) -> Result<(), Error> {
+        self.ask(|reply| Input::Recorded { facts, reply }).await
     }
 
     /// What became of a transaction.
@@ -160,7 +172,8 @@ pub(super) enum Input {
     Announced { channels: Vec<Registration>, reply: Reply<Vec<ChannelId>> },
     Lookup { address: Address, reply: Reply<PayeeInfo> },
     Status { channel: ChannelId, reply: Reply<ChannelStatus> },
-    Chain { facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head, reply: Reply<()> },
+    Chain { facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head, reply: Reply<BTreeSet<ConditionKey>> },
+    Recorded { facts: Vec<ChainFact>, reply: Reply<()> },
     Outcome { id: String, outcome: Outcome },
 }
 
@@ -174,6 +187,7 @@ impl Input {
             Self::Lookup { reply, .. } => reply.refuse(),
             Self::Status { reply, .. } => reply.refuse(),
             Self::Chain { reply, .. } => reply.refuse(),
+            Self::Recorded { reply, .. } => reply.refuse(),
             Self::Messages { .. } | Self::Detach { .. } | Self::Outcome { .. } => {}
         }
     }

@@ -83,9 +83,17 @@ impl Chain {
         let data = format!("{}{}", code, hex::encode(arguments));
         let from = self.accounts[9];
         let hash = self.ask("eth_sendTransaction", json!([{ "from": from, "data": data, "gas": "0x1000000" }])).await;
-        let receipt = self.ask("eth_getTransactionReceipt", json!([hash])).await;
+        let receipt = self.receipt(&hash).await;
         assert_eq!(receipt["status"], "0x1", "{receipt}");
         serde_json::from_value(receipt["contractAddress"].clone()).unwrap()
+    }
+
+    /// Automining answers before the block is there.
+    async fn receipt(&self, hash: &Value) -> Value {
+        super::until("a transaction is mined", || async {
+            Some(self.ask("eth_getTransactionReceipt", json!([hash])).await).filter(|receipt| !receipt.is_null())
+        })
+        .await
     }
 
     /// Sends from one of Anvil's accounts; returns whether it succeeded.
@@ -93,7 +101,7 @@ impl Chain {
         let value = U256::from(value.units());
         let call = json!([{ "from": from, "to": to, "data": Bytes::from(data), "value": value, "gas": "0x100000" }]);
         let hash = self.ask("eth_sendTransaction", call).await;
-        let receipt = self.ask("eth_getTransactionReceipt", json!([hash])).await;
+        let receipt = self.receipt(&hash).await;
         receipt["status"] == "0x1"
     }
 

@@ -229,7 +229,7 @@ impl Driver {
                 let ordered = self.ordered.remove(&id);
                 if let (Outcome::Failed, Some((channel, call))) = (outcome, ordered) {
                     tracing::warn!(%channel, id, call = call.label(), "a transaction failed");
-                    self.hub.submit_failed(channel, &call, now);
+                    self.hub.submit_failed(channel, &id, &call);
                 }
             }
         }

@@ -150,6 +150,11 @@ impl Condition {
                 signature.verify(digest, Address::from_slice(signer)).map_err(|_| bad("not the voucher's signer"))?;
                 Ok(units)
             }
+            // [8] A contract may change its mind. The mutant believes what it is said to answer now.
+            Kind::External(_) if crate::rule_off!(8) => {
+                let units = evidence.try_into().map_err(|_| bad("malformed evidence"))?;
+                Ok(u32::from_be_bytes(units))
+            }
             Kind::External(_) => Err(bad("an external condition counts only when recorded on chain")),
         }
     }

@@ -194,6 +194,11 @@ impl Undo {
         self.slots.extend(later.slots);
     }
 
+    /// The locks as they were before.
+    pub(crate) fn locks(&self) -> impl Iterator<Item = &PendingLock> {
+        self.slots.iter().filter_map(|(_, before)| before.as_ref())
+    }
+
     /// For each redemption among the ops: the slot, the lock before it, and the units after it.
     pub(crate) fn redemptions(&self, ops: &[Op]) -> Vec<(u16, PendingLock, u32)> {
         self.of_slots(ops)

@@ -147,6 +147,12 @@ fn the_hub_puts_more_collateral_in_when_a_payment_needs_it() {
     world.connect(1);
     world.deposit(0, Side::A, ETH, 50_000);
     world.settle();
+    let refused = world.pay(0, 1, 40_000).unwrap();
+    world.settle();
+    let payment = world.clients[0].wallet.payment(&refused).unwrap();
+    assert_eq!((payment.status, payment.code.as_deref()), (Status::Failed, Some("no-capacity")), "a payee without a stake");
+    world.deposit(1, Side::A, ETH, 1);
+    world.settle();
     let id = world.pay(0, 1, 40_000).unwrap();
     world.settle();
     world.pass(1);
@@ -155,7 +161,7 @@ fn the_hub_puts_more_collateral_in_when_a_payment_needs_it() {
         world.clients[0].wallet.payment(&id).unwrap().status,
         Status::Completed
     );
-    assert_eq!(world.available(1), 40_000);
+    assert_eq!(world.available(1), 40_001);
 }
 
 #[test]

@@ -211,6 +211,21 @@ impl Chain {
         if recorded.is_empty() { Ok(Vec::new()) } else { self.evidence(&recorded, 0, to).await }
     }
 
+    /// The units recorded for each key at a block, zero included.
+    pub async fn recorded_units(
+        &self,
+        keys: impl IntoIterator<Item = ConditionKey>,
+        at: u64,
+    ) -> Result<Vec<ChainFact>> {
+        let mut facts = Vec::new();
+        for key in keys {
+            let call = IFarthing::unitsOfCall { key: key.0 };
+            let units = self.ask(self.domain.contract(), &call, &format!("{at:#x}")).await?;
+            facts.push(ChainFact::Evidence { key, units, evidence: Bytes::new() });
+        }
+        Ok(facts)
+    }
+
     fn logs(&self, from: u64, to: u64, topics: [JsValue; 2]) -> Work<'_, Vec<Log>> {
         Box::pin(self.read_logs(from, to, topics))
     }

@@ -104,7 +104,7 @@ impl Client {
             return;
         }
         let sent = Once::default();
-        self.submissions.borrow_mut().insert(id, sent.clone());
+        self.submissions.borrow_mut().insert(id.clone(), sent.clone());
         let client = Rc::clone(self);
         spawn_local(async move {
             let domain = client.chain.domain;
@@ -112,8 +112,10 @@ impl Client {
             let outcome = client.chain.send(&client.owner, domain.contract(), call.value(), data).await;
             let asked_for = matches!(call, ChainCall::Withdraw { .. } | ChainCall::Close { .. });
             if let (Err(failure), false) = (&outcome, asked_for) {
-                // Evidence and proofs are money: nobody waits for this call, so it must be heard of.
+                // Evidence and proofs are money: nobody waits for this call, so it must be heard of, and asked for again.
                 (client.tell)(Notice::Error(failure.clone()));
+                client.submissions.borrow_mut().remove(&id);
+                client.wallet.borrow_mut().submit_failed(&id);
             }
             sent.send(outcome);
             client.changes.notify();

@@ -76,6 +76,15 @@ impl Client {
                 wallet.head(head, now());
             }
         }
+        // Locks whose expiry is final now: what was recorded for them, perhaps before we knew them, decides.
+        let unread = self.wallet.borrow().unread_keys();
+        if !unread.is_empty() {
+            let facts = self.chain.recorded_units(unread, reached.final_number).await?;
+            let mut wallet = self.wallet.borrow_mut();
+            for fact in &facts {
+                wallet.chain(fact, now());
+            }
+        }
         self.work.ring();
         self.chain.heads.notify();
         Ok(next.max(reached.final_number.saturating_add(1)))

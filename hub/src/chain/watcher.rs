@@ -178,7 +178,7 @@ impl Watcher {
         }
         self.save(Cursor { number: final_block.number, hash: final_block.hash }).await?;
         self.unread.clear();
-        self.exits.extend(happened.exits.iter().map(|(channel, _)| *channel));
+        self.exits.extend(happened.exits.iter().filter_map(told));
         self.last = Some((newest, head));
         self.health.looked(head);
         Ok(())
@@ -254,7 +254,7 @@ impl Watcher {
         let mut facts: Vec<_> = happened
             .exits
             .iter()
-            .filter(|(channel, _)| self.known.contains(channel) && !self.exits.contains(channel))
+            .filter(|exit| self.known.contains(&exit.0) && told(exit).is_some_and(|exit| !self.exits.contains(&exit)))
             .map(|(channel, fact)| (Some(*channel), fact.clone()))
             .collect();
         let reads: Vec<_> = self.unread.iter().map(|channel| self.read_exit(*channel).boxed()).collect();
@@ -292,6 +292,13 @@ impl Watcher {
             self.cursor = Some(cursor);
         }
         Ok(())
+    }
+}
+
+fn told((channel, fact): &(ChannelId, ChainFact)) -> Option<(ChannelId, u64)> {
+    match fact {
+        ChainFact::ExitStarted { ends_at } => Some((*channel, *ends_at)),
+        ChainFact::Asset { .. } | ChainFact::Evidence { .. } => None,
     }
 }
 

@@ -134,6 +134,16 @@ impl Channel {
         if withdrawal.total <= book.withdrawn_counted(peer) {
             return Err(Error::new(Code::InvalidArgument, "the new total must be above every earlier one"));
         }
+        if book.withdrawals.len() >= self.policy.max_withdrawals {
+            return Err(Error::new(Code::LimitExceeded, "too many withdrawals are signed and not mined"));
+        }
+        if submit {
+            let amount = withdrawal.total.saturating_minus(book.withdrawn_counted(peer));
+            let least = self.policy.relay_least.get(&asset).copied().unwrap_or_default();
+            if !self.policy.relay || amount < least {
+                return Err(Error::new(Code::LimitExceeded, "we do not send this transaction; send it yourself"));
+            }
+        }
         // Only what the peer can't owe us any more may leave.
         let received = book.out.accepted.map_or(Amount::ZERO, |signed| signed.proof.transferred);
         let funds = book.deposits.of(peer).plus(received)?;
@@ -214,7 +224,8 @@ impl Channel {
     /// What we hold an asset to be worth to each side. Refused while anything is pending. [15]
     fn closing_entry(&self, asset: Asset) -> Result<ClosingAsset, Error> {
         self.check_open(asset)?;
-        let book = self.book(asset).ok_or_else(|| Error::from(Code::UnknownAsset))?;
+        let book =
+            self.book(asset).filter(|_| self.has_deposits(asset)).ok_or_else(|| Error::from(Code::UnknownAsset))?;
         let pending = !book.out.lane.locks.is_empty()
             || !book.inc.lane.locks.is_empty()
             || !book.out.in_flight.is_empty()
@@ -273,6 +284,9 @@ impl Channel {
         self.check_fresh(now)?;
         self.check_deadline(closing.deadline, now)?;
         signature.verify(digest, self.peer_signer())?;
+        if submit && !self.policy.relay {
+            return Err(Error::new(Code::LimitExceeded, "we do not send this transaction; send it yourself"));
+        }
         for (index, entry) in closing.assets.iter().enumerate() {
             let ours = self.closing_entry(entry.asset)?;
             let again = closing.assets.iter().take(index).any(|other| other.asset == entry.asset);

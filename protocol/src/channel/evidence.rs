@@ -21,9 +21,26 @@ impl Channel {
         let key = pending.lock.key;
         if self.state.evidence.get(&key).is_none_or(|known| known.units < units) {
             self.record(Fact::Evidence { key, units, evidence: evidence.clone(), on_chain: false });
+            // A lock of ours with the same key will be redeemed too, so whoever it is paired with has to know.
+            for (lock, units) in self.our_locks(key, units) {
+                self.tell_revealed(lock, units, evidence.clone());
+            }
         }
         self.reveal(lock);
         Ok(())
+    }
+
+    /// The locks that we pay with and that have this key, and the units that `units` prove of each.
+    fn our_locks(&self, key: ConditionKey, units: u32) -> Vec<(LockRef, u32)> {
+        let mut ours = Vec::new();
+        for (asset, book) in &self.state.assets {
+            let lane = self.our_lane(*asset);
+            ours.extend(book.out.lane.slots_of(&key).filter_map(|slot| {
+                let pending = book.out.lane.locks.get(&slot)?;
+                Some((LockRef { lane, placed: pending.placed, slot }, units.min(pending.lock.n)))
+            }));
+        }
+        ours
     }
 
     /// Gives the rest of a lock up, so that the payer may release it before its expiry.
@@ -103,31 +120,34 @@ impl Channel {
         if self.state.evidence.get(&key).is_none_or(|known| known.units < units) {
             self.record(Fact::Evidence { key, units, evidence: evidence.clone(), on_chain: false });
         }
-        self.emit(Event::Revealed { lock, units: units.min(n), evidence: evidence.clone() });
+        self.tell_revealed(lock, units.min(n), evidence.clone());
+    }
+
+    /// Tells that a lock of ours is going to be redeemed, once for each number of units.
+    pub(super) fn tell_revealed(&mut self, lock: LockRef, units: u32, evidence: Bytes) {
+        if self.told.insert((lock, units)) {
+            self.emit(Event::Revealed { lock, units, evidence });
+        }
     }
 
     /// Evidence at a final block counts for every lock with the key, ours and the peer's.
     pub(super) fn learn_from_chain(&mut self, key: ConditionKey, units: u32, evidence: &Bytes, _now: u64) {
-        let mut ours = Vec::new();
-        let mut concerned = false;
-        for (asset, book) in &self.state.assets {
-            concerned |= book.inc.lane.slots_of(&key).next().is_some();
-            concerned |= book.out.refused.iter().any(|refused| refused.lock.is_some_and(|lock| lock.key == key));
-            let lane = self.our_lane(*asset);
-            let slots = book.out.lane.slots_of(&key);
-            ours.extend(slots.filter_map(|slot| {
-                let pending = book.out.lane.locks.get(&slot)?;
-                Some((LockRef { lane, placed: pending.placed, slot }, units.min(pending.lock.n)))
-            }));
+        if self.unread_keys().contains(&key) {
+            self.read.insert(key);
         }
+        let ours = self.our_locks(key, units);
+        let concerned = self.state.assets.values().any(|book| {
+            book.inc.lane.slots_of(&key).next().is_some()
+                || book.out.refused.iter().any(|refused| refused.lock.is_some_and(|lock| lock.key == key))
+        });
         let known = self.state.evidence.get(&key).map_or(0, |known| known.on_chain);
-        if known >= units || (!concerned && ours.is_empty()) {
-            return;
+        if known < units && (concerned || !ours.is_empty()) {
+            self.record(Fact::Evidence { key, units, evidence: evidence.clone(), on_chain: true });
+            for (lock, units) in ours {
+                self.tell_revealed(lock, units, evidence.clone());
+            }
         }
-        self.record(Fact::Evidence { key, units, evidence: evidence.clone(), on_chain: true });
-        for (lock, units) in ours {
-            self.emit(Event::Revealed { lock, units, evidence: evidence.clone() });
-        }
+        self.lapse_refused();
     }
 
     /// Records evidence on chain for locks that the payer does not redeem in time, if they are worth the gas.

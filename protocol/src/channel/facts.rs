@@ -246,13 +246,18 @@ impl State {
     /// Drops evidence that no lock and no older proof of either lane can need any more.
     pub(crate) fn forget_spent_evidence(&mut self) {
         let Self { assets, evidence, .. } = self;
-        if evidence.len() < 1024 || assets.values().any(|book| book.out.exposures.len() > 1) {
+        if evidence.len() < 1024 {
             return;
         }
         let live: alloc::collections::BTreeSet<ConditionKey> = assets
             .values()
-            .flat_map(|book| book.out.lane.locks.values().chain(book.inc.lane.locks.values()))
-            .map(|pending| pending.lock.key)
+            .flat_map(|book| {
+                let pending = book.out.lane.locks.values().chain(book.inc.lane.locks.values());
+                let refused = book.out.refused.iter().filter_map(|refused| refused.lock).map(|lock| lock.key);
+                // An update in flight may be refused, and its locks come back.
+                let flying = book.out.in_flight.iter().flat_map(|flight| flight.keys());
+                pending.map(|pending| pending.lock.key).chain(refused).chain(flying)
+            })
             .collect();
         evidence.retain(|key, _| live.contains(key));
     }

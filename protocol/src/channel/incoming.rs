@@ -49,6 +49,10 @@ impl Incoming {
 impl Channel {
     pub(super) fn handle_update(&mut self, asset: Asset, update: Update, key: &SecretKey, now: u64) {
         let nonce = update.proof.nonce;
+        // A lane without any deposit can pay nothing; remembering it would let a stranger fill our memory.
+        if !self.has_deposits(asset) {
+            return self.refuse(asset, nonce, &Code::InsufficientFunds.into());
+        }
         let (accepted, acknowledgement) =
             self.book(asset).map_or((None, None), |book| (book.inc.accepted, book.inc.acknowledgement));
         if accepted.is_some_and(|signed| nonce <= signed.proof.nonce) {
@@ -78,10 +82,6 @@ impl Channel {
             Err(error) => {
                 // What is signed is out: a later proof has to be above this nonce.
                 self.record(Fact::Seen { asset, nonce });
-                if error.code() == Code::StateOutdated {
-                    self.record(Fact::Outdated);
-                    self.emit(Event::Outdated);
-                }
                 self.refuse(asset, nonce, &error);
             }
         }
@@ -115,7 +115,8 @@ impl Channel {
         if update.base != book.map_or(0, |book| book.inc.accepted_nonce()) {
             return Err(Code::UnknownBase.into());
         }
-        // `seen` betrays that we lost proofs of our own that the peer holds.
+        // `seen` hints that we lost proofs of our own that the peer holds. It is a bare claim: only our own signature,
+        // in a sync, makes us stop signing.
         if update.proof.seen > book.map_or(0, |book| book.out.highest) {
             return Err(Code::StateOutdated.into());
         }
@@ -212,11 +213,17 @@ impl Channel {
         }
         // [9] Locks that are not worth the gas of their evidence are a loan; it is capped.
         if let Some(dust) = self.policy.dust.get(&asset) {
-            let value = unit_price.times(*n)?;
-            if value < dust.threshold && !crate::rule_off!(9) {
-                let pending = book.inc.lane.locks.values().filter_map(|pending| pending.lock.value().ok());
-                let sum = pending.filter(|value| *value < dust.threshold).try_fold(value, Amount::plus)?;
-                if sum > dust.cap {
+            // A lock of many units may be redeemed down to a rest that is dust.
+            let share = |value: Amount, n: u32| match n {
+                _ if value < dust.threshold => value,
+                1 => Amount::ZERO,
+                _ => dust.threshold,
+            };
+            let new = share(unit_price.times(*n)?, *n);
+            if !new.is_zero() && !crate::rule_off!(9) {
+                let pending = book.inc.lane.locks.values();
+                let shares = pending.filter_map(|pending| Some(share(pending.lock.value().ok()?, pending.lock.n)));
+                if shares.into_iter().try_fold(new, Amount::plus)? > dust.cap {
                     return Err(Error::new(Code::TooManyLocks, "too much dust is pending"));
                 }
             }
@@ -230,7 +237,7 @@ impl Channel {
             self.book(lock.lane.asset).is_some_and(|book| book.inc.given_up.contains(&(lock.placed, lock.slot)));
         let known = self.state.evidence.get(&pending.lock.key);
         let recorded = known.map_or(0, |known| known.on_chain).min(pending.lock.n);
-        let expired = self.is_finally_past(pending.expiry) && recorded <= pending.lock.redeemed;
+        let expired = self.is_decided(pending.lock.key, pending.expiry) && recorded <= pending.lock.redeemed;
         if given_up || expired { Ok(()) } else { Err(Code::ReleaseRefused.into()) }
     }
 

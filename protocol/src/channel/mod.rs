@@ -22,6 +22,7 @@ pub use policy::{Dust, Policy};
 
 use crate::amount::Amount;
 use crate::chain::{AssetStatus, ChainCall, ChainFact, Head};
+use crate::condition::ConditionKey;
 use crate::eip712::Domain;
 use crate::error::{Code, Error};
 use crate::lane::LockRef;
@@ -34,6 +35,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, Bytes};
 use queue::Queue;
+
+/// Assets of which the peer may speak before we have seen them on chain.
+const MAX_EARLY_FUNDS: usize = 64;
 
 /// What a channel asks its driver to do, once the facts are durable.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -228,6 +232,10 @@ pub struct Channel {
     pub(crate) deferred: BTreeSet<LockRef>,
     /// Assets on which the peer refuses even a proof without ops; tried again with the next block.
     pub(crate) paused: BTreeSet<Asset>,
+    /// Keys whose recorded units were read at a block after their expiry.
+    pub(crate) read: BTreeSet<ConditionKey>,
+    /// Redemptions of ours that were told already, by lock and units.
+    pub(crate) told: BTreeSet<(LockRef, u32)>,
     pub(crate) synced: bool,
     facts: Vec<Fact>,
     effects: Vec<Effect>,
@@ -263,6 +271,8 @@ impl Channel {
             submitted: BTreeSet::new(),
             deferred: BTreeSet::new(),
             paused: BTreeSet::new(),
+            read: BTreeSet::new(),
+            told: BTreeSet::new(),
             synced: false,
             facts: Vec::new(),
             effects: Vec::new(),
@@ -399,7 +409,9 @@ impl Channel {
     pub fn handle(&mut self, message: Message, key: &SecretKey, now: u64) {
         match message {
             Message::Update { asset, update } => self.handle_update(asset, update, key, now),
-            Message::Accepted { asset, nonce, acknowledgement } => self.handle_accepted(asset, nonce, acknowledgement),
+            Message::Accepted { asset, nonce, acknowledgement } => {
+                self.handle_accepted(asset, nonce, acknowledgement, now);
+            }
             Message::Refused { asset, nonce, code, last, .. } => self.handle_refused(asset, nonce, &code, last),
             Message::Reveal { asset, slot, placed, evidence } => {
                 self.handle_reveal(asset, slot, placed, &evidence, now)
@@ -417,10 +429,13 @@ impl Channel {
                     self.emit(Event::Held { lock });
                 }
             }
-            Message::Sync { lanes } => self.handle_sync(lanes),
+            Message::Sync { lanes } => self.handle_sync(lanes, now),
             Message::Funds { asset, deposits } => {
-                self.peer_deposits.insert(asset, deposits);
-                self.emit(Event::PeerFunds { asset });
+                let known = self.state.assets.contains_key(&asset) || self.peer_deposits.contains_key(&asset);
+                if known || self.peer_deposits.len() < MAX_EARLY_FUNDS {
+                    self.peer_deposits.insert(asset, deposits);
+                    self.emit(Event::PeerFunds { asset });
+                }
             }
             Message::WithdrawProposal { withdrawal, signature, owner_signature, submit } => {
                 self.handle_withdraw_proposal(withdrawal, signature, owner_signature, submit, key, now);
@@ -452,6 +467,11 @@ impl Channel {
         self.effects.push(Effect::Submit { id, call });
     }
 
+    /// A transaction that was asked for was not mined and won't be: it is asked for again while it is due.
+    pub fn submit_failed(&mut self, id: &str) {
+        self.submitted.remove(id);
+    }
+
     pub(crate) fn emit(&mut self, event: Event) {
         self.events.push(event);
     }
@@ -462,6 +482,11 @@ impl Channel {
 
     pub(crate) fn book_mut(&mut self, asset: Asset) -> &mut AssetBook {
         self.state.assets.entry(asset).or_default()
+    }
+
+    /// Whether anybody has deposited an asset, as far as we have seen it confirmed.
+    pub(crate) fn has_deposits(&self, asset: Asset) -> bool {
+        self.book(asset).is_some_and(|book| book.deposits != Sides::default())
     }
 
     /// Refuses when nothing may be signed or accepted on an asset.
@@ -512,6 +537,28 @@ impl Channel {
     /// Whether no evidence can be recorded any more, at a final block.
     pub(crate) fn is_finally_past(&self, time: u64) -> bool {
         self.head.as_ref().is_some_and(|head| head.final_timestamp > time)
+    }
+
+    /// Whether a lock can't be claimed for more than the chain showed: its expiry is final, and the recorded units
+    /// were read after it. Evidence may have been recorded before we knew the key, so logs alone do not tell.
+    pub(crate) fn is_decided(&self, key: ConditionKey, expiry: u64) -> bool {
+        self.is_finally_past(expiry) && self.read.contains(&key)
+    }
+
+    /// Keys whose recorded units have to be read (`unitsOf`, at the final block of the head that was given last) and
+    /// given as [`ChainFact::Evidence`], zero included, before their locks can be released or given back.
+    #[must_use]
+    pub fn unread_keys(&self) -> BTreeSet<ConditionKey> {
+        let locks = self.state.assets.values().flat_map(|book| {
+            let pending = book.out.lane.locks.values().chain(book.inc.lane.locks.values());
+            let pending = pending.map(|pending| (pending.lock.key, pending.expiry));
+            pending
+                .chain(book.out.refused.iter().filter_map(|refused| refused.lock).map(|lock| (lock.key, lock.expiry)))
+        });
+        locks
+            .filter(|(key, expiry)| self.is_finally_past(*expiry) && !self.read.contains(key))
+            .map(|(key, _)| key)
+            .collect()
     }
 
     /// What `side` may have spent at most: deposits and what it received, less what it withdrew or may still withdraw.

@@ -23,6 +23,13 @@ pub struct InFlight {
     undo: Undo,
 }
 
+impl InFlight {
+    /// Keys of the locks that it would bring back if it were refused.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = ConditionKey> + '_ {
+        self.undo.locks().map(|pending| pending.lock.key)
+    }
+}
+
 /// What the payee could end up with by showing one of our proofs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Exposure {
@@ -214,7 +221,17 @@ impl Channel {
         self.available_with(asset, self.queue.cost(asset))
     }
 
+    /// The same, whatever the peer says that it has seen.
+    #[must_use]
+    pub fn available_in_our_view(&self, asset: Asset) -> Amount {
+        self.spendable(asset, self.queue.cost(asset), false)
+    }
+
     fn available_with(&self, asset: Asset, queued: Amount) -> Amount {
+        self.spendable(asset, queued, true)
+    }
+
+    fn spendable(&self, asset: Asset, queued: Amount, peer_view: bool) -> Amount {
         let Some(book) = self.book(asset) else {
             return Amount::ZERO;
         };
@@ -222,7 +239,7 @@ impl Channel {
         let Ok(mut funds) = self.funds(asset, self.us, received) else {
             return Amount::ZERO;
         };
-        if let Some(theirs) = self.peer_deposits.get(&asset) {
+        if let Some(theirs) = self.peer_deposits.get(&asset).filter(|_| peer_view) {
             // The peer refuses what it has not seen confirmed: spend by the lower of both views.
             let unseen = book.deposits.of(self.us).saturating_minus(*theirs.of(self.us));
             funds = funds.saturating_minus(unseen);
@@ -248,6 +265,7 @@ impl Channel {
             if self.has_live_key(condition.key(*expiry)) && !crate::rule_off!(11) {
                 return Err(Code::DuplicateSecret.into());
             }
+            self.check_unproven(&op)?;
         }
         self.queue.push(asset, Queued { op, ticket });
         Ok(())
@@ -262,6 +280,13 @@ impl Channel {
             Some(book) => book.out.lane.free_slot(start, taken),
             None => Lane::default().free_slot(start, taken),
         }
+    }
+
+    /// Refuses a lock whose evidence is known already: it would be redeemed at once, and nobody would be told. [11]
+    fn check_unproven(&self, op: &Op) -> Result<(), Error> {
+        let Op::Lock { condition, expiry, .. } = op else { return Ok(()) };
+        let known = self.state.evidence.contains_key(&condition.key(*expiry));
+        if known && !crate::rule_off!(11) { Err(Code::DuplicateSecret.into()) } else { Ok(()) }
     }
 
     fn has_live_key(&self, key: ConditionKey) -> bool {
@@ -306,7 +331,10 @@ impl Channel {
                 break;
             }
             let Some(queued) = self.queue.pop(asset) else { break };
-            let affordable = fresh.clone().and_then(|()| budget.minus(cost(&queued.op)));
+            let affordable = fresh
+                .clone()
+                .and_then(|()| self.check_unproven(&queued.op))
+                .and_then(|()| budget.minus(cost(&queued.op)));
             budget = match affordable {
                 Ok(rest) => rest,
                 Err(error) => {
@@ -340,7 +368,7 @@ impl Channel {
                 }
             }
             let name = LockRef { lane: self.our_lane(asset), placed: pending.placed, slot: *slot };
-            let due = self.to_release.contains(&name) || self.is_finally_past(pending.expiry);
+            let due = self.to_release.contains(&name) || self.is_decided(pending.lock.key, pending.expiry);
             if due && !self.deferred.contains(&name) {
                 ops.push(Op::Release { slot: *slot });
             }
@@ -374,6 +402,7 @@ impl Channel {
             ops.push(op);
         }
         let released = undo.releases(&ops);
+        let redeemed = undo.redemptions(&ops);
         let signed = !ops.is_empty() || out.rebase;
         if signed {
             let base = out.tip().map_or(0, |signed| signed.proof.nonce);
@@ -389,6 +418,13 @@ impl Channel {
         for event in events {
             self.emit(event);
         }
+        // Whatever made us redeem, whoever the lock is paired with learns of it in the same commit.
+        for (slot, before, units) in redeemed {
+            let known = self.state.evidence.get(&before.lock.key);
+            if let Some(evidence) = known.map(|known| known.evidence.clone()).filter(|evidence| !evidence.is_empty()) {
+                self.tell_revealed(LockRef { lane, placed: before.placed, slot }, units, evidence);
+            }
+        }
         for (_, slot, before) in released {
             let lock = LockRef { lane, placed: before.placed, slot };
             self.to_release.remove(&lock);
@@ -397,7 +433,10 @@ impl Channel {
         signed
     }
 
-    pub(super) fn handle_accepted(&mut self, asset: Asset, nonce: u64, acknowledgement: Option<Signature>) {
+    pub(super) fn handle_accepted(&mut self, asset: Asset, nonce: u64, acknowledgement: Option<Signature>, now: u64) {
+        // [18] An acknowledgement that may come too late to be shown on chain ends nothing.
+        let in_time = self.state.exit.is_none() && self.check_fresh(now).is_ok();
+        let acknowledgement = acknowledgement.filter(|_| in_time);
         let Some(book) = self.book(asset) else { return };
         let in_flight = book.out.in_flight.iter().map(|flight| flight.update.signed_proof());
         let Some(signed) = in_flight.chain(book.out.accepted).find(|signed| signed.proof.nonce == nonce) else {
@@ -470,6 +509,7 @@ impl Channel {
             .flat_map(|flight| refused_ops(&flight.update, until))
             .collect();
         self.record(Fact::PeerRefused { asset, nonce });
+        self.to_release.extend(releases.iter().copied());
         self.deferred.extend(releases);
         if stuck {
             self.paused.insert(asset);
@@ -494,7 +534,7 @@ impl Channel {
             for refused in &book.out.refused {
                 let Some(lock) = refused.lock else { continue };
                 let recorded = self.state.evidence.get(&lock.key).map_or(0, |known| known.on_chain);
-                if self.is_finally_past(lock.expiry) && recorded <= lock.redeemed {
+                if self.is_decided(lock.key, lock.expiry) && recorded <= lock.redeemed {
                     ended.push((*asset, lock, *refused));
                 }
             }

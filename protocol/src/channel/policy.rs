@@ -38,6 +38,12 @@ pub struct Policy {
     pub max_update_bytes: usize,
     /// External condition contracts that are accepted.
     pub external_conditions: Vec<Address>,
+    /// Whether we send withdrawals and closings that the peer asks us to send, at our gas.
+    pub relay: bool,
+    /// Least that a withdrawal has to be for that, by asset; an asset that is not listed has no least amount.
+    pub relay_least: BTreeMap<Asset, Amount>,
+    /// Withdrawals of one asset that may be signed and not mined.
+    pub max_withdrawals: usize,
     /// Longest time for which a withdrawal or closing may be held back, in seconds.
     pub max_deadline: u64,
 }
@@ -55,6 +61,9 @@ impl Default for Policy {
             window: 8,
             max_update_bytes: 48 * 1024,
             external_conditions: Vec::new(),
+            relay: true,
+            relay_least: BTreeMap::new(),
+            max_withdrawals: 4,
             max_deadline: 3_600,
         }
     }

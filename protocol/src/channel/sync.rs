@@ -37,7 +37,11 @@ impl Channel {
         self.synced = false;
     }
 
-    pub(super) fn handle_sync(&mut self, lanes: Vec<LaneSync>) {
+    pub(super) fn handle_sync(&mut self, lanes: Vec<LaneSync>, now: u64) {
+        // One answer for each connection: it repeats everything that is open.
+        if self.synced {
+            return;
+        }
         for entry in lanes {
             let LaneSync { asset, signed: _, accepted, acknowledgement } = entry;
             let Some(accepted) = accepted else { continue };
@@ -55,7 +59,7 @@ impl Channel {
                 }
                 continue;
             }
-            self.handle_accepted(asset, accepted.proof.nonce, acknowledgement);
+            self.handle_accepted(asset, accepted.proof.nonce, acknowledgement, now);
         }
         self.synced = true;
         let updates: Vec<Message> = self

@@ -33,7 +33,16 @@ impl Hub {
         let policy = *self.config.assets.get(&asset).ok_or_else(|| Error::from(Code::UnknownAsset))?;
         let entry = self.channels.get(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
         let ours = entry.channel.book(asset).map_or(Amount::ZERO, |book| book.deposits.b);
-        let missing = value.saturating_minus(entry.channel.available(asset));
+        // Collateral is for those who have a stake themselves, or free channels could tie up all our money.
+        let has_stake = entry.channel.state().assets.values().any(|book| !book.deposits.a.is_zero());
+        if !has_stake {
+            return Err(Code::NoCapacity.into());
+        }
+        let missing = value.saturating_minus(entry.channel.available_in_our_view(asset));
+        if missing.is_zero() {
+            // The payee has not seen our deposit yet; there is nothing to add.
+            return Ok(());
+        }
         let least = ours.plus(missing)?;
         if least > policy.max_collateral {
             return Err(Code::NoCapacity.into());

@@ -39,7 +39,7 @@ impl Hub {
                 }
             }
             Event::Revealed { lock, evidence, .. } => {
-                if let Some((channel, incoming)) = self.incoming_of.get(&(id, lock)).copied()
+                if let Some((channel, incoming)) = self.paired(&(id, lock))
                     && let Some(entry) = self.channels.get_mut(&channel)
                 {
                     // The incoming lock may be gone already; then there is nothing to claim upstream.
@@ -97,6 +97,17 @@ impl Hub {
         }
     }
 
+    /// The incoming lock that an outgoing one belongs to, by name. [6]
+    fn paired(&self, outgoing: &ChannelLock) -> Option<ChannelLock> {
+        if crate::rule_off!(6) {
+            // The mutant takes the first one with the same key.
+            let key = self.incoming(outgoing)?.lock.key;
+            let same = |lock: &ChannelLock| self.incoming(lock).is_some_and(|pending| pending.lock.key == key);
+            return self.outgoing_of.keys().find(|incoming| same(incoming)).copied();
+        }
+        self.incoming_of.get(outgoing).copied()
+    }
+
     /// Queues the outgoing lock for an incoming one, holds it, or gives it back.
     fn forward(&mut self, incoming: ChannelLock, now: u64) {
         if self.outgoing_of.contains_key(&incoming) || self.queued.contains(&incoming) {
@@ -129,6 +140,7 @@ impl Hub {
         if value < limits.min_payment || value > limits.max_payment || deposit > limits.channel_capacity {
             return Err(Code::LimitExceeded.into());
         }
+        self.channels.get(payer).ok_or_else(|| Error::from(Code::UnknownChannel))?.channel.check_open(asset)?;
         let entry = self.channels.get(&payee).ok_or_else(|| Error::from(Code::UnknownPayee))?;
         entry.channel.check_open(asset)?;
         let time = entry.channel.latest_time(now);

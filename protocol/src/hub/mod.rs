@@ -278,12 +278,19 @@ impl Hub {
         }
     }
 
-    /// A transaction that was asked for can't be mined any more.
-    pub fn submit_failed(&mut self, id: ChannelId, call: &ChainCall, now: u64) {
-        if let (Some(entry), ChainCall::Deposit { asset, .. }) = (self.channels.get_mut(&id), call) {
+    /// A transaction that was asked for was not mined and won't be: it is asked for again while it is due.
+    pub fn submit_failed(&mut self, id: ChannelId, submission: &str, call: &ChainCall) {
+        let Some(entry) = self.channels.get_mut(&id) else { return };
+        entry.channel.submit_failed(submission);
+        if let ChainCall::Deposit { asset, .. } = call {
             entry.wanted.remove(asset);
         }
-        let _ = now;
+    }
+
+    /// Keys whose recorded units have to be read; see [`Channel::unread_keys`].
+    #[must_use]
+    pub fn unread_keys(&self) -> BTreeSet<crate::condition::ConditionKey> {
+        self.channels.values().flat_map(|entry| entry.channel.unread_keys()).collect()
     }
 
     /// Deadlines; call it about once a second.

@@ -318,6 +318,17 @@ impl Wallet {
         self.react(now);
     }
 
+    /// A transaction that was asked for was not mined and won't be: it is asked for again while it is due.
+    pub fn submit_failed(&mut self, id: &str) {
+        self.channel.submit_failed(id);
+    }
+
+    /// Keys whose recorded units have to be read; see [`Channel::unread_keys`].
+    #[must_use]
+    pub fn unread_keys(&self) -> alloc::collections::BTreeSet<crate::condition::ConditionKey> {
+        self.channel.unread_keys()
+    }
+
     /// The terms of the next withdrawal, for the owner to sign where the recipient is another.
     pub fn next_withdrawal(
         &self,

@@ -189,8 +189,12 @@ impl Wallet {
                     .map(|(_, id)| *id)
                     .collect();
                 for id in done {
-                    let is_transfer = self.payments.get(&id).is_some_and(|payment| payment.lock.is_none());
-                    if is_transfer {
+                    let Some(payment) = self.payments.get(&id) else { continue };
+                    if payment.status == Status::Returning {
+                        // It was refused; the proof that was accepted is another one.
+                        continue;
+                    }
+                    if payment.lock.is_none() {
                         self.change(id, now, |payment| {
                             payment.status = Status::Completed;
                             payment.settled = true;

@@ -71,6 +71,7 @@ pub struct World {
     pub clients: Vec<Client>,
     pub deposits: BTreeMap<(ChannelId, Asset), (Sides<Amount>, Sides<Amount>, AssetStatus)>,
     pub random: u64,
+    pub recorded: BTreeMap<farthing_protocol::condition::ConditionKey, ChainFact>,
 }
 
 pub fn domain() -> Domain {
@@ -106,6 +107,7 @@ impl World {
             clients: Vec::new(),
             deposits: BTreeMap::new(),
             random: 1,
+            recorded: BTreeMap::new(),
         };
         for index in 0..clients {
             let key = key(10 + index as u8);
@@ -183,8 +185,16 @@ impl World {
             final_timestamp: self.now,
         };
         self.hub.head(head, self.now);
+        for key in self.hub.unread_keys() {
+            let fact = self.recorded.get(&key).cloned().unwrap_or(ChainFact::Evidence { key, units: 0, evidence: Default::default() });
+            self.hub.chain(None, &fact, self.now);
+        }
         for client in &mut self.clients {
             client.wallet.head(head, self.now);
+            for key in client.wallet.unread_keys() {
+                let fact = self.recorded.get(&key).cloned().unwrap_or(ChainFact::Evidence { key, units: 0, evidence: Default::default() });
+                client.wallet.chain(&fact, self.now);
+            }
         }
     }
 
@@ -370,6 +380,7 @@ impl World {
                     units,
                     evidence,
                 };
+                self.recorded.insert(condition.key(expiry), fact.clone());
                 self.hub.chain(None, &fact, self.now);
                 for client in &mut self.clients {
                     client.wallet.chain(&fact, self.now);

@@ -51,6 +51,7 @@ pub(crate) fn all(quick: bool) -> Vec<Step> {
         Step { name: "package build", run: package_build },
         Step { name: "package in Node", run: package_node },
         Step { name: "package in Chromium", run: package_chromium },
+        Step { name: "vectors in JavaScript", run: vectors_javascript },
     ]);
     steps
 }
@@ -184,6 +185,10 @@ fn package_node() -> Result<Tally> {
 
 fn package_chromium() -> Result<Tally> {
     node_test("package in Chromium", "browser", true)
+}
+
+fn vectors_javascript() -> Result<Tally> {
+    node_test("vectors in JavaScript", "vectors", false)
 }
 
 /// The tests in a folder of `js-tests/`, against the packed package.

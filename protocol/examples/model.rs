@@ -1,30 +1,185 @@
-//! The model test.
+//! The model test of section 9 of `docs/protocol.md`, at any size: a randomised adversary against one honest
+//! participant, with the real machines, a model of the contract, and the contract's bytecode.
+//!
+//! ```sh
+//! cargo run --release -p farthing-protocol --features mutants --example model -- \
+//!     --schedules 100000 --seed 1 --evm 2000 --out target/model.json
+//! cargo run --release -p farthing-protocol --features mutants --example model -- --only SEED
+//! ```
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
 #[path = "model/mod.rs"]
 mod model;
 
-fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    let count: u64 = args[1].parse().unwrap();
-    let base: u64 = args[2].parse().unwrap();
-    let started = std::time::Instant::now();
-    std::panic::set_hook(Box::new(|_| {}));
-    if args.len() > 3 {
-        let report = model::schedule(base, model::Run { trace: true, ..model::Run::plain() });
-        println!("{}\n{:?}", report.trace.join("\n"), report.broken);
-        return;
-    }
-    let mut bad = 0;
-    let mut steps = 0;
-    for index in 0..count {
-        if std::env::var("V").is_ok() { eprintln!("{index} {}", model::seed_of(base, index)); }
-        let report = model::schedule(model::seed_of(base, index), model::Run::plain());
-        steps += report.steps;
-        if let Some(why) = report.broken {
-            bad += 1;
-            if bad < 15 {
-                println!("{index} {} {:?} {} {why}", report.seed, report.role, report.steps);
-            }
+use model::mutants::{Found, MUTANTS, hunt};
+use model::{Report, Run, evm::Code, schedule, seed_of, shrink};
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+struct Args {
+    schedules: u64,
+    seed: u64,
+    evm: u64,
+    mutants: u64,
+    threads: u64,
+    out: Option<String>,
+    only: Option<u64>,
+    rule: Option<u8>,
+}
+
+fn args() -> Result<Args, String> {
+    let threads = std::thread::available_parallelism().map_or(2, |count| count.get() as u64);
+    let mut args = Args { schedules: 10_000, seed: 1, evm: 200, mutants: 50_000, threads, out: None, only: None, rule: None };
+    let mut rest = std::env::args().skip(1);
+    while let Some(name) = rest.next() {
+        let value = rest.next().ok_or_else(|| format!("{name} needs a value"))?;
+        let number = || value.parse::<u64>().map_err(|_| format!("{name} takes a number, not {value:?}"));
+        match name.as_str() {
+            "--schedules" => args.schedules = number()?,
+            "--seed" => args.seed = number()?,
+            "--evm" => args.evm = number()?,
+            "--mutants" => args.mutants = number()?,
+            "--threads" => args.threads = number()?.max(1),
+            "--out" => args.out = Some(value),
+            "--only" => args.only = Some(number()?),
+            "--rule" => args.rule = u8::try_from(number()?).ok(),
+            _ => return Err(format!("unknown option {name}")),
         }
     }
-    println!("{bad} of {count}, {steps} steps, {:?}", started.elapsed());
+    Ok(args)
+}
+
+fn main() -> ExitCode {
+    let args = match args() {
+        Ok(args) => args,
+        Err(why) => {
+            eprintln!(
+                "{why}\noptions: --schedules N --seed S --evm M --mutants LIMIT --threads T --out FILE --only SEED --rule N"
+            );
+            return ExitCode::from(2);
+        }
+    };
+    // Panics of the machines are findings, and reported as such.
+    if args.only.is_none() {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    let code = match Code::load() {
+        Ok(code) => Some(code),
+        Err(why) if args.evm == 0 => {
+            eprintln!("{why}");
+            None
+        }
+        Err(why) => {
+            eprintln!("{why}; or run with --evm 0");
+            return ExitCode::from(2);
+        }
+    };
+    if let Some(seed) = args.only {
+        return replay(seed, args.rule, code.as_ref());
+    }
+    run(&args, code.as_ref())
+}
+
+/// One schedule, with its trace.
+fn replay(seed: u64, rule: Option<u8>, code: Option<&Code>) -> ExitCode {
+    let run = Run { evm: code, trace: true, ..Run::plain() };
+    let report = farthing_protocol::rules::without(rule.unwrap_or(0), || schedule(seed, run));
+    println!("{}", report.trace.join("\n"));
+    println!("{}", report.broken.as_deref().unwrap_or("nothing lost"));
+    if report.broken.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+#[derive(Default)]
+struct Totals {
+    steps: u64,
+    evm: u64,
+    lost: u128,
+    roles: BTreeMap<String, u64>,
+    failures: Vec<Report>,
+}
+
+fn run(args: &Args, code: Option<&Code>) -> ExitCode {
+    let started = Instant::now();
+    let totals = Mutex::new(Totals::default());
+    each(args.threads, args.schedules, |index| {
+        let evm = code.filter(|_| index < args.evm);
+        let report = schedule(seed_of(args.seed, index), Run { evm, ..Run::plain() });
+        let mut totals = totals.lock().unwrap();
+        totals.steps += report.steps;
+        totals.evm += u64::from(evm.is_some());
+        totals.lost += report.lost;
+        *totals.roles.entry(format!("{:?}", report.role)).or_default() += 1;
+        if report.broken.is_some() {
+            totals.failures.push(report);
+        }
+    });
+    let totals = totals.into_inner().unwrap();
+    let seconds = started.elapsed().as_secs_f64();
+    println!(
+        "{} schedules, {} steps, {} of them against the contract, in {seconds:.1} s: {} wei lost, {} failures",
+        args.schedules, totals.steps, totals.evm, totals.lost, totals.failures.len()
+    );
+    if let Some(first) = totals.failures.iter().min_by_key(|report| report.steps) {
+        let small = shrink(first.seed, Run { evm: code, ..Run::plain() });
+        println!("--- seed {}, shortened to {} steps\n{}", small.seed, small.steps, small.trace.join("\n"));
+        for report in totals.failures.iter().take(20) {
+            println!("--only {}: {}", report.seed, report.broken.as_deref().unwrap_or_default());
+        }
+    }
+    let found: Mutex<BTreeMap<usize, Option<Found>>> = Mutex::default();
+    if args.mutants > 0 {
+        each(args.threads, MUTANTS.len() as u64, |index| {
+            let result = hunt(&MUTANTS[index as usize], args.seed, args.mutants, code);
+            found.lock().unwrap().insert(index as usize, result);
+        });
+    }
+    let found = found.into_inner().unwrap();
+    let mut missed = 0;
+    let mut listed = Vec::new();
+    for (index, result) in &found {
+        let mutant = &MUTANTS[*index];
+        let how = result.as_ref().map(|found| found.report.broken.clone().unwrap_or_default());
+        let after = result.as_ref().map(|found| found.after);
+        let text = after.map_or("NOT FOUND".to_string(), |after| format!("found after {after:>6}"));
+        println!("rule {:>2} {text}  {:<52} {}", mutant.rule, mutant.name, how.as_deref().unwrap_or_default());
+        missed += usize::from(result.is_none());
+        listed.push(serde_json::json!({
+            "rule": mutant.rule, "name": mutant.name, "found_after": after, "how": how,
+            "seed": result.as_ref().map(|found| found.report.seed.to_string()),
+        }));
+    }
+    println!("{} mutants, {missed} not found; {:.1} s in all", listed.len(), started.elapsed().as_secs_f64());
+    if let Some(out) = &args.out {
+        let json = serde_json::json!({
+            "schedules": args.schedules, "evm_schedules": totals.evm, "seed": args.seed,
+            "wei_lost": totals.lost.to_string(), "failures": totals.failures.len(), "steps": totals.steps,
+            "seconds": seconds, "roles": totals.roles, "mutants": listed,
+        });
+        if let Err(error) = std::fs::write(out, format!("{json:#}\n")) {
+            eprintln!("{out}: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    if totals.failures.is_empty() && missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Does `work` for every index below `count`, on several threads.
+fn each(threads: u64, count: u64, work: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= count {
+                        break;
+                    }
+                    work(index);
+                }
+            });
+        }
+    });
 }

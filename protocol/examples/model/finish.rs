@@ -243,10 +243,14 @@ impl World {
                     }
                 }
                 Direction::Sent => {
-                    // A lock costs something only if its secret came out in time.
+                    // A lock costs something only if its secret came out: on chain in time, or to the wallet.
                     let proven = self.asked.get(&payment.id.0).copied().flatten().is_some_and(|puzzle| {
                         let condition = &self.puzzles[puzzle].condition;
-                        payment.expiry.is_some_and(|expiry| self.chain.contract.units.contains_key(&condition.key(expiry)))
+                        let known = &self.honest.channel(&self.foes[0].id).state().evidence;
+                        payment.expiry.is_some_and(|expiry| {
+                            let key = condition.key(expiry);
+                            self.chain.contract.units.contains_key(&key) || known.contains_key(&key)
+                        })
                     });
                     let locked = payment.expiry.is_some();
                     let costs = match payment.status {

@@ -5,7 +5,7 @@ use alloy_primitives::{Address, B256, Bytes, keccak256};
 use farthing_protocol::condition::{Condition, chain_evidence, sha256, voucher_evidence};
 use farthing_protocol::eip712::Domain;
 use farthing_protocol::envelope::{Letter, SharedKey};
-use farthing_protocol::lane::{Lane, Op};
+use farthing_protocol::lane::{Lane, Op, Update};
 use farthing_protocol::message::{Closing, Message, Withdrawal};
 use farthing_protocol::proof::SignedProof;
 use farthing_protocol::sign::{PublicKey, SecretKey, Signature};
@@ -16,13 +16,26 @@ use std::sync::OnceLock;
 use super::honest::CHALLENGE;
 use super::rng::Rng;
 
-/// The other asset.
-pub const TOKEN: Asset = Address::repeat_byte(0xd1);
+/// Deploys the contract, and then the token.
+pub const DEPLOYER: Address = Address::repeat_byte(0xde);
 /// The external condition, whose owner is the adversary.
 pub const EXTERNAL: Address = Address::repeat_byte(0xe7);
 pub const CHAIN_ID: u64 = 31_337;
-pub const CONTRACT: Address = Address::repeat_byte(0xfa);
 pub const START: u64 = 1_000_000;
+
+/// The address of what the deployer created with its first two transactions.
+fn created(nonce: u8) -> Address {
+    let mut rlp = vec![0xd6, 0x94];
+    rlp.extend(DEPLOYER);
+    rlp.push(if nonce == 0 { 0x80 } else { nonce });
+    Address::from_word(keccak256(rlp))
+}
+
+/// The other asset.
+pub fn token() -> Asset {
+    static TOKEN: OnceLock<Asset> = OnceLock::new();
+    *TOKEN.get_or_init(|| created(1))
+}
 
 /// Keys, and what is slow to derive from them.
 pub struct Keys {
@@ -44,13 +57,13 @@ pub fn keys() -> &'static Keys {
     static KEYS: OnceLock<Keys> = OnceLock::new();
     KEYS.get_or_init(|| {
         let key = |n: u8| SecretKey::from_bytes(&[n; 32]).unwrap();
-        let domain = Domain::new(CHAIN_ID, CONTRACT);
+        let domain = Domain::new(CHAIN_ID, created(0));
         let honest = key(7);
         let honest_owner = key(8).address();
         let foes: Vec<SecretKey> = (0..3).map(|n| key(20 + n)).collect();
         let ours = Participant { owner: honest_owner, signer: honest.address() };
         let own = |key: &SecretKey| Participant { owner: key.address(), signer: key.address() };
-        let with_id = |def: ChannelDef| (def, def.id(CHAIN_ID, CONTRACT));
+        let with_id = |def: ChannelDef| (def, def.id(CHAIN_ID, domain.contract()));
         let def = |a, b, salt| ChannelDef { a, b, challenge_period: CHALLENGE, salt };
         let hub_defs = foes.iter().map(|key| with_id(def(own(key), ours, 1))).collect();
         let foe_hub = own(&foes[0]);
@@ -168,6 +181,8 @@ pub struct FoeLanes {
     /// Those that the honest side took when they were delivered, in order.
     pub delivered: Vec<SignedProof>,
     pub highest: u64,
+    /// Updates of the honest side whose base was lost on the way.
+    pub orphans: Vec<Update>,
     /// Everything the honest side sent, by nonce.
     pub theirs: BTreeMap<u64, Shadow>,
     /// The newest of them that the foe said it accepted.
@@ -258,5 +273,5 @@ impl Foe {
 
 /// Most schedules have one asset.
 pub fn assets(rng: &mut Rng) -> Vec<Asset> {
-    if rng.chance(20) { vec![ETH, TOKEN] } else { vec![ETH] }
+    if rng.chance(20) { vec![ETH, token()] } else { vec![ETH] }
 }

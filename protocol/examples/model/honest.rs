@@ -35,6 +35,7 @@ pub fn policy(assets: &[Asset], external: Address) -> Policy {
         max_update_bytes: 8 * 1024,
         external_conditions: vec![external],
         max_deadline: 1_800,
+        ..Policy::default()
     }
 }
 
@@ -203,25 +204,23 @@ impl Honest {
                 }
             }
         }
-        // A wallet's driver also asks for evidence that was there before its locks.
-        if let Machine::Wallet(wallet) = &mut self.machine {
-            let keys: BTreeSet<_> = wallet
-                .channel()
-                .state()
-                .assets
-                .values()
-                .flat_map(|book| book.inc.lane.locks.values().chain(book.out.lane.locks.values()))
-                .map(|pending| pending.lock.key)
-                .collect();
-            for logged in chain.log.iter().filter(|logged| logged.block <= until) {
-                if matches!(&logged.fact, ChainFact::Evidence { key, .. } if keys.contains(key)) {
-                    wallet.chain(&logged.fact, chain.now);
-                }
-            }
-        }
         match &mut self.machine {
             Machine::Hub(hub) => hub.head(chain.head(), chain.now),
             Machine::Wallet(wallet) => wallet.head(chain.head(), chain.now),
+        }
+        // The driver reads what was recorded for the keys of locks that are about to end.
+        let unread = match &self.machine {
+            Machine::Hub(hub) => hub.unread_keys(),
+            Machine::Wallet(wallet) => wallet.unread_keys(),
+        };
+        for key in unread {
+            let mut read = ChainFact::Evidence { key, units: 0, evidence: Default::default() };
+            for logged in chain.log.iter().filter(|logged| logged.block <= until) {
+                if matches!(&logged.fact, ChainFact::Evidence { key: recorded, .. } if *recorded == key) {
+                    read = logged.fact.clone();
+                }
+            }
+            self.tell(None, &read, chain.now);
         }
     }
 

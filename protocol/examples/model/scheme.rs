@@ -2,7 +2,7 @@
 //! the honest side's application asks for.
 
 use super::chain::Action;
-use super::foe::{CHAIN_ID, CONTRACT, START, keys};
+use super::foe::keys;
 use super::honest::{Crash, MIN_LOCK};
 use super::rng::Rng;
 use super::world::{Role, Temper, World, label, note};
@@ -13,7 +13,7 @@ use farthing_protocol::hub::PayeeInfo;
 use farthing_protocol::message::{Closing, ClosingAsset, LaneSync, Message, Withdrawal};
 use farthing_protocol::proof::{LaneId, SignedProof};
 use farthing_protocol::sign::Signature;
-use farthing_protocol::types::{Asset, Side, Sides};
+use farthing_protocol::types::Sides;
 use farthing_protocol::wallet::{PayRequest, Payee};
 
 pub const MOVES: [(&str, u64); 21] = [
@@ -333,7 +333,6 @@ impl World {
     /// What the wallet's owner does.
     fn app(&mut self) {
         let asset = self.any_asset();
-        let foe = 0;
         let now = self.chain.now;
         let Some(wallet) = self.honest.wallet_mut() else { return };
         let available = wallet.balance(asset).available;
@@ -400,10 +399,5 @@ impl World {
         if self.rng.chance(self.temper.prompt) {
             self.poll(None);
         }
-        let _ = (foe, START, CHAIN_ID, CONTRACT, Side::A);
-    }
-
-    pub fn asset_list(&self) -> Vec<Asset> {
-        self.assets.clone()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::chain::{Action, Chain, FINALITY};
 use super::contract::{Contract, Without};
-use super::foe::{CHAIN_ID, CONTRACT, EXTERNAL, Foe, Puzzle, START, Shadow, assets, keys};
+use super::foe::{CHAIN_ID, EXTERNAL, Foe, Puzzle, START, Shadow, assets, keys};
 use super::honest::{Crash, Honest, hub_config, policy};
 use super::rng::Rng;
 use alloy_primitives::{Address, Bytes};
@@ -60,7 +60,6 @@ macro_rules! note {
     ($world:expr, $($arg:tt)*) => {
         if let Some(trace) = &mut $world.trace {
             let line = format!($($arg)*);
-            if std::env::var("LIVE").is_ok() { eprintln!("{line}"); }
             trace.push(format!("t+{} {line}", $world.chain.now - $crate::model::foe::START));
         }
     };
@@ -93,7 +92,7 @@ impl World {
             role,
             temper,
             assets,
-            chain: Chain::new(Contract::new(keys.domain, without), CHAIN_ID, CONTRACT, START),
+            chain: Chain::new(Contract::new(keys.domain, without), CHAIN_ID, keys.domain.contract(), START),
             honest,
             foes,
             puzzles: Vec::new(),
@@ -340,9 +339,13 @@ fn shadow_theirs(foe: &mut Foe, asset: Asset, update: &Update) -> Result<(), Str
         let same = known.signed == update.signed_proof();
         return if same { Ok(()) } else { Err("the honest side signed two proofs with one nonce".into()) };
     }
-    let mut lane = match update.base {
-        0 => Lane::default(),
-        base => lanes.theirs.get(&base).ok_or("an honest update builds on nothing")?.lane.clone(),
+    let base = match update.base {
+        0 => Some(Lane::default()),
+        base => lanes.theirs.get(&base).map(|shadow| shadow.lane.clone()),
+    };
+    let Some(mut lane) = base else {
+        lanes.orphans.push(update.clone());
+        return Ok(());
     };
     lane.apply(update.proof.nonce, &update.ops).map_err(|error| format!("an honest update fails: {error}"))?;
     if lane.statement(update.proof.nonce, update.proof.seen) != update.proof {
@@ -356,7 +359,8 @@ fn shadow_theirs(foe: &mut Foe, asset: Asset, update: &Update) -> Result<(), Str
         acknowledgement: None,
     };
     lanes.theirs.insert(update.proof.nonce, shadow);
-    Ok(())
+    let orphans = std::mem::take(&mut lanes.orphans);
+    orphans.iter().try_for_each(|update| shadow_theirs(foe, asset, update))
 }
 
 pub fn label(action: &Action) -> String {

@@ -244,6 +244,11 @@ async fn a_forged_update_is_refused_and_changes_nothing() {
     let config = registered(&stage, 1).await;
     stage.chain.deposit(&config.def, ETH, eth(5)).await;
     stage.chain.mine(3).await;
+    support::until("the deposit is final", || async {
+        let status = call(&stage.url, "farthing_channel", json!({ "channelId": config.id() })).await.unwrap();
+        status["assets"].as_array().unwrap().iter().any(|asset| asset["deposits"]["a"] != "0").then_some(())
+    })
+    .await;
     let mut socket = attach(&config, &stage.url).await.unwrap();
     let proof = Proof {
         nonce: 1,

@@ -225,9 +225,13 @@ async fn write(
             _ = pings.tick() => Message::Ping(axum::body::Bytes::new()),
             _ = closed.wait_for(Option::is_some) => break,
         };
+        let mut sending = std::pin::pin!(sink.send(message));
         let sent = tokio::select! {
-            sent = sink.send(message) => sent.is_ok(),
-            _ = closed.wait_for(Option::is_some) => false,
+            sent = &mut sending => sent.is_ok(),
+            // What is half out is finished, so that an answer is not lost to the close that follows it.
+            () = async { drop(closed.wait_for(Option::is_some).await) } => {
+                matches!(tokio::time::timeout(FAREWELL, sending).await, Ok(Ok(())))
+            }
         };
         if !sent {
             break;

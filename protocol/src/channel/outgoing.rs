@@ -11,7 +11,7 @@ use crate::message::Message;
 use crate::proof::{LaneId, SignedProof};
 use crate::sign::{SecretKey, Signature};
 use crate::types::Asset;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +69,9 @@ pub struct Refused {
     pub until: u64,
     /// Whether we released it ourselves.
     pub released: bool,
+    /// Whether units of the lock were handed over in a refused update as well. The payee can show that one, so an
+    /// expiry does not end it.
+    pub redeemed: bool,
 }
 
 /// The lane that we pay with.
@@ -140,6 +143,7 @@ impl Outgoing {
             }),
             until: nonce,
             released: true,
+            redeemed: false,
         }));
         self.highest = self.highest.max(nonce);
         self.rebase = false;
@@ -165,6 +169,7 @@ impl Outgoing {
 
     pub(crate) fn refuse(&mut self, nonce: u64) {
         let until = self.highest.saturating_add(1);
+        let mut redeemed = BTreeSet::new();
         while self.in_flight.back().is_some_and(|flight| flight.update.proof.nonce >= nonce) {
             let Some(flight) = self.in_flight.pop_back() else {
                 break;
@@ -173,7 +178,14 @@ impl Outgoing {
             // Releases in a refused update never took place.
             let refused = flight.update.proof.nonce;
             self.refused.retain(|old| !(old.released && old.nonce == refused));
-            self.refused.extend(refused_ops(&flight.update, until));
+            redeemed.extend(flight.update.ops.iter().filter_map(|op| match op {
+                Op::Redeem { slot, .. } => Some(*slot),
+                Op::Transfer { .. } | Op::Lock { .. } | Op::Release { .. } => None,
+            }));
+            self.refused.extend(refused_ops(&flight.update, until).map(|refused| Refused {
+                redeemed: refused.lock.is_some_and(|lock| redeemed.contains(&lock.slot)),
+                ..refused
+            }));
         }
         self.rebase = true;
     }
@@ -210,7 +222,7 @@ fn refused_ops(update: &Update, until: u64) -> impl Iterator<Item = Refused> + '
             Op::Transfer { .. } => None,
             Op::Redeem { .. } | Op::Release { .. } => return None,
         };
-        Some(Refused { nonce, index, lock, until, released: false })
+        Some(Refused { nonce, index, lock, until, released: false, redeemed: false })
     })
 }
 
@@ -531,7 +543,7 @@ impl Channel {
     pub(super) fn lapse_refused(&mut self) {
         let mut ended = Vec::new();
         for (asset, book) in &self.state.assets {
-            for refused in &book.out.refused {
+            for refused in book.out.refused.iter().filter(|refused| !refused.redeemed) {
                 let Some(lock) = refused.lock else { continue };
                 let recorded = self.state.evidence.get(&lock.key).map_or(0, |known| known.on_chain);
                 if self.is_decided(lock.key, lock.expiry) && recorded <= lock.redeemed {

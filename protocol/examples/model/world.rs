@@ -236,14 +236,19 @@ impl World {
         }
         note!(self, "honest to {index}: {}", brief(&message));
         let us = self.foes[index].side.other();
-        let foe = &mut self.foes[index];
-        match &message {
-            Message::Update { asset, update } => {
-                let (asset, update) = (*asset, update.clone());
-                if let Err(why) = shadow_theirs(foe, asset, &update) {
+        if let Message::Update { asset, update } = &message {
+            // An update whose base was lost on the way is complete only with what is in flight before it.
+            let book = self.honest.channel(&channel).state().assets.get(asset);
+            let flying = book.into_iter().flat_map(|book| &book.out.in_flight).map(|flight| flight.update.clone());
+            let earlier: Vec<Update> = flying.filter(|flying| flying.proof.nonce < update.proof.nonce).collect();
+            for update in earlier.iter().chain([update]) {
+                if let Err(why) = shadow_theirs(&mut self.foes[index], *asset, update) {
                     return self.fail(why);
                 }
             }
+        }
+        let foe = &mut self.foes[index];
+        match &message {
             Message::Accepted { asset, nonce, acknowledgement } => {
                 let lanes = foe.lanes(*asset);
                 lanes.accepted = lanes.accepted.max(*nonce);

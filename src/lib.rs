@@ -16,6 +16,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+#[cfg(all(target_arch = "wasm32", not(cpubits = "32")))]
+compile_error!("build with .cargo/config.toml of this repository: without 32-bit limbs every signature takes twice as long");
+
 pub mod chain;
 pub mod client;
 pub mod face;

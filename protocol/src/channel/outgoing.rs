@@ -10,7 +10,7 @@ use crate::lane::{Lane, LockRef, Op, Undo, Update};
 use crate::message::Message;
 use crate::proof::{LaneId, SignedProof};
 use crate::sign::{SecretKey, Signature};
-use crate::types::Asset;
+use crate::types::{Asset, Side, Sides};
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -251,7 +251,9 @@ impl Channel {
         let Ok(mut funds) = self.funds(asset, self.us, received) else {
             return Amount::ZERO;
         };
-        if let Some(theirs) = self.peer_deposits.get(&asset).filter(|_| peer_view) {
+        // Who opened the channel says on every connect what it has seen; of what it does not name it has seen nothing.
+        let silent = (self.us == Side::B).then(Sides::default);
+        if let Some(theirs) = self.peer_deposits.get(&asset).copied().or(silent).filter(|_| peer_view) {
             // The peer refuses what it has not seen confirmed: spend by the lower of both views.
             let unseen = book.deposits.of(self.us).saturating_minus(*theirs.of(self.us));
             funds = funds.saturating_minus(unseen);

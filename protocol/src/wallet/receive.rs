@@ -6,16 +6,15 @@ use crate::condition::{Kind, sha256};
 use crate::envelope::{Letter, SharedKey, ephemeral_of};
 use crate::error::{Code, Error};
 use crate::lane::LockRef;
+use crate::types::Asset;
 use alloc::string::String;
-use alloc::vec::Vec;
 use alloy_primitives::{Bytes, keccak256};
 
 impl Wallet {
     pub(super) fn react_to_being_paid(&mut self, event: Event, now: u64) {
         match event {
             Event::Received { op, amount, memo } => {
-                let data = postcard::to_allocvec(&op).unwrap_or_default();
-                let id = id_of(&data);
+                let id = id_of(op.lane.asset, op.nonce, op.index);
                 let payment = Payment {
                     id,
                     direction: Direction::Received,
@@ -78,9 +77,7 @@ impl Wallet {
         }
         let amount = pending.lock.value()?;
         self.channel.learn(lock, &Bytes::copy_from_slice(&letter.secret))?;
-        let data: Vec<u8> =
-            pending.lock.key.0.iter().copied().chain(postcard::to_allocvec(lock).unwrap_or_default()).collect();
-        let id = id_of(&data);
+        let id = id_of(lock.lane.asset, lock.placed, u32::from(lock.slot));
         let payment = Payment {
             id,
             direction: Direction::Received,
@@ -117,7 +114,11 @@ impl Wallet {
     }
 }
 
-fn id_of(data: &[u8]) -> PaymentId {
+/// What was received with an op has a name that follows from the op's: after a restart it is the same.
+fn id_of(asset: Asset, nonce: u64, place: u32) -> PaymentId {
+    let mut data = asset.to_vec();
+    data.extend(nonce.to_be_bytes());
+    data.extend(place.to_be_bytes());
     let mut id = [0; 16];
     for (to, from) in id.iter_mut().zip(keccak256(data)) {
         *to = from;

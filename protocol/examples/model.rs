@@ -32,7 +32,8 @@ struct Args {
 
 fn args() -> Result<Args, String> {
     let threads = std::thread::available_parallelism().map_or(2, |count| count.get() as u64);
-    let mut args = Args { schedules: 10_000, seed: 1, evm: 200, mutants: 50_000, threads, out: None, only: None, rule: None };
+    let mut args =
+        Args { schedules: 10_000, seed: 1, evm: 200, mutants: 50_000, threads, out: None, only: None, rule: None };
     let mut rest = std::env::args().skip(1);
     while let Some(name) = rest.next() {
         let value = rest.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -120,7 +121,11 @@ fn run(args: &Args, code: Option<&Code>) -> ExitCode {
     let seconds = started.elapsed().as_secs_f64();
     println!(
         "{} schedules, {} steps, {} of them against the contract, in {seconds:.1} s: {} wei lost, {} failures",
-        args.schedules, totals.steps, totals.evm, totals.lost, totals.failures.len()
+        args.schedules,
+        totals.steps,
+        totals.evm,
+        totals.lost,
+        totals.failures.len()
     );
     if let Some(first) = totals.failures.iter().min_by_key(|report| report.steps) {
         let small = shrink(first.seed, Run { evm: code, ..Run::plain() });

@@ -98,7 +98,11 @@ impl Chain {
                 let outcome = self.contract.call(tx.from, tx.time, call);
                 if outcome.is_ok() {
                     let logged = self.facts_of(call, &before);
-                    self.log.extend(logged.into_iter().map(|(channel, fact)| Logged { block: tx.block, channel, fact }));
+                    self.log.extend(logged.into_iter().map(|(channel, fact)| Logged {
+                        block: tx.block,
+                        channel,
+                        fact,
+                    }));
                 }
                 outcome
             }

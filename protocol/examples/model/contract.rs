@@ -371,8 +371,10 @@ impl Contract {
         record.left = record.held()?;
         for side in Side::BOTH {
             let (own, other) = (record.lanes.of(side), record.lanes.of(side.other()));
-            let net = signed(*record.deposits.of(side))? - signed(*record.withdrawn.of(side))?
-                - signed(own.transferred)? + signed(other.transferred)? - signed(own.locked)?;
+            let net =
+                signed(*record.deposits.of(side))? - signed(*record.withdrawn.of(side))? - signed(own.transferred)?
+                    + signed(other.transferred)?
+                    - signed(own.locked)?;
             // [17] A debt is kept.
             *record.net.of_mut(side) = if self.without == Without::SignedNet { net.max(0) } else { net };
         }
@@ -411,7 +413,8 @@ impl Contract {
         let (paid, returned) = shown.claims.get(&slot).copied().unwrap_or_default();
         let fresh = redeemable.checked_sub(paid).ok_or("arithmetic")?;
         let expired = now > pending.expiry;
-        let rest = if expired && !returned { lock.n.saturating_sub(lock.redeemed).saturating_sub(redeemable) } else { 0 };
+        let rest =
+            if expired && !returned { lock.n.saturating_sub(lock.redeemed).saturating_sub(redeemable) } else { 0 };
         if fresh == 0 && rest == 0 {
             return Err("nothing to claim");
         }

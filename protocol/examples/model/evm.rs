@@ -11,8 +11,8 @@ use farthing_protocol::types::{ETH, Side};
 use revm::context::TxEnv;
 use revm::context::result::{ExecutionResult, Output};
 use revm::database::{CacheDB, EmptyDB};
-use revm::primitives::hardfork::SpecId;
 use revm::primitives::TxKind;
+use revm::primitives::hardfork::SpecId;
 use revm::state::{AccountInfo, Bytecode};
 use revm::{Context, Database, ExecuteCommitEvm, MainBuilder, MainContext, MainnetEvm};
 use std::path::Path;
@@ -71,7 +71,10 @@ impl Code {
             db.insert_account_info(owner, purse.clone());
         }
         let external = Bytecode::new_raw(Bytes::from_static(&EXTERNAL_CODE));
-        db.insert_account_info(EXTERNAL, AccountInfo { code_hash: external.hash_slow(), code: Some(external), ..AccountInfo::default() });
+        db.insert_account_info(
+            EXTERNAL,
+            AccountInfo { code_hash: external.hash_slow(), code: Some(external), ..AccountInfo::default() },
+        );
         let mut evm = evm(db);
         let contract = deploy(&mut evm, code.into(), 0)?;
         if contract != keys().domain.contract() {
@@ -81,7 +84,13 @@ impl Code {
         if let Some(code) = artifact("TestDai") {
             has_token = deploy(&mut evm, code.into(), 1)? == token();
             for owner in owners() {
-                call(&mut evm, owner, token(), mintCall { to: owner, amount: U256::from(PURSE) }.abi_encode().into(), U256::ZERO)?;
+                call(
+                    &mut evm,
+                    owner,
+                    token(),
+                    mintCall { to: owner, amount: U256::from(PURSE) }.abi_encode().into(),
+                    U256::ZERO,
+                )?;
                 let approve = IERC20::approveCall { spender: contract, amount: U256::MAX };
                 call(&mut evm, owner, token(), approve.abi_encode().into(), U256::ZERO)?;
             }
@@ -111,7 +120,14 @@ fn evm(db: CacheDB<EmptyDB>) -> Evm {
         .build_mainnet()
 }
 
-fn transact(evm: &mut Evm, from: Address, kind: TxKind, data: Bytes, value: U256, nonce: u64) -> Result<ExecutionResult, String> {
+fn transact(
+    evm: &mut Evm,
+    from: Address,
+    kind: TxKind,
+    data: Bytes,
+    value: U256,
+    nonce: u64,
+) -> Result<ExecutionResult, String> {
     let tx = TxEnv {
         caller: from,
         gas_limit: 12_000_000,

@@ -2,7 +2,7 @@
 
 use super::chain::{Action, FINALITY};
 use super::contract::ChainLane;
-use super::honest::{Crash, DUST, DUST_CAP};
+use super::honest::{Crash, DUST_CAP};
 use super::world::{Role, World, label, note};
 use farthing_protocol::chain::{AssetStatus, ChainCall};
 use farthing_protocol::lane::{Lane, Op};
@@ -33,6 +33,12 @@ impl World {
                 4 => self.reveal(foe),
                 _ => self.pass(200),
             }
+        }
+        if self.temper.greedy {
+            for foe in 0..self.foes.len() {
+                self.submit_proofs(foe);
+            }
+            self.evidence_for_shown();
         }
         self.evidence_near_expiry();
         self.honest_settles();
@@ -88,6 +94,26 @@ impl World {
         let evidence = self.puzzles[puzzle].evidence(pending.expiry, units, false);
         let call = ChainCall::RecordEvidence { condition: pending.condition, expiry: pending.expiry, evidence };
         self.act(foe, call);
+    }
+
+    /// A greedy adversary records the evidence of everything that it can still collect.
+    fn evidence_for_shown(&mut self) {
+        let all = self.rng.chance(50);
+        for foe in 0..self.foes.len() {
+            for asset in self.assets.clone() {
+                let record = self.chain.contract.record(self.foes[foe].id, asset);
+                let shown = record.lanes.of(self.foes[foe].side.other()).nonce;
+                let shadow = self.foes[foe].lanes(asset).theirs.get(&shown).cloned();
+                for (_, pending) in shadow.into_iter().flat_map(|shadow| shadow.lane.locks) {
+                    let Some(puzzle) = self.puzzle_of(&pending.condition) else { continue };
+                    if all || self.rng.chance(60) {
+                        let evidence = self.puzzles[puzzle].evidence(pending.expiry, pending.lock.n, false);
+                        let (condition, expiry) = (pending.condition, pending.expiry);
+                        self.act(foe, ChainCall::RecordEvidence { condition, expiry, evidence });
+                    }
+                }
+            }
+        }
     }
 
     /// Time goes on to the end of all exits; here and there evidence comes in the last moment.
@@ -208,11 +234,16 @@ impl World {
         lost
     }
 
+    /// What the peer of a channel may owe in dust.
+    fn dust_allowance(&self) -> i128 {
+        if self.temper.dust { DUST_CAP as i128 } else { 0 }
+    }
+
     /// Deposits are in the account's balance already. Forwarding costs nothing, and what was given directly is extra.
     fn due_of_hub(&self, asset: Asset) -> i128 {
         let mut due = 0;
         for foe in &self.foes {
-            due -= DUST_CAP as i128;
+            due -= self.dust_allowance();
             let book = self.honest.channel(&foe.id).state().assets.get(&asset);
             let Some(mut accepted) = book.and_then(|book| book.inc.accepted) else { continue };
             let lanes = &foe.lanes[&asset];
@@ -231,14 +262,13 @@ impl World {
 
     /// What came in for certain, less what the owner asked to be paid and what was in fact paid.
     fn due_of_wallet(&self, asset: Asset) -> i128 {
-        let mut due = -(DUST_CAP as i128);
+        let mut due = -self.dust_allowance();
         for payment in self.honest.payments().into_iter().filter(|payment| payment.asset == asset) {
             let amount = payment.amount.units() as i128;
             match payment.direction {
                 Direction::Received => {
-                    let dust = payment.lock.is_some() && amount < DUST as i128;
-                    let taken = payment.lock.is_none() || payment.preimage.is_some();
-                    if payment.status == Status::Completed || (taken && !dust) {
+                    // Taken is paid: what is not redeemed goes on chain, and dust is in the allowance above.
+                    if payment.lock.is_none() || payment.preimage.is_some() {
                         due += amount;
                     }
                 }

@@ -22,13 +22,17 @@ pub const CHALLENGE: u32 = 3_600;
 pub const DUST: u128 = 20;
 pub const DUST_CAP: u128 = 50;
 
-pub fn policy(assets: &[Asset], external: Address) -> Policy {
+pub fn policy(assets: &[Asset], external: Address, dust: bool) -> Policy {
+    let dusty = if dust { assets } else { &[] };
     Policy {
         safety_margin: SAFETY_MARGIN,
         min_lock_time: MIN_LOCK,
         max_lock_time: MAX_LOCK,
         max_locks: 12,
-        dust: assets.iter().map(|asset| (*asset, Dust { threshold: Amount::new(DUST), cap: Amount::new(DUST_CAP) })).collect(),
+        dust: dusty
+            .iter()
+            .map(|asset| (*asset, Dust { threshold: Amount::new(DUST), cap: Amount::new(DUST_CAP) }))
+            .collect(),
         max_chain_age: 1_200,
         max_nonce_step: 16,
         window: 3,
@@ -39,7 +43,7 @@ pub fn policy(assets: &[Asset], external: Address) -> Policy {
     }
 }
 
-pub fn hub_config(domain: Domain, owner: Address, assets: &[Asset], external: Address, rich: bool) -> HubConfig {
+pub fn hub_config(domain: Domain, owner: Address, assets: &[Asset], policy: Policy, rich: bool) -> HubConfig {
     let limits = AssetPolicy {
         channel_capacity: Amount::new(100_000),
         min_payment: Amount::new(1),
@@ -50,7 +54,7 @@ pub fn hub_config(domain: Domain, owner: Address, assets: &[Asset], external: Ad
     HubConfig {
         domain,
         owner,
-        policy: policy(assets, external),
+        policy,
         assets: assets.iter().map(|asset| (*asset, limits)).collect(),
         challenge_period: (60, 1_000_000),
     }

@@ -39,13 +39,8 @@ impl World {
     }
 
     pub fn pay_with(&mut self, foe: usize, asset: Asset, count: u64, first: Option<Op>) {
-        let accepted = self
-            .honest
-            .channel(&self.foes[foe].id)
-            .state()
-            .assets
-            .get(&asset)
-            .and_then(|book| book.inc.accepted);
+        let accepted =
+            self.honest.channel(&self.foes[foe].id).state().assets.get(&asset).and_then(|book| book.inc.accepted);
         let pipelined = self.rng.chance(25);
         let lanes = self.foes[foe].lanes(asset);
         let known = accepted.map_or(0, |signed| signed.proof.nonce);
@@ -95,7 +90,10 @@ impl World {
     fn bend(&mut self, proof: &mut Proof, ops: &mut Vec<Op>) -> bool {
         match self.rng.below(8) {
             0 | 1 => return true,
-            2 => proof.transferred = Amount::new(proof.transferred.units().saturating_sub(u128::from(self.rng.below(200)))),
+            2 => {
+                proof.transferred =
+                    Amount::new(proof.transferred.units().saturating_sub(u128::from(self.rng.below(200))))
+            }
             3 => proof.locked = Amount::new(proof.locked.units() / 2),
             4 => proof.locks_root = B256::from(self.rng.bytes()),
             5 => proof.seen += 1,
@@ -124,7 +122,7 @@ impl World {
                 let least = pending.lock.redeemed + 1;
                 let units = if known > pending.lock.redeemed && self.rng.chance(85) {
                     known
-                } else if self.rng.chance(15) {
+                } else if self.rng.chance(5) {
                     self.rng.between(u64::from(least), u64::from(pending.lock.n).max(u64::from(least))) as u32
                 } else {
                     return None;
@@ -156,8 +154,16 @@ impl World {
     fn amount(&mut self, foe: usize, asset: Asset, lane: &Lane) -> Option<u128> {
         let room = self.room(foe, asset, lane);
         let decent = self.rng.chance(self.temper.decent);
-        let most = if decent {
+        let most = if decent && self.rng.chance(85) {
             room
+        } else if decent {
+            // With what it was paid and has not accepted.
+            let book = self.honest.channel(&self.foes[foe].id).state().assets.get(&asset);
+            let flying = book.map_or(0, |book| {
+                let accepted = book.out.accepted.map_or(0, |signed| signed.proof.transferred.units());
+                book.out.lane.transferred.units().saturating_sub(accepted)
+            });
+            room + flying
         } else {
             // All that there is, whoever's it should be.
             let record = self.chain.contract.record(self.foes[foe].id, asset);
@@ -167,6 +173,7 @@ impl World {
             return None;
         }
         let amount = match self.rng.weighted(&[35, 30, 35]) {
+            _ if self.temper.petty && self.rng.chance(90) => u128::from(self.rng.between(1, DUST as u64 - 1)).min(most),
             0 => u128::from(self.rng.between(1, most.min(2_000) as u64)),
             1 => most,
             _ => u128::from(self.rng.between(1, (DUST as u64) * 2)).min(most),
@@ -178,7 +185,7 @@ impl World {
     fn any_lock(&mut self, foe: usize, asset: Asset, lane: &Lane) -> Option<Op> {
         let amount = self.amount(foe, asset, lane)?;
         let wallet = self.role != Role::Hub;
-        let puzzle = if !self.puzzles.is_empty() && self.rng.chance(25) {
+        let puzzle = if !self.puzzles.is_empty() && self.rng.chance(self.temper.reuse) {
             self.rng.index(self.puzzles.len())
         } else {
             let puzzle = Puzzle::random(&mut self.rng, wallet && amount % 16 != 0);
@@ -187,7 +194,12 @@ impl World {
         let again = self.puzzles[puzzle].expiries.clone();
         let expiry = match self.rng.pick(&again) {
             Some(expiry) if self.rng.chance(80) => *expiry,
-            _ => self.chain.now + MIN_LOCK + self.rng.between(0, 12) * 100 + if self.rng.chance(10) { MAX_LOCK / 2 } else { 0 },
+            _ => {
+                self.chain.now
+                    + MIN_LOCK
+                    + self.rng.between(0, 12) * 100
+                    + if self.rng.chance(10) { MAX_LOCK / 2 } else { 0 }
+            }
         };
         let expiry = if self.rng.chance(3) { self.chain.now + self.rng.below(2 * MAX_LOCK) } else { expiry };
         self.puzzles[puzzle].expiries.push(expiry);
@@ -279,7 +291,8 @@ impl World {
             false => [(true, false), (true, true), (false, false), (false, true)][self.rng.weighted(&[30, 15, 35, 20])],
         };
         if accept {
-            let acknowledgement = acknowledge.then(|| self.acknowledge(foe, asset, &update.signed_proof()));
+            let acknowledgement =
+                (acknowledge && !self.temper.withholds).then(|| self.acknowledge(foe, asset, &update.signed_proof()));
             let lanes = self.foes[foe].lanes(asset);
             lanes.taken = lanes.taken.max(nonce);
             self.say(foe, Message::Accepted { asset, nonce, acknowledgement });
@@ -292,7 +305,12 @@ impl World {
         // Otherwise: silence.
     }
 
-    pub fn acknowledge(&mut self, foe: usize, asset: Asset, signed: &SignedProof) -> farthing_protocol::sign::Signature {
+    pub fn acknowledge(
+        &mut self,
+        foe: usize,
+        asset: Asset,
+        signed: &SignedProof,
+    ) -> farthing_protocol::sign::Signature {
         let foe = &self.foes[foe];
         let lane = LaneId { asset, payer: foe.side.other() };
         foe.key.sign(signed.proof.acknowledgement_digest(&keys().domain, foe.id, lane))
@@ -315,7 +333,8 @@ impl World {
         let asset = self.any_asset();
         let Some((slot, pending, puzzle)) = self.open_lock(foe, asset) else { return };
         let forged = self.rng.chance(6);
-        let units = if self.rng.chance(60) { pending.lock.n } else { self.rng.between(1, u64::from(pending.lock.n)) as u32 };
+        let units =
+            if self.rng.chance(60) { pending.lock.n } else { self.rng.between(1, u64::from(pending.lock.n)) as u32 };
         let evidence = self.puzzles[puzzle].evidence(pending.expiry, units, forged);
         self.say(foe, Message::Reveal { asset, slot, placed: pending.placed, evidence });
     }
@@ -332,8 +351,11 @@ impl World {
     pub fn cancel(&mut self, foe: usize) {
         let asset = self.any_asset();
         let book = self.honest.channel(&self.foes[foe].id).state().assets.get(&asset);
-        let locks: Vec<(u16, u64)> =
-            book.into_iter().flat_map(|book| &book.inc.lane.locks).map(|(slot, pending)| (*slot, pending.placed)).collect();
+        let locks: Vec<(u16, u64)> = book
+            .into_iter()
+            .flat_map(|book| &book.inc.lane.locks)
+            .map(|(slot, pending)| (*slot, pending.placed))
+            .collect();
         if let Some((slot, placed)) = self.rng.pick(&locks).copied() {
             self.say(foe, Message::Cancel { asset, slot, placed });
         }

@@ -37,7 +37,7 @@ pub const MUTANTS: [Mutant; 18] = [
     library(8, "an external condition is believed before it is final"),
     library(9, "dust has no cap"),
     Mutant { rule: 10, name: "secrets come from a counter", switch: Switch::Direct(direct::secrets_differ) },
-    library(11, "several live locks for one secret"),
+    Mutant { rule: 11, name: "several live locks for one secret", switch: Switch::Direct(direct::one_lock_per_secret) },
     Mutant { rule: 13, name: "the payer alone shows a proof", switch: Switch::Contract(Without::Admission) },
     Mutant { rule: 13, name: "the last of equal nonces wins", switch: Switch::Contract(Without::EqualNonces) },
     Mutant { rule: 14, name: "closed is not for ever", switch: Switch::Contract(Without::ClosedForEver) },

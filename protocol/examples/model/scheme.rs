@@ -56,6 +56,12 @@ impl Temper {
             delay: [0, 5, 30][rng.index(3)],
             prompt: [100, 90, 60][rng.index(3)],
             decent: [100, 97, 85][rng.index(3)],
+            reuse: [10, 25, 60][rng.index(3)],
+            greedy: rng.chance(25),
+            petty: rng.chance(12),
+            withholds: rng.chance(25),
+            dust: rng.chance(50),
+
             steps: rng.between(15, 60),
         }
     }
@@ -166,7 +172,8 @@ impl World {
         let digest = keys().domain.digest(&withdrawal.to_abi(self.foes[foe].id));
         let signature = self.foes[foe].key.sign(digest);
         // Its owner is its signer, so its signature serves as the owner's too.
-        let owner = if recipient == self.foes[foe].owner() { Bytes::new() } else { signature.as_bytes().to_vec().into() };
+        let owner =
+            if recipient == self.foes[foe].owner() { Bytes::new() } else { signature.as_bytes().to_vec().into() };
         self.foes[foe].hold_withdrawal(withdrawal, side, signature, owner.clone());
         let submit = self.rng.chance(40);
         self.say(foe, Message::WithdrawProposal { withdrawal, signature, owner_signature: owner, submit });
@@ -183,7 +190,9 @@ impl World {
             let Some(book) = self.honest.channel(&self.foes[foe].id).state().assets.get(&asset) else { return };
             let (out, inc) = (book.out.lane.transferred.units(), book.inc.lane.transferred.units());
             let (ours, theirs) = (book.deposits.of(side.other()).units(), book.deposits.of(side).units());
-            let (Some(ours), Some(theirs)) = ((ours + inc).checked_sub(out), (theirs + out).checked_sub(inc)) else { return };
+            let (Some(ours), Some(theirs)) = ((ours + inc).checked_sub(out), (theirs + out).checked_sub(inc)) else {
+                return;
+            };
             let bent = u128::from(!self.rng.chance(self.temper.decent.max(95)));
             let mut totals = Sides::default();
             *totals.of_mut(side) = Amount::new(theirs + bent);
@@ -257,8 +266,14 @@ impl World {
         let mut proofs = Vec::new();
         let side = self.foes[foe].side;
         for asset in self.assets.clone() {
-            let theirs: Vec<SignedProof> = self.foes[foe].lanes(asset).theirs.values().map(|shadow| shadow.signed).collect();
+            let theirs: Vec<SignedProof> =
+                self.foes[foe].lanes(asset).theirs.values().map(|shadow| shadow.signed).collect();
             let choice = match self.rng.weighted(&[25, 45, 30]) {
+                _ if self.temper.greedy => {
+                    // The one that could bring most.
+                    let worth = |signed: &&SignedProof| signed.proof.transferred.units() + signed.proof.locked.units();
+                    theirs.iter().max_by_key(worth).copied()
+                }
                 0 => None,
                 1 => self.rng.pick(&theirs).copied(),
                 _ => theirs.last().copied(),
@@ -355,7 +370,8 @@ impl World {
                 };
                 let expiry = now + MIN_LOCK + self.rng.between(0, 12) * 100;
                 let amount = Amount::new(u128::from(amount));
-                let request = PayRequest { asset, amount, memo: String::new(), to, expiry, id, entropy: [entropy[0] % 2; 32] };
+                let request =
+                    PayRequest { asset, amount, memo: String::new(), to, expiry, id, entropy: [entropy[0] % 2; 32] };
                 let Some(wallet) = self.honest.wallet_mut() else { return };
                 let outcome = wallet.pay(request, now);
                 note!(self, "the app pays {amount} ({choice}): {outcome:?}");

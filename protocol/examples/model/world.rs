@@ -35,6 +35,16 @@ pub struct Temper {
     pub prompt: u64,
     /// Percent of amounts and ops within the rules.
     pub decent: u64,
+    /// Percent of locks with a condition that was used before.
+    pub reuse: u64,
+    /// Whether the foes show what brings most, and all evidence for it.
+    pub greedy: bool,
+    /// Whether most amounts are dust.
+    pub petty: bool,
+    /// Whether the foes acknowledge nothing.
+    pub withholds: bool,
+    /// Whether the honest side lets dust pass.
+    pub dust: bool,
     pub steps: u64,
 }
 
@@ -75,15 +85,19 @@ impl World {
         let keys = keys();
         let (honest, foes) = if role == Role::Hub {
             let rich = rng.chance(60);
-            let config = hub_config(keys.domain, keys.honest_owner, &assets, EXTERNAL, rich);
+            let config =
+                hub_config(keys.domain, keys.honest_owner, &assets, policy(&assets, EXTERNAL, temper.dust), rich);
             let count = if rng.chance(30) { 2 } else { 3 };
             let defs = &keys.hub_defs[..count];
             let foes = defs.iter().zip(&keys.foes).map(|(def, key)| Foe::new(*def, Side::A, key.clone(), &assets));
             let honest = Honest::hub(config, keys.honest.clone(), defs.iter().map(|(def, _)| *def).collect());
             (honest, foes.collect())
         } else {
-            let config =
-                WalletConfig { domain: keys.domain, def: keys.wallet_def.0, policy: policy(&assets, EXTERNAL) };
+            let config = WalletConfig {
+                domain: keys.domain,
+                def: keys.wallet_def.0,
+                policy: policy(&assets, EXTERNAL, temper.dust),
+            };
             let foe = Foe::new(keys.wallet_def, Side::B, keys.foes[0].clone(), &assets);
             (Honest::wallet(config, keys.honest.clone()), vec![foe])
         };
@@ -371,7 +385,8 @@ fn shadow_theirs(foe: &mut Foe, asset: Asset, update: &Update) -> Result<(), Str
 pub fn label(action: &Action) -> String {
     match action {
         Action::Call(call @ ChainCall::SubmitProofs { proofs, .. } | call @ ChainCall::StartExit { proofs, .. }) => {
-            let proofs: Vec<_> = proofs.iter().map(|(lane, proof, ack)| (lane.payer, proof.proof.nonce, ack.is_some())).collect();
+            let proofs: Vec<_> =
+                proofs.iter().map(|(lane, proof, ack)| (lane.payer, proof.proof.nonce, ack.is_some())).collect();
             format!("{} {proofs:?}", call.label())
         }
         Action::Call(call) => call.label().into(),
@@ -395,7 +410,9 @@ pub fn brief(message: &Message) -> String {
             let proof = update.proof;
             format!("update {}<-{} t={} l={} {ops:?}", proof.nonce, update.base, proof.transferred, proof.locked)
         }
-        Message::Accepted { nonce, acknowledgement, .. } => format!("accepted {nonce} ack={}", acknowledgement.is_some()),
+        Message::Accepted { nonce, acknowledgement, .. } => {
+            format!("accepted {nonce} ack={}", acknowledgement.is_some())
+        }
         Message::Refused { nonce, code, .. } => format!("refused {nonce} {code}"),
         Message::Reveal { slot, placed, .. } => format!("reveal {slot}@{placed}"),
         Message::WithdrawProposal { withdrawal, .. } => format!("withdraw? {:?} {}", withdrawal.side, withdrawal.total),

@@ -23,7 +23,7 @@ use crate::lane::LockRef;
 use crate::message::{Closing, Message, Withdrawal};
 use crate::sign::{PublicKey, SecretKey};
 use crate::types::{Asset, ChannelDef, ChannelId, Side};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -135,6 +135,7 @@ pub struct Wallet {
     by_op: BTreeMap<OpRef, PaymentId>,
     /// Asked for and not signed yet.
     queued: BTreeMap<u64, Payment>,
+    queued_ids: BTreeSet<PaymentId>,
     changed: Vec<PaymentId>,
     next_ticket: u64,
     /// Shared keys with payees of this session.
@@ -192,6 +193,7 @@ impl Wallet {
             by_lock: BTreeMap::new(),
             by_op: BTreeMap::new(),
             queued: BTreeMap::new(),
+            queued_ids: BTreeSet::new(),
             changed: Vec::new(),
             next_ticket: 0,
             payer_keys: BTreeMap::new(),

@@ -84,7 +84,7 @@ impl Wallet {
             return Err(Error::new(Code::InvalidArgument, "a memo has at most 256 bytes"));
         }
         let id = PaymentId(request.id);
-        if self.payments.contains_key(&id) {
+        if self.payments.contains_key(&id) || self.queued_ids.contains(&id) {
             return Err(Error::new(Code::DuplicateSecret, "this payment id has been used"));
         }
         let (op, to, expiry) = match &request.to {
@@ -114,6 +114,7 @@ impl Wallet {
             lock: None,
             op: None,
         };
+        self.queued_ids.insert(id);
         self.queued.insert(ticket, payment);
         Ok(id)
     }
@@ -167,6 +168,7 @@ impl Wallet {
         match event {
             Event::Signed { ticket, op, lock } => {
                 if let Some(mut payment) = self.queued.remove(&ticket) {
+                    self.queued_ids.remove(&payment.id);
                     payment.op = Some(op);
                     payment.lock = lock;
                     self.changed.push(payment.id);
@@ -175,6 +177,7 @@ impl Wallet {
             }
             Event::Dropped { ticket, error } => {
                 if let Some(mut payment) = self.queued.remove(&ticket) {
+                    self.queued_ids.remove(&payment.id);
                     payment.status = Status::Failed;
                     payment.code = Some(error.code().as_str().to_string());
                     // Nothing was signed, so nothing is stored.

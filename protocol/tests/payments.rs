@@ -37,20 +37,13 @@ fn a_payment_reaches_the_payee_and_can_be_spent_again() {
     assert_eq!((world.available(0), world.available(1)), (9_300, 10_700));
     let received = world.clients[1].wallet.payments();
     assert_eq!(
-        (
-            received[0].amount.units(),
-            received[0].status,
-            received[0].memo.as_str()
-        ),
+        (received[0].amount.units(), received[0].status, received[0].memo.as_str()),
         (700, Status::Completed, "payment 2")
     );
     world.pay(1, 0, 10_700).unwrap();
     world.settle();
     assert_eq!((world.available(0), world.available(1)), (20_000, 0));
-    assert_eq!(
-        world.pay(1, 0, 1).unwrap_err().code(),
-        Code::InsufficientFunds
-    );
+    assert_eq!(world.pay(1, 0, 1).unwrap_err().code(), Code::InsufficientFunds);
 }
 
 #[test]
@@ -61,17 +54,9 @@ fn a_thousand_payments_share_signatures_and_arrive() {
     }
     world.settle();
     assert_eq!((world.available(0), world.available(1)), (7_000, 13_000));
-    let nonce = world.clients[0].wallet.channel().state().assets[&ETH]
-        .out
-        .highest;
+    let nonce = world.clients[0].wallet.channel().state().assets[&ETH].out.highest;
     assert!(nonce < 60, "{nonce} signatures for 1000 payments");
-    assert!(
-        world.clients[0].wallet.channel().state().assets[&ETH]
-            .out
-            .lane
-            .locks
-            .is_empty()
-    );
+    assert!(world.clients[0].wallet.channel().state().assets[&ETH].out.lane.locks.is_empty());
 }
 
 #[test]
@@ -80,19 +65,13 @@ fn a_payment_to_somebody_away_is_held_and_arrives_later() {
     world.disconnect(1);
     let id = world.pay(0, 1, 50).unwrap();
     world.settle();
-    assert_eq!(
-        world.clients[0].wallet.payment(&id).unwrap().status,
-        Status::Held
-    );
+    assert_eq!(world.clients[0].wallet.payment(&id).unwrap().status, Status::Held);
     assert_eq!(world.available(0), 9_950);
     world.restart_hub();
     world.connect(0);
     world.connect(1);
     world.settle();
-    assert_eq!(
-        world.clients[0].wallet.payment(&id).unwrap().status,
-        Status::Completed
-    );
+    assert_eq!(world.clients[0].wallet.payment(&id).unwrap().status, Status::Completed);
     assert_eq!((world.available(0), world.available(1)), (9_950, 10_050));
 }
 
@@ -105,10 +84,7 @@ fn a_held_payment_comes_back_when_nobody_takes_it() {
     world.pass(86_400);
     world.settle();
     let payment = world.clients[0].wallet.payment(&id).unwrap();
-    assert_eq!(
-        (payment.status, payment.code.as_deref()),
-        (Status::Failed, Some("payment-expired"))
-    );
+    assert_eq!((payment.status, payment.code.as_deref()), (Status::Failed, Some("payment-expired")));
     assert_eq!(world.available(0), 10_000);
 }
 
@@ -120,10 +96,7 @@ fn a_held_payment_can_be_cancelled() {
     world.settle();
     world.clients[0].wallet.cancel(&id).unwrap();
     world.settle();
-    assert_eq!(
-        world.clients[0].wallet.payment(&id).unwrap().status,
-        Status::Failed
-    );
+    assert_eq!(world.clients[0].wallet.payment(&id).unwrap().status, Status::Failed);
     assert_eq!(world.available(0), 10_000);
     assert_eq!(world.hub.held_count(), 0);
 }
@@ -133,10 +106,7 @@ fn a_transfer_to_the_hub_needs_no_lock() {
     let mut world = funded();
     let id = world.pay_as(0, Payee::Hub, 123).unwrap();
     world.settle();
-    assert_eq!(
-        world.clients[0].wallet.payment(&id).unwrap().status,
-        Status::Completed
-    );
+    assert_eq!(world.clients[0].wallet.payment(&id).unwrap().status, Status::Completed);
     assert_eq!(world.available(0), 9_877);
 }
 
@@ -150,17 +120,18 @@ fn the_hub_puts_more_collateral_in_when_a_payment_needs_it() {
     let refused = world.pay(0, 1, 40_000).unwrap();
     world.settle();
     let payment = world.clients[0].wallet.payment(&refused).unwrap();
-    assert_eq!((payment.status, payment.code.as_deref()), (Status::Failed, Some("no-capacity")), "a payee without a stake");
+    assert_eq!(
+        (payment.status, payment.code.as_deref()),
+        (Status::Failed, Some("no-capacity")),
+        "a payee without a stake"
+    );
     world.deposit(1, Side::A, ETH, 1);
     world.settle();
     let id = world.pay(0, 1, 40_000).unwrap();
     world.settle();
     world.pass(1);
     world.settle();
-    assert_eq!(
-        world.clients[0].wallet.payment(&id).unwrap().status,
-        Status::Completed
-    );
+    assert_eq!(world.clients[0].wallet.payment(&id).unwrap().status, Status::Completed);
     assert_eq!(world.available(1), 40_001);
 }
 
@@ -199,27 +170,19 @@ fn withdrawals_and_closings_take_the_money_home() {
     let deadline = world.now + 600;
     world.clients[1]
         .wallet
-        .withdraw(
-            ETH,
-            farthing_protocol::Amount::new(10_600),
-            owner,
-            Default::default(),
-            deadline,
-            true,
-        )
+        .withdraw(ETH, farthing_protocol::Amount::new(10_600), owner, Default::default(), deadline, true)
         .unwrap();
     world.settle();
     assert_eq!(world.available(1), 100);
-    assert_eq!(
-        world.clients[1].wallet.balance(ETH).withdrawn.units(),
-        10_600
-    );
-    world.clients[0]
-        .wallet
-        .close(&[ETH], deadline, true)
-        .unwrap();
+    assert_eq!(world.clients[1].wallet.balance(ETH).withdrawn.units(), 10_600);
+    world.clients[0].wallet.close(&[ETH], deadline, true).unwrap();
     assert_eq!(world.pay(0, 1, 1).unwrap_err().code(), Code::ChannelClosing);
     world.settle();
-    assert!(world.clients[0].events.iter().any(|event| matches!(event, Event::Closing(signed) if signed.closing.assets[0].totals.a.units() == 9_300)));
+    assert!(
+        world.clients[0]
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::Closing(signed) if signed.closing.assets[0].totals.a.units() == 9_300))
+    );
     assert_eq!(world.pay(0, 1, 1).unwrap_err().code(), Code::ChannelClosed);
 }

@@ -22,9 +22,7 @@ use farthing_protocol::journal::Write;
 use farthing_protocol::message::Message;
 use farthing_protocol::sign::SecretKey;
 use farthing_protocol::types::{Asset, ChannelDef, ChannelId, ETH, Participant, Side, Sides};
-use farthing_protocol::wallet::{
-    Event, PayRequest, Payee, PaymentId, Wallet, WalletConfig, WalletEffect,
-};
+use farthing_protocol::wallet::{Event, PayRequest, Payee, PaymentId, Wallet, WalletConfig, WalletEffect};
 use std::collections::{BTreeMap, VecDeque};
 
 pub type Store = BTreeMap<String, Vec<u8>>;
@@ -43,10 +41,7 @@ pub fn write(store: &mut Store, writes: &[Write]) {
 }
 
 pub fn entries(store: &Store) -> Vec<(String, Vec<u8>)> {
-    store
-        .iter()
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect()
+    store.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 pub struct Client {
@@ -112,30 +107,16 @@ impl World {
         for index in 0..clients {
             let key = key(10 + index as u8);
             let def = ChannelDef {
-                a: Participant {
-                    owner: key.address(),
-                    signer: key.address(),
-                },
-                b: Participant {
-                    owner,
-                    signer: hub_key.address(),
-                },
+                a: Participant { owner: key.address(), signer: key.address() },
+                b: Participant { owner, signer: hub_key.address() },
                 challenge_period: 86_400,
                 salt: index as u64,
             };
-            let config = WalletConfig {
-                domain: domain(),
-                def,
-                policy: policy.clone(),
-            };
+            let config = WalletConfig { domain: domain(), def, policy: policy.clone() };
             let wallet = Wallet::new(config.clone(), key.clone()).unwrap();
             world
                 .hub
-                .register(Registration {
-                    channel: def,
-                    public_key: Some(key.public_key()),
-                    binding: None,
-                })
+                .register(Registration { channel: def, public_key: Some(key.public_key()), binding: None })
                 .unwrap();
             world.clients.push(Client {
                 wallet,
@@ -178,21 +159,25 @@ impl World {
     /// A new block; everything up to it is final.
     pub fn mine(&mut self) {
         self.block += 1;
-        let head = Head {
-            number: self.block,
-            timestamp: self.now,
-            final_number: self.block,
-            final_timestamp: self.now,
-        };
+        let head =
+            Head { number: self.block, timestamp: self.now, final_number: self.block, final_timestamp: self.now };
         self.hub.head(head, self.now);
         for key in self.hub.unread_keys() {
-            let fact = self.recorded.get(&key).cloned().unwrap_or(ChainFact::Evidence { key, units: 0, evidence: Default::default() });
+            let fact = self.recorded.get(&key).cloned().unwrap_or(ChainFact::Evidence {
+                key,
+                units: 0,
+                evidence: Default::default(),
+            });
             self.hub.chain(None, &fact, self.now);
         }
         for client in &mut self.clients {
             client.wallet.head(head, self.now);
             for key in client.wallet.unread_keys() {
-                let fact = self.recorded.get(&key).cloned().unwrap_or(ChainFact::Evidence { key, units: 0, evidence: Default::default() });
+                let fact = self.recorded.get(&key).cloned().unwrap_or(ChainFact::Evidence {
+                    key,
+                    units: 0,
+                    evidence: Default::default(),
+                });
                 client.wallet.chain(&fact, self.now);
             }
         }
@@ -217,35 +202,19 @@ impl World {
 
     pub fn tell(&mut self, client: usize, asset: Asset) {
         let id = self.id(client);
-        let (deposits, withdrawn, status) =
-            self.deposits.get(&(id, asset)).copied().unwrap_or_default();
-        let fact = ChainFact::Asset {
-            asset,
-            deposits,
-            withdrawn,
-            status,
-        };
+        let (deposits, withdrawn, status) = self.deposits.get(&(id, asset)).copied().unwrap_or_default();
+        let fact = ChainFact::Asset { asset, deposits, withdrawn, status };
         self.hub.chain(Some(id), &fact, self.now);
         self.clients[client].wallet.chain(&fact, self.now);
     }
 
-    pub fn pay(
-        &mut self,
-        from: usize,
-        to: usize,
-        amount: u128,
-    ) -> Result<PaymentId, farthing_protocol::Error> {
+    pub fn pay(&mut self, from: usize, to: usize, amount: u128) -> Result<PaymentId, farthing_protocol::Error> {
         let address = self.clients[to].key.address();
         let info = self.hub.lookup(address)?;
         self.pay_as(from, Payee::Channel { to: address, info }, amount)
     }
 
-    pub fn pay_as(
-        &mut self,
-        from: usize,
-        to: Payee,
-        amount: u128,
-    ) -> Result<PaymentId, farthing_protocol::Error> {
+    pub fn pay_as(&mut self, from: usize, to: Payee, amount: u128) -> Result<PaymentId, farthing_protocol::Error> {
         self.random += 1;
         let entropy: B256 = keccak256(self.random.to_be_bytes());
         let mut id = [0; 16];
@@ -282,11 +251,7 @@ impl World {
                 match effect {
                     HubEffect::Send { channel, message } => {
                         let message = Message::decode(&message.encode().unwrap()).unwrap();
-                        if let Some(client) = self
-                            .clients
-                            .iter_mut()
-                            .find(|client| client.wallet.id() == channel)
-                        {
+                        if let Some(client) = self.clients.iter_mut().find(|client| client.wallet.id() == channel) {
                             if client.online {
                                 client.inbox.push_back(message);
                             }
@@ -309,9 +274,7 @@ impl World {
                     moved = true;
                     match effect {
                         WalletEffect::Send(message) if client.online => {
-                            client
-                                .to_hub
-                                .push_back(Message::decode(&message.encode().unwrap()).unwrap());
+                            client.to_hub.push_back(Message::decode(&message.encode().unwrap()).unwrap());
                         }
                         WalletEffect::Send(_) => {}
                         WalletEffect::Submit { call, .. } => client.calls.push(call),
@@ -339,47 +302,26 @@ impl World {
     }
 
     fn execute(&mut self, channel: ChannelId, call: ChainCall) {
-        let Some(client) = self
-            .clients
-            .iter()
-            .position(|client| client.wallet.id() == channel)
-        else {
+        let Some(client) = self.clients.iter().position(|client| client.wallet.id() == channel) else {
             return;
         };
         match call {
-            ChainCall::Deposit {
-                side,
-                asset,
-                amount,
-                ..
-            } => self.deposit(client, side, asset, amount.units()),
+            ChainCall::Deposit { side, asset, amount, .. } => self.deposit(client, side, asset, amount.units()),
             ChainCall::Withdraw { withdrawal, .. } => {
-                let entry = self
-                    .deposits
-                    .entry((channel, withdrawal.asset))
-                    .or_default();
+                let entry = self.deposits.entry((channel, withdrawal.asset)).or_default();
                 *entry.1.of_mut(withdrawal.side) = withdrawal.total;
                 self.tell(client, withdrawal.asset);
                 self.mine();
             }
             ChainCall::Close { closing, .. } => {
                 for asset in closing.assets {
-                    self.deposits.entry((channel, asset.asset)).or_default().2 =
-                        AssetStatus::Closed;
+                    self.deposits.entry((channel, asset.asset)).or_default().2 = AssetStatus::Closed;
                     self.tell(client, asset.asset);
                 }
             }
-            ChainCall::RecordEvidence {
-                condition,
-                expiry,
-                evidence,
-            } => {
+            ChainCall::RecordEvidence { condition, expiry, evidence } => {
                 let units = condition.evaluate(&domain(), expiry, &evidence).unwrap();
-                let fact = ChainFact::Evidence {
-                    key: condition.key(expiry),
-                    units,
-                    evidence,
-                };
+                let fact = ChainFact::Evidence { key: condition.key(expiry), units, evidence };
                 self.recorded.insert(condition.key(expiry), fact.clone());
                 self.hub.chain(None, &fact, self.now);
                 for client in &mut self.clients {
@@ -398,25 +340,14 @@ impl World {
             self.clients[index].to_hub.clear();
             self.clients[index].wallet.disconnected();
         }
-        self.hub = Hub::restore(
-            self.hub_config.clone(),
-            key(200),
-            &entries(&self.hub_store),
-            self.now,
-        )
-        .unwrap();
+        self.hub = Hub::restore(self.hub_config.clone(), key(200), &entries(&self.hub_store), self.now).unwrap();
         self.mine();
     }
 
     pub fn restart_client(&mut self, index: usize) {
         self.disconnect(index);
         let client = &mut self.clients[index];
-        client.wallet = Wallet::restore(
-            client.config.clone(),
-            client.key.clone(),
-            &entries(&client.store),
-        )
-        .unwrap();
+        client.wallet = Wallet::restore(client.config.clone(), client.key.clone(), &entries(&client.store)).unwrap();
         self.mine();
     }
 

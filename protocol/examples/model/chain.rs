@@ -10,6 +10,7 @@ use farthing_protocol::types::{Asset, ChannelDef, ChannelId, Sides};
 pub const FINALITY: u64 = 2;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a test's log")]
 pub enum Action {
     Call(ChainCall),
     /// The external condition's owner changes its answer.

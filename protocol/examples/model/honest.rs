@@ -202,10 +202,10 @@ impl Honest {
             }
         }
         for logged in &chain.log {
-            if let (ChainFact::ExitStarted { .. }, Some(id)) = (&logged.fact, logged.channel) {
-                if self.exits_told.insert(id) {
-                    self.tell(Some(id), &logged.fact, chain.now);
-                }
+            if let (ChainFact::ExitStarted { .. }, Some(id)) = (&logged.fact, logged.channel)
+                && self.exits_told.insert(id)
+            {
+                self.tell(Some(id), &logged.fact, chain.now);
             }
         }
         match &mut self.machine {

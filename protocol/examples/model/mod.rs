@@ -20,6 +20,7 @@ pub mod finish;
 pub mod foe;
 pub mod honest;
 pub mod moves;
+#[cfg(feature = "mutants")]
 pub mod mutants;
 pub mod rng;
 pub mod scheme;
@@ -68,10 +69,10 @@ pub fn schedule(seed: u64, run: Run<'_>) -> Report {
             steps -= 1;
         }
         let lost = if world.broken.is_none() { world.finish() } else { 0 };
-        if let (Some(code), None) = (run.evm, &world.broken) {
-            if let Err(why) = evm::replay(code, &world) {
-                world.fail(format!("contract and model differ: {why}"));
-            }
+        if let (Some(code), None) = (run.evm, &world.broken)
+            && let Err(why) = evm::replay(code, &world)
+        {
+            world.fail(format!("contract and model differ: {why}"));
         }
         Report {
             seed,

@@ -252,10 +252,8 @@ impl World {
                     self.pay_with(foe, asset, 1, Some(Op::Redeem { slot, units }));
                 }
             }
-            Message::Fail { asset, slot, placed, .. } if good => {
-                if self.lock_of(foe, asset, slot, placed).is_some() {
-                    self.pay_with(foe, asset, 1, Some(Op::Release { slot }));
-                }
+            Message::Fail { asset, slot, placed, .. } if good && self.lock_of(foe, asset, slot, placed).is_some() => {
+                self.pay_with(foe, asset, 1, Some(Op::Release { slot }));
             }
             Message::WithdrawProposal { withdrawal, .. } if good || self.rng.chance(40) => {
                 let (id, side) = (self.foes[foe].id, self.foes[foe].side);

@@ -215,7 +215,8 @@ impl World {
             Err(error) => return self.fail(format!("poll: {error}")),
         };
         if self.trace.is_some() {
-            for tx in self.chain.txs[before..].to_vec() {
+            let sent: Vec<_> = self.chain.txs.iter().skip(before).cloned().collect();
+            for tx in sent {
                 note!(self, "honest sends {:?} {:?}", label(&tx.action), tx.outcome);
             }
         }

@@ -7,7 +7,7 @@ use super::outgoing::Outgoing;
 use crate::amount::Amount;
 use crate::chain::{AssetStatus, ChainFact};
 use crate::condition::ConditionKey;
-use crate::lane::Update;
+use crate::lane::{PendingLock, Update};
 use crate::message::{Closing, Withdrawal};
 use crate::sign::Signature;
 use crate::types::{Asset, Side, Sides};
@@ -171,12 +171,27 @@ impl State {
             }
             Fact::Received { asset, update, acknowledgement } => {
                 let inc = &mut self.assets.entry(*asset).or_default().inc;
-                inc.lane.apply(update.proof.nonce, &update.ops)?;
-                inc.accept(update, *acknowledgement);
+                let undo = inc.lane.apply(update.proof.nonce, &update.ops)?;
+                self.forfeit(*asset, &undo.releases(&update.ops));
+                self.assets.entry(*asset).or_default().inc.accept(update, *acknowledgement);
             }
             other => self.apply(other),
         }
         Ok(())
+    }
+
+    /// Counts what is lost by releases of locks that we hold evidence for and did not give up.
+    pub(crate) fn forfeit(&mut self, asset: Asset, released: &[(u32, u16, PendingLock)]) {
+        let Self { assets, evidence, .. } = self;
+        let inc = &mut assets.entry(asset).or_default().inc;
+        for (_, slot, pending) in released {
+            let lock = pending.lock;
+            let known = evidence.get(&lock.key).map_or(0, |known| known.units).min(lock.n);
+            let unpaid = lock.unit_price.times(known.saturating_sub(lock.redeemed)).unwrap_or(Amount::MAX);
+            if !inc.given_up.contains(&(pending.placed, *slot)) {
+                inc.forfeited = inc.forfeited.plus(unpaid).unwrap_or(Amount::MAX);
+            }
+        }
     }
 
     /// Adds a fact. [`Fact::Signed`] and [`Fact::Received`] are made while they are checked, and change nothing here.

@@ -26,6 +26,9 @@ pub struct Incoming {
     pub acknowledgement: Option<Signature>,
     /// The highest nonce that the payer signed, accepted or not.
     pub seen: u64,
+    /// What expired unpaid though we held evidence for it. It stays in the count of dust for ever, or a payer could
+    /// take the dust cap again after every expiry. [9]
+    pub forfeited: Amount,
     /// Locks whose rest we gave up, by the nonce that placed them and their slot.
     pub given_up: BTreeSet<(u64, u16)>,
 }
@@ -66,12 +69,13 @@ impl Channel {
             return;
         }
         match self.accept_update(asset, &update, now) {
-            Ok(events) => {
+            Ok((events, undo)) => {
                 let gives_back = update.ops.iter().any(|op| matches!(op, Op::Release { .. }));
                 let skips = update.base.checked_add(1) != Some(nonce);
                 let acknowledgement = (gives_back || skips).then(|| {
                     key.sign(update.proof.acknowledgement_digest(&self.domain, self.id, self.their_lane(asset)))
                 });
+                self.state.forfeit(asset, &undo.releases(&update.ops));
                 self.book_mut(asset).inc.accept(&update, acknowledgement);
                 self.record_applied(Fact::Received { asset, update, acknowledgement });
                 self.send(Message::Accepted { asset, nonce, acknowledgement });
@@ -108,7 +112,7 @@ impl Channel {
     }
 
     /// Applies the update to our copy of the lane if every rule allows it; else leaves no trace.
-    fn accept_update(&mut self, asset: Asset, update: &Update, now: u64) -> Result<Vec<Event>, Error> {
+    fn accept_update(&mut self, asset: Asset, update: &Update, now: u64) -> Result<(Vec<Event>, Undo), Error> {
         self.check_open(asset)?;
         self.check_fresh(now)?;
         let book = self.book(asset);
@@ -133,7 +137,7 @@ impl Channel {
             })
             .and_then(|()| self.check_result(asset, update));
         match result {
-            Ok(()) => Ok(events),
+            Ok(()) => Ok((events, undo)),
             Err(error) => {
                 self.book_mut(asset).inc.lane.undo(undo);
                 Err(error)
@@ -223,7 +227,8 @@ impl Channel {
             if !new.is_zero() && !crate::rule_off!(9) {
                 let pending = book.inc.lane.locks.values();
                 let shares = pending.filter_map(|pending| Some(share(pending.lock.value().ok()?, pending.lock.n)));
-                if shares.into_iter().try_fold(new, Amount::plus)? > dust.cap {
+                let lost = book.inc.forfeited;
+                if shares.into_iter().try_fold(new.plus(lost)?, Amount::plus)? > dust.cap {
                     return Err(Error::new(Code::TooManyLocks, "too much dust is pending"));
                 }
             }

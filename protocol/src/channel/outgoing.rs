@@ -11,7 +11,7 @@ use crate::message::Message;
 use crate::proof::{LaneId, SignedProof};
 use crate::sign::{SecretKey, Signature};
 use crate::types::{Asset, Side, Sides};
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -69,9 +69,6 @@ pub struct Refused {
     pub until: u64,
     /// Whether we released it ourselves.
     pub released: bool,
-    /// Whether units of the lock were handed over in a refused update as well. The payee can show that one, so an
-    /// expiry does not end it.
-    pub redeemed: bool,
 }
 
 /// The lane that we pay with.
@@ -91,6 +88,9 @@ pub struct Outgoing {
     pub acknowledged: Option<(SignedProof, Signature)>,
     /// Refused or released, and still counting.
     pub refused: Vec<Refused>,
+    /// Locks of which units were handed over in a refused update: placed by which nonce, at which slot, and the first
+    /// nonce whose acknowledgement ends it. The payee can show that update, so their expiry ends nothing.
+    pub handed: Vec<(u64, u16, u64)>,
     /// Whether a proof has to be signed and acknowledged to replace refused ones.
     pub rebase: bool,
 }
@@ -143,7 +143,6 @@ impl Outgoing {
             }),
             until: nonce,
             released: true,
-            redeemed: false,
         }));
         self.highest = self.highest.max(nonce);
         self.rebase = false;
@@ -165,27 +164,26 @@ impl Outgoing {
         self.acknowledged = Some((accepted, acknowledgement));
         self.exposures.retain(|exposure| exposure.nonce >= nonce);
         self.refused.retain(|refused| refused.until > nonce);
+        self.handed.retain(|(.., until)| *until > nonce);
     }
 
     pub(crate) fn refuse(&mut self, nonce: u64) {
         let until = self.highest.saturating_add(1);
-        let mut redeemed = BTreeSet::new();
         while self.in_flight.back().is_some_and(|flight| flight.update.proof.nonce >= nonce) {
             let Some(flight) = self.in_flight.pop_back() else {
                 break;
             };
+            let redeemed = flight.undo.redemptions(&flight.update.ops);
             self.lane.undo(flight.undo);
             // Releases in a refused update never took place.
             let refused = flight.update.proof.nonce;
             self.refused.retain(|old| !(old.released && old.nonce == refused));
-            redeemed.extend(flight.update.ops.iter().filter_map(|op| match op {
-                Op::Redeem { slot, .. } => Some(*slot),
-                Op::Transfer { .. } | Op::Lock { .. } | Op::Release { .. } => None,
-            }));
-            self.refused.extend(refused_ops(&flight.update, until).map(|refused| Refused {
-                redeemed: refused.lock.is_some_and(|lock| redeemed.contains(&lock.slot)),
-                ..refused
-            }));
+            self.refused.extend(refused_ops(&flight.update, until));
+            for (slot, before, _) in redeemed {
+                // Refused again and again, it still takes one entry.
+                self.handed.retain(|(placed, other, _)| (*placed, *other) != (before.placed, slot));
+                self.handed.push((before.placed, slot, until));
+            }
         }
         self.rebase = true;
     }
@@ -222,7 +220,7 @@ fn refused_ops(update: &Update, until: u64) -> impl Iterator<Item = Refused> + '
             Op::Transfer { .. } => None,
             Op::Redeem { .. } | Op::Release { .. } => return None,
         };
-        Some(Refused { nonce, index, lock, until, released: false, redeemed: false })
+        Some(Refused { nonce, index, lock, until, released: false })
     })
 }
 
@@ -545,8 +543,11 @@ impl Channel {
     pub(super) fn lapse_refused(&mut self) {
         let mut ended = Vec::new();
         for (asset, book) in &self.state.assets {
-            for refused in book.out.refused.iter().filter(|refused| !refused.redeemed) {
+            for refused in &book.out.refused {
                 let Some(lock) = refused.lock else { continue };
+                if book.out.handed.iter().any(|(placed, slot, _)| (*placed, *slot) == (lock.placed, lock.slot)) {
+                    continue;
+                }
                 let recorded = self.state.evidence.get(&lock.key).map_or(0, |known| known.on_chain);
                 if self.is_decided(lock.key, lock.expiry) && recorded <= lock.redeemed {
                     ended.push((*asset, lock, *refused));

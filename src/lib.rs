@@ -14,10 +14,21 @@
 //! | [`transport`] | the hub's JSON-RPC over WebSocket and HTTP |
 //! | [`js`], [`task`], [`signal`], [`small`], [`failure`] | small tools that the others share |
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
 
 #[cfg(all(target_arch = "wasm32", not(cpubits = "32")))]
-compile_error!("build with .cargo/config.toml of this repository: without 32-bit limbs every signature takes twice as long");
+compile_error!(
+    "build with .cargo/config.toml of this repository: without 32-bit limbs every signature takes twice as long"
+);
 
 pub mod chain;
 pub mod client;

@@ -47,7 +47,14 @@ impl Chain {
     /// Asks nothing yet.
     #[must_use]
     pub fn new(rpc: Rpc, domain: Domain, confirmations: u64) -> Self {
-        Self { rpc, domain, confirmations, heads: Changes::default(), head: Cell::default(), sending: Default::default() }
+        Self {
+            rpc,
+            domain,
+            confirmations,
+            heads: Changes::default(),
+            head: Cell::default(),
+            sending: Default::default(),
+        }
     }
 
     /// Refuses another chain, an address without the contract, and a challenge period out of its bounds.
@@ -55,7 +62,10 @@ impl Chain {
         let mismatch = |detail: String| Err(Failure::new(Code::ChainMismatch, detail));
         let chain_id = self.rpc.number("eth_chainId", Array::new()).await?;
         if chain_id != self.domain.chain_id() {
-            return mismatch(format!("The wallet or RPC is on chain {chain_id}, the hub on {}.", self.domain.chain_id()));
+            return mismatch(format!(
+                "The wallet or RPC is on chain {chain_id}, the hub on {}.",
+                self.domain.chain_id()
+            ));
         }
         let contract = self.domain.contract();
         let code = self.rpc.text("eth_getCode", array([contract.to_string().as_str(), "latest"])).await?;
@@ -70,7 +80,9 @@ impl Chain {
             return mismatch(format!("What is at {contract} is not Farthing's contract."));
         };
         if !(min..=max).contains(&challenge_period) {
-            return mismatch(format!("The contract takes challenge periods from {min} to {max} seconds, not {challenge_period}."));
+            return mismatch(format!(
+                "The contract takes challenge periods from {min} to {max} seconds, not {challenge_period}."
+            ));
         }
         Ok(())
     }
@@ -113,7 +125,8 @@ impl Chain {
     pub async fn ask<C: SolCall>(&self, to: Address, call: &C, tag: &str) -> Result<C::Return> {
         let answer = self.view(to, call.abi_encode(), tag).await?;
         let decoded = bytes(&answer).and_then(|data| C::abi_decode_returns(&data).ok());
-        decoded.ok_or_else(|| Failure::new(Code::ChainUnavailable, format!("{} answered something else.", C::SIGNATURE)))
+        decoded
+            .ok_or_else(|| Failure::new(Code::ChainUnavailable, format!("{} answered something else.", C::SIGNATURE)))
     }
 
     fn view<'a>(&'a self, to: Address, data: Vec<u8>, tag: &str) -> Work<'a, String> {
@@ -193,7 +206,11 @@ impl Chain {
         let logs = self.logs(from, to, [event.into(), keys.into()]).await?;
         let fact = |log: Log| {
             let recorded = IFarthing::EvidenceRecorded::decode_raw_log(log.topics, &log.data).ok()?;
-            Some(ChainFact::Evidence { key: ConditionKey(recorded.key), units: recorded.units, evidence: recorded.evidence })
+            Some(ChainFact::Evidence {
+                key: ConditionKey(recorded.key),
+                units: recorded.units,
+                evidence: recorded.evidence,
+            })
         };
         Ok(logs.into_iter().filter_map(fact).collect())
     }

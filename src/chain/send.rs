@@ -61,14 +61,15 @@ impl Chain {
             ("value", format!("{value:#x}").into()),
             ("data", hex(&data).into()),
         ]);
-        let estimate = self.rpc.number("eth_estimateGas", array([call])).await.map_err(|failure| match failure.code() {
-            // What can't be estimated would fail on chain, too.
-            Code::ChainUnavailable if failure.cause.is_some() => Failure {
-                error: farthing_protocol::Error::new(Code::TransactionFailed, failure.error.detail().to_owned()),
-                cause: failure.cause,
-            },
-            _ => failure,
-        })?;
+        let estimate =
+            self.rpc.number("eth_estimateGas", array([call])).await.map_err(|failure| match failure.code() {
+                // What can't be estimated would fail on chain, too.
+                Code::ChainUnavailable if failure.cause.is_some() => Failure {
+                    error: farthing_protocol::Error::new(Code::TransactionFailed, failure.error.detail().to_owned()),
+                    cause: failure.cause,
+                },
+                _ => failure,
+            })?;
         let nonce = self.rpc.number("eth_getTransactionCount", array([from.to_string().as_str(), "pending"])).await?;
         let block = self.rpc.request("eth_getBlockByNumber", array([JsValue::from("latest"), false.into()])).await?;
         let Some(base_fee) = quantity(&get(&block, "baseFeePerGas")).map(u128::from) else {

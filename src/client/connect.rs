@@ -60,7 +60,10 @@ impl Client {
         if !(terms.challenge_period.min..=terms.challenge_period.max).contains(&period) {
             return Err(Failure::new(
                 Code::BadTerms,
-                format!("The hub takes challenge periods from {} to {} seconds.", terms.challenge_period.min, terms.challenge_period.max),
+                format!(
+                    "The hub takes challenge periods from {} to {} seconds.",
+                    terms.challenge_period.min, terms.challenge_period.max
+                ),
             ));
         }
         chain.check(period).await?;
@@ -115,7 +118,8 @@ impl Client {
             }
         };
         let def = record.channel;
-        let register = Register { channel: &def, public_key: key.public_key(), binding: record.binding.as_ref().map(hex) };
+        let register =
+            Register { channel: &def, public_key: key.public_key(), binding: record.binding.as_ref().map(hex) };
         let _: serde::de::IgnoredAny = settings.hub.call("farthing_register", &register).await?;
 
         let config = WalletConfig { domain: chain.domain, def, policy: policy(&terms, def.challenge_period) };
@@ -265,7 +269,9 @@ async fn choose_channel(
         let bound = owner == key.address();
         let binding = match bound {
             true => None,
-            false => Some(settings.owner.sign(&typed_data::binding(&chain.domain, owner, key.address(), id)).await?.into()),
+            false => {
+                Some(settings.owner.sign(&typed_data::binding(&chain.domain, owner, key.address(), id)).await?.into())
+            }
         };
         return Ok(Record { channel, binding });
     }

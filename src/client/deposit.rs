@@ -24,7 +24,10 @@ pub struct DepositRequest {
 
 impl std::fmt::Debug for DepositRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DepositRequest").field("asset", &self.asset).field("amount", &self.amount).finish_non_exhaustive()
+        f.debug_struct("DepositRequest")
+            .field("asset", &self.asset)
+            .field("amount", &self.amount)
+            .finish_non_exhaustive()
     }
 }
 

@@ -169,7 +169,9 @@ impl Client {
                     Status::Completed => return Ok(payment),
                     Status::Held if patience == Some(0) => return Ok(payment),
                     Status::Held if patience.is_some() => {
-                        if let Either::Second(()) = race(waiter.changed.next(), sleep(patience.unwrap_or_default())).await {
+                        if let Either::Second(()) =
+                            race(waiter.changed.next(), sleep(patience.unwrap_or_default())).await
+                        {
                             patience = Some(0);
                         }
                         continue;
@@ -198,7 +200,8 @@ impl Client {
         self.wallet.borrow_mut().cancel(&id)?;
         self.work.ring();
         loop {
-            let payment = self.wallet.borrow().payment(&id).cloned().ok_or_else(|| Failure::from(Code::UnknownPayment))?;
+            let payment =
+                self.wallet.borrow().payment(&id).cloned().ok_or_else(|| Failure::from(Code::UnknownPayment))?;
             if matches!(payment.status, Status::Completed | Status::Failed) {
                 return Ok(payment);
             }

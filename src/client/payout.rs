@@ -47,7 +47,10 @@ pub struct CloseRequest {
 
 impl std::fmt::Debug for WithdrawRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WithdrawRequest").field("asset", &self.asset).field("amount", &self.amount).finish_non_exhaustive()
+        f.debug_struct("WithdrawRequest")
+            .field("asset", &self.asset)
+            .field("amount", &self.amount)
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,7 +81,8 @@ impl Client {
             }
         };
         self.declined.take();
-        let withdrawal = self.wallet.borrow_mut().withdraw(asset, amount, recipient, owner_signature, deadline, relay)?;
+        let withdrawal =
+            self.wallet.borrow_mut().withdraw(asset, amount, recipient, owner_signature, deadline, relay)?;
         self.work.ring();
         let total = withdrawal.total;
         let id = format!("{}/withdraw/{asset}/{}/{total}/{deadline}", self.id, Side::A.index());
@@ -133,7 +137,12 @@ impl Client {
     }
 
     /// Proposes as soon as no payment is in flight any more.
-    async fn propose_closing(&self, assets: &[Asset], deadline: u64, relay: bool) -> Result<farthing_protocol::message::Closing> {
+    async fn propose_closing(
+        &self,
+        assets: &[Asset],
+        deadline: u64,
+        relay: bool,
+    ) -> Result<farthing_protocol::message::Closing> {
         loop {
             let proposed = self.wallet.borrow_mut().close(assets, deadline, relay);
             match proposed {
@@ -147,7 +156,10 @@ impl Client {
         let wallet = self.wallet.borrow();
         let books = wallet.channel().state().assets.iter();
         let funded = |deposits: &farthing_protocol::Sides<Amount>| !deposits.a.is_zero() || !deposits.b.is_zero();
-        books.filter(|(_, book)| book.status == AssetStatus::Open && funded(&book.deposits)).map(|(asset, _)| *asset).collect()
+        books
+            .filter(|(_, book)| book.status == AssetStatus::Open && funded(&book.deposits))
+            .map(|(asset, _)| *asset)
+            .collect()
     }
 
     /// Waits for the hub's signature, or its refusal.

@@ -71,7 +71,16 @@ pub fn error_codes() -> Array {
 pub fn connect(options: JsValue, environment: JsValue, tell: Function) -> Promise {
     promise(async move {
         let known = [
-            "hub", "wallet", "rpc", "store", "challengePeriod", "confirmations", "pollInterval", "chainId", "contract", "signal",
+            "hub",
+            "wallet",
+            "rpc",
+            "store",
+            "challengePeriod",
+            "confirmations",
+            "pollInterval",
+            "chainId",
+            "contract",
+            "signal",
         ];
         let options = Options::new("connect", options, &known)?;
         let signal = options.signal()?;
@@ -191,7 +200,9 @@ impl Core {
             None if assets.is_undefined() => None,
             None => return crate::js::invalid("close(): assets must be an array of assets."),
             Some(names) => {
-                let asset = |name: JsValue| self.client.terms().asset(&name.as_string().unwrap_or_default()).map(|terms| terms.asset);
+                let asset = |name: JsValue| {
+                    self.client.terms().asset(&name.as_string().unwrap_or_default()).map(|terms| terms.asset)
+                };
                 Some(names.iter().map(asset).collect::<Result<_>>()?)
             }
         };

@@ -92,7 +92,8 @@ impl Options {
         if value.is_undefined() {
             return Ok(None);
         }
-        let number = value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..=9_007_199_254_740_991.0).contains(number));
+        let number =
+            value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..=9_007_199_254_740_991.0).contains(number));
         match number.map(|number| number as u64).filter(|number| *number >= least) {
             Some(number) => Ok(Some(number)),
             None => self.wrong(name, &format!("a whole number from {least} on")),
@@ -182,7 +183,9 @@ impl Options {
             _ => return self.wrong("store", "\"memory\", a path, or an object with load, commit and close"),
         };
         let challenge_period = self.integer("challengePeriod", 1)?.map(u32::try_from).transpose();
-        let Ok(challenge_period) = challenge_period else { return self.wrong("challengePeriod", "a number of seconds") };
+        let Ok(challenge_period) = challenge_period else {
+            return self.wrong("challengePeriod", "a number of seconds");
+        };
         let poll_interval = self.integer("pollInterval", 50)?.unwrap_or(1_000);
         let wallet = self.value("wallet");
         if !wallet.is_object() {
@@ -206,7 +209,8 @@ impl Options {
 
 fn address(text: &str) -> Option<Address> {
     let digits = text.strip_prefix("0x")?;
-    let mixed = digits.bytes().any(|byte| byte.is_ascii_lowercase()) && digits.bytes().any(|byte| byte.is_ascii_uppercase());
+    let mixed =
+        digits.bytes().any(|byte| byte.is_ascii_lowercase()) && digits.bytes().any(|byte| byte.is_ascii_uppercase());
     let address: Address = if mixed { Address::parse_checksummed(text, None).ok()? } else { text.parse().ok()? };
     (digits.len() == 40 && !address.is_zero()).then_some(address)
 }

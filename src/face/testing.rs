@@ -46,7 +46,9 @@ impl StoreHandle {
         let store = Rc::clone(&self.store);
         super::promise(async move {
             let entries = store.load(&prefix).await?;
-            let entry = |(key, value): (String, Vec<u8>)| array([JsValue::from(key), Uint8Array::from(value.as_slice()).into()]);
+            let entry = |(key, value): (String, Vec<u8>)| {
+                array([JsValue::from(key), Uint8Array::from(value.as_slice()).into()])
+            };
             Ok(array(entries.into_iter().map(entry)).into())
         })
     }

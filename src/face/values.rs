@@ -145,12 +145,9 @@ pub fn notice(terms: &Terms, notice: Notice) -> JsValue {
     let typed = |kind: &str| ("type", JsValue::from(kind));
     match notice {
         Notice::Payment(changed) => frozen([typed("payment"), ("payment", payment(terms, &changed))]),
-        Notice::Deposit { asset, total } => frozen([
-            typed("deposit"),
-            ("asset", symbol(terms, asset)),
-            ("token", text(asset)),
-            ("total", money(total)),
-        ]),
+        Notice::Deposit { asset, total } => {
+            frozen([typed("deposit"), ("asset", symbol(terms, asset)), ("token", text(asset)), ("total", money(total))])
+        }
         Notice::Withdrawal(signed) => frozen([
             typed("withdrawal"),
             ("asset", symbol(terms, signed.withdrawal.asset)),

@@ -40,7 +40,8 @@ impl Owner {
         let (private_key, mnemonic) = (get(wallet, "privateKey"), get(wallet, "mnemonic"));
         match (private_key.is_undefined(), mnemonic.is_undefined()) {
             (false, true) => {
-                let bytes = private_key.as_string().and_then(|text| crate::js::bytes(&text)).map(zeroize::Zeroizing::new);
+                let bytes =
+                    private_key.as_string().and_then(|text| crate::js::bytes(&text)).map(zeroize::Zeroizing::new);
                 let bytes = bytes.filter(|bytes| bytes.len() == 32);
                 let Some(bytes) = bytes else {
                     return invalid("wallet.privateKey must be a string of 0x and 64 hex digits.");
@@ -80,7 +81,8 @@ impl Owner {
             Self::Wallet { account, .. } => {
                 let bytes = zeroize::Zeroizing::new(self.sign(data).await?);
                 // A contract wallet's signature has no fixed form, and need not be the same tomorrow.
-                let signed = Signature::from_slice(&bytes).and_then(|signature| signature.verify(data.digest, *account));
+                let signed =
+                    Signature::from_slice(&bytes).and_then(|signature| signature.verify(data.digest, *account));
                 if signed.is_err() {
                     return Err(Failure::new(
                         Code::Unsupported,

@@ -85,7 +85,8 @@ fn quoted(text: &str) -> String {
 fn json(domain: &Domain, name: &str, primary: &str, fields: &[(&str, &str)], values: &[String]) -> String {
     let types: Vec<String> =
         fields.iter().map(|(name, kind)| format!(r#"{{"name":"{name}","type":"{kind}"}}"#)).collect();
-    let message: Vec<String> = fields.iter().zip(values).map(|((name, _), value)| format!(r#""{name}":{value}"#)).collect();
+    let message: Vec<String> =
+        fields.iter().zip(values).map(|((name, _), value)| format!(r#""{name}":{value}"#)).collect();
     format!(
         r#"{{"types":{{"EIP712Domain":{DOMAIN_TYPE},"{primary}":[{}]}},"primaryType":"{primary}","domain":{{"name":"{name}","version":"1","chainId":{},"verifyingContract":"{}"}},"message":{{{}}}}}"#,
         types.join(","),

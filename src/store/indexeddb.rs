@@ -27,7 +27,12 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = createObjectStore)]
     fn create_object_store(this: &Database, name: &str) -> core::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn transaction(this: &Database, store: &str, mode: &str, options: &JsValue) -> core::result::Result<Transaction, JsValue>;
+    fn transaction(
+        this: &Database,
+        store: &str,
+        mode: &str,
+        options: &JsValue,
+    ) -> core::result::Result<Transaction, JsValue>;
     #[wasm_bindgen(method)]
     fn close(this: &Database);
 
@@ -55,7 +60,12 @@ extern "C" {
 
     type Locks;
     #[wasm_bindgen(method, catch)]
-    fn request(this: &Locks, name: &str, options: &JsValue, callback: &JsValue) -> core::result::Result<Promise, JsValue>;
+    fn request(
+        this: &Locks,
+        name: &str,
+        options: &JsValue,
+        callback: &JsValue,
+    ) -> core::result::Result<Promise, JsValue>;
 }
 
 const OBJECT_STORE: &str = "entries";
@@ -159,7 +169,9 @@ impl Store for IndexedDbStore {
             let values = entries.get_all(&range).map_err(refused)?;
             let keys: Array = outcome(&keys).await?.unchecked_into();
             let values: Array = settled(&values).await?.unchecked_into();
-            let entry = |(key, value): (JsValue, JsValue)| Some((key.as_string()?, value.dyn_into::<Uint8Array>().ok()?.to_vec()));
+            let entry = |(key, value): (JsValue, JsValue)| {
+                Some((key.as_string()?, value.dyn_into::<Uint8Array>().ok()?.to_vec()))
+            };
             let entries: Option<Vec<Entry>> = keys.iter().zip(values.iter()).map(entry).collect();
             entries.ok_or_else(|| Failure::new(Code::StorageCorrupt, "The database holds something foreign."))
         })

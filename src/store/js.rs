@@ -50,16 +50,12 @@ impl Store for JsStore {
             Write::Delete { key } => pair(key, JsValue::NULL),
         }));
         let called = invoke(&self.object, "commit", &array([writes]));
-        Box::pin(async move {
-            settle(called).await.map(drop).map_err(|thrown| failed("could not be written", thrown))
-        })
+        Box::pin(async move { settle(called).await.map(drop).map_err(|thrown| failed("could not be written", thrown)) })
     }
 
     fn close(&self) -> Pending<'_, ()> {
         let called = invoke(&self.object, "close", &Array::new());
-        Box::pin(async move {
-            settle(called).await.map(drop).map_err(|thrown| failed("could not be closed", thrown))
-        })
+        Box::pin(async move { settle(called).await.map(drop).map_err(|thrown| failed("could not be closed", thrown)) })
     }
 }
 

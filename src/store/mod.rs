@@ -49,6 +49,8 @@ pub async fn check_format(store: &dyn Store) -> Result<()> {
             Code::StorageVersion,
             format!("The store has format {newer}, this version knows {FORMAT}."),
         )),
-        _ => Err(Failure::new(Code::StorageCorrupt, "The store holds something, but no format that this version knows.")),
+        _ => {
+            Err(Failure::new(Code::StorageCorrupt, "The store holds something, but no format that this version knows."))
+        }
     }
 }

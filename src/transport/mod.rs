@@ -100,7 +100,12 @@ impl Hub {
     }
 
     /// Calls a method on a socket that is not the open one yet.
-    pub async fn call_on<P: Serialize, R: DeserializeOwned>(&self, socket: &Rc<Socket>, method: &str, params: &P) -> Result<R> {
+    pub async fn call_on<P: Serialize, R: DeserializeOwned>(
+        &self,
+        socket: &Rc<Socket>,
+        method: &str,
+        params: &P,
+    ) -> Result<R> {
         let (id, body) = self.encode(method, params)?;
         decode(&answer_on(Rc::clone(socket), id, body).await?)
     }

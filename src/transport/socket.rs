@@ -60,7 +60,8 @@ impl Socket {
     /// Opens a socket. `receive` gets what the hub pushes for `channel`, in order.
     pub async fn open(url: &str, channel: ChannelId, receive: impl Fn(Vec<Message>) + 'static) -> Result<Rc<Self>> {
         let unreachable = || Failure::new(Code::NotConnected, format!("{url} can't be reached."));
-        let socket = WebSocket::new(url).map_err(|thrown| Failure::caused(Code::NotConnected, "No WebSocket.", thrown))?;
+        let socket =
+            WebSocket::new(url).map_err(|thrown| Failure::caused(Code::NotConnected, "No WebSocket.", thrown))?;
         let (opened, closed, answers) = (Once::default(), Once::default(), Rc::<Answers>::default());
 
         let (told, answering) = (closed.clone(), Rc::clone(&answers));
@@ -115,7 +116,9 @@ impl Socket {
     /// Sends messages of a channel, in order, in as few frames as the limit allows. What can't be sent is dropped:
     /// after the next connect both sides synchronise.
     pub fn send(&self, channel: ChannelId, messages: &[Message]) -> Result<()> {
-        let head = format!(r#"{{"jsonrpc":"2.0","method":"farthing_messages","params":{{"channelId":"{channel}","messages":["#);
+        let head = format!(
+            r#"{{"jsonrpc":"2.0","method":"farthing_messages","params":{{"channelId":"{channel}","messages":["#
+        );
         let mut frame = head.clone();
         let mut count = 0_usize;
         for message in messages {
@@ -156,7 +159,12 @@ impl Drop for Socket {
     }
 }
 
-fn take(text: &str, channel: ChannelId, answers: &Answers, receive: &impl Fn(Vec<Message>)) -> core::result::Result<(), ()> {
+fn take(
+    text: &str,
+    channel: ChannelId,
+    answers: &Answers,
+    receive: &impl Fn(Vec<Message>),
+) -> core::result::Result<(), ()> {
     if text.len() > MAX_MESSAGE {
         return Err(());
     }

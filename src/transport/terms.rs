@@ -97,10 +97,16 @@ impl Terms {
         });
         let Some(first) = found.next() else {
             let listed: Vec<&str> = self.assets.iter().map(|terms| terms.symbol.as_str()).collect();
-            return Err(Failure::new(Code::UnknownAsset, format!("The hub lists {}, not {name:?}.", listed.join(", "))));
+            return Err(Failure::new(
+                Code::UnknownAsset,
+                format!("The hub lists {}, not {name:?}.", listed.join(", ")),
+            ));
         };
         if found.next().is_some() {
-            return Err(Failure::new(Code::UnknownAsset, format!("The hub lists {name:?} twice; give the token's address.")));
+            return Err(Failure::new(
+                Code::UnknownAsset,
+                format!("The hub lists {name:?} twice; give the token's address."),
+            ));
         }
         Ok(first)
     }

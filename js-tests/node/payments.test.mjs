@@ -118,6 +118,9 @@ test("a process that comes back goes on where it was, also when the hub was kill
   const first = await local(a, { store });
   const bob = await local(b);
   await first.deposit({ asset: "ETH", amount: parseEther("1") });
+  const nobody = first.pay({ to: b.address, asset: "ETH", amount: 3n, wait: true });
+  await assert.rejects(nobody, { code: "no-capacity" }, "the hub puts nothing in for who has no stake");
+  await bob.deposit({ asset: "ETH", amount: 1n });
   await first.pay({ to: b.address, asset: "ETH", amount: 3n, wait: true });
   await settled(first, "ETH");
   await assert.rejects(local(a, { store }), { code: "storage-locked" });
@@ -131,10 +134,10 @@ test("a process that comes back goes on where it was, also when the hub was kill
   const second = await local(a, { store });
   assert.equal(second.info.channelId, channelId);
   assert.equal((await balance(second, "ETH")).available, parseEther("1") - 3n);
-  assert.equal((await second.payments()).length, 1);
+  assert.equal((await second.payments()).length, 2);
   const again = await second.pay({ to: b.address, asset: "ETH", amount: 4n, wait: true });
   assert.equal(again.status, "completed");
-  assert.equal((await settled(bob, "ETH")).available, 7n);
+  assert.equal((await settled(bob, "ETH")).available, 8n);
 });
 
 test("many payments at once share signatures and commits", async () => {

@@ -11,7 +11,7 @@
 #[path = "model/mod.rs"]
 mod model;
 
-use model::mutants::{Found, MUTANTS, hunt};
+use model::mutants::{Found, MUTANTS, NOT_YET, hunt};
 use model::{Report, Run, evm::Code, schedule, seed_of, shrink};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -150,9 +150,10 @@ fn run(args: &Args, code: Option<&Code>) -> ExitCode {
         let after = result.as_ref().map(|found| found.after);
         let text = after.map_or("NOT FOUND".to_string(), |after| format!("found after {after:>6}"));
         println!("rule {:>2} {text}  {:<52} {}", mutant.rule, mutant.name, how.as_deref().unwrap_or_default());
-        missed += usize::from(result.is_none());
+        missed += usize::from(result.is_none() && !NOT_YET.contains(&mutant.rule));
         listed.push(serde_json::json!({
             "rule": mutant.rule, "name": mutant.name, "found_after": after, "how": how,
+            "not_yet": NOT_YET.contains(&mutant.rule),
             "seed": result.as_ref().map(|found| found.report.seed.to_string()),
         }));
     }

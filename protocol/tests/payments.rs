@@ -11,6 +11,7 @@
 mod support;
 
 use farthing_protocol::Code;
+use farthing_protocol::message::Message;
 use farthing_protocol::types::{ETH, Side};
 use farthing_protocol::wallet::{Event, Payee, Status};
 use support::World;
@@ -185,4 +186,27 @@ fn withdrawals_and_closings_take_the_money_home() {
             .any(|event| matches!(event, Event::Closing(signed) if signed.closing.assets[0].totals.a.units() == 9_300))
     );
     assert_eq!(world.pay(0, 1, 1).unwrap_err().code(), Code::ChannelClosed);
+}
+
+/// Rule 4: what is signed is out. A refusal takes nothing back, and nothing is failed before the payee has said that a
+/// later proof replaces the refused one.
+#[test]
+fn a_refused_payment_counts_until_another_proof_is_acknowledged() {
+    let mut world = funded();
+    let id = world.pay_as(0, Payee::Hub, 700).unwrap();
+    // The update is signed and stored, and gets lost on its way.
+    let now = world.now;
+    let client = &mut world.clients[0];
+    let (commit, sealed) = client.wallet.poll_commit(now).unwrap().unwrap();
+    support::write(&mut client.store, &commit.writes);
+    assert!(!sealed.open(&commit.durable()).unwrap().is_empty());
+    client.wallet.committed();
+    let refused =
+        Message::Refused { asset: ETH, nonce: 1, code: "chain-stale".into(), message: String::new(), last: None };
+    client.wallet.handle(refused, now).unwrap();
+    assert_eq!(client.wallet.payment(&id).unwrap().status, Status::Returning);
+    assert_eq!(client.wallet.balance(ETH).available.units(), 9_300, "the hub could still show the refused proof");
+    world.settle();
+    assert_eq!(world.clients[0].wallet.payment(&id).unwrap().status, Status::Failed);
+    assert_eq!(world.available(0), 10_000, "the hub acknowledged a later one");
 }

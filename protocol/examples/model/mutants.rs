@@ -26,6 +26,11 @@ const fn library(rule: u8, name: &'static str) -> Mutant {
     Mutant { rule, name, switch: Switch::Library }
 }
 
+/// Rules whose mutants the random adversary does not find yet. They are run and reported all the same.
+/// 4 has a test of its own, `a_refused_payment_counts_until_another_proof_is_acknowledged` in `tests/payments.rs`.
+/// 6 has none: rule 11 keeps two live locks with one key out of a lane, which hides it.
+pub const NOT_YET: [u8; 2] = [4, 6];
+
 pub const MUTANTS: [Mutant; 18] = [
     library(1, "a proof is stored before its signature is checked"),
     library(2, "a signed withdrawal counts only when it is mined"),

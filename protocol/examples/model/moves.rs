@@ -120,7 +120,8 @@ impl World {
                 let pending = &lane.locks[&slot];
                 let known = self.known_units(foe, pending);
                 let least = pending.lock.redeemed + 1;
-                let units = if known > pending.lock.redeemed && self.rng.chance(85) {
+                let silent = self.temper.silent == Some(foe);
+                let units = if known > pending.lock.redeemed && !silent && self.rng.chance(85) {
                     known
                 } else if self.rng.chance(5) {
                     self.rng.between(u64::from(least), u64::from(pending.lock.n).max(u64::from(least))) as u32
@@ -185,7 +186,8 @@ impl World {
     fn any_lock(&mut self, foe: usize, asset: Asset, lane: &Lane) -> Option<Op> {
         let amount = self.amount(foe, asset, lane)?;
         let wallet = self.role != Role::Hub;
-        let puzzle = if !self.puzzles.is_empty() && self.rng.chance(self.temper.reuse) {
+        let reuse = if self.temper.echoes { 90 } else { self.temper.reuse };
+        let puzzle = if !self.puzzles.is_empty() && self.rng.chance(reuse) {
             self.rng.index(self.puzzles.len())
         } else {
             let puzzle = Puzzle::random(&mut self.rng, wallet && amount % 16 != 0);
@@ -243,7 +245,8 @@ impl World {
         }
         let index = if self.rng.chance(85) { 0 } else { self.rng.index(length) };
         let message = self.foes[foe].inbox.remove(index).unwrap();
-        let good = self.rng.chance(self.temper.good);
+        let redeems = self.temper.silent != Some(foe) || !matches!(message, Message::Reveal { .. });
+        let good = self.rng.chance(self.temper.good) && redeems;
         match message {
             Message::Update { asset, update } => self.answer_update(foe, asset, &update, good),
             Message::Reveal { asset, slot, placed, .. } if good => {

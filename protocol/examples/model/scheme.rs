@@ -61,6 +61,8 @@ impl Temper {
             petty: rng.chance(12),
             withholds: rng.chance(25),
             dust: rng.chance(50),
+            echoes: rng.chance(15),
+            silent: if rng.chance(30) { Some(rng.index(3)) } else { None },
 
             steps: rng.between(15, 60),
         }

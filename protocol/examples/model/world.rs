@@ -43,6 +43,10 @@ pub struct Temper {
     pub petty: bool,
     /// Whether the foes acknowledge nothing.
     pub withholds: bool,
+    /// Whether most locks have one condition and one expiry.
+    pub echoes: bool,
+    /// A foe that never redeems.
+    pub silent: Option<usize>,
     /// Whether the honest side lets dust pass.
     pub dust: bool,
     pub steps: u64,

@@ -232,6 +232,8 @@ pub struct Channel {
     pub(crate) deferred: BTreeSet<LockRef>,
     /// Assets on which the peer refuses even a proof without ops; tried again with the next block.
     pub(crate) paused: BTreeSet<Asset>,
+    /// Refusals since the peer last accepted something.
+    pub(crate) refusals: u32,
     /// Keys whose recorded units were read at a block after their expiry.
     pub(crate) read: BTreeSet<ConditionKey>,
     /// Redemptions of ours that were told already, by lock and units.
@@ -271,6 +273,7 @@ impl Channel {
             submitted: BTreeSet::new(),
             deferred: BTreeSet::new(),
             paused: BTreeSet::new(),
+            refusals: 0,
             read: BTreeSet::new(),
             told: BTreeSet::new(),
             synced: false,

@@ -15,6 +15,9 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
+/// Refusals in a row after which a wrong base is no longer taken for an overtaken message.
+const MAX_OVERTAKEN: u32 = 16;
+
 /// An update that was signed and not answered yet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InFlight {
@@ -478,6 +481,7 @@ impl Channel {
             .filter(|refused| acknowledgement.is_some() && refused.until <= nonce)
             .copied()
             .collect();
+        self.refusals = 0;
         self.record(Fact::PeerAccepted { asset, nonce, acknowledgement });
         self.emit(Event::Accepted { lane, nonce });
         for event in redeemed {
@@ -512,7 +516,14 @@ impl Channel {
             .collect();
         // Whatever comes next must differ from what was refused, or both sides would go round in circles.
         let pays = |op: &Op| matches!(op, Op::Transfer { .. } | Op::Lock { .. });
-        let stuck = releases.is_empty() && first.is_some_and(|flight| !flight.update.ops.iter().any(pays));
+        // A wrong base is set right by the next proof: after a reconnect, new updates may overtake repeated ones.
+        self.refusals = self.refusals.saturating_add(1);
+        let wrong_base = [Code::UnknownBase, Code::BadNonce].iter().any(|known| known.as_str() == code);
+        let overtaken = wrong_base && self.refusals < MAX_OVERTAKEN;
+        let Some(book) = self.book(asset) else { return };
+        let first = book.out.in_flight.iter().find(|flight| flight.update.proof.nonce == nonce);
+        let stuck =
+            !overtaken && releases.is_empty() && first.is_some_and(|flight| !flight.update.ops.iter().any(pays));
         let refused: Vec<Refused> = book
             .out
             .in_flight

@@ -182,16 +182,21 @@ impl State {
 
     /// Counts what is lost by releases of locks that we hold evidence for and did not give up.
     pub(crate) fn forfeit(&mut self, asset: Asset, released: &[(u32, u16, PendingLock)]) {
-        let Self { assets, evidence, .. } = self;
-        let inc = &mut assets.entry(asset).or_default().inc;
-        for (_, slot, pending) in released {
+        let lost = self.lost_by(asset, released);
+        let inc = &mut self.assets.entry(asset).or_default().inc;
+        inc.forfeited = inc.forfeited.plus(lost).unwrap_or(Amount::MAX);
+    }
+
+    /// What such releases lose.
+    pub(crate) fn lost_by(&self, asset: Asset, released: &[(u32, u16, PendingLock)]) -> Amount {
+        let given_up = self.assets.get(&asset).map(|book| &book.inc.given_up);
+        let unpaid = released.iter().filter_map(|(_, slot, pending)| {
             let lock = pending.lock;
-            let known = evidence.get(&lock.key).map_or(0, |known| known.units).min(lock.n);
+            let known = self.evidence.get(&lock.key).map_or(0, |known| known.units).min(lock.n);
             let unpaid = lock.unit_price.times(known.saturating_sub(lock.redeemed)).unwrap_or(Amount::MAX);
-            if !inc.given_up.contains(&(pending.placed, *slot)) {
-                inc.forfeited = inc.forfeited.plus(unpaid).unwrap_or(Amount::MAX);
-            }
-        }
+            (!given_up.is_some_and(|set| set.contains(&(pending.placed, *slot)))).then_some(unpaid)
+        });
+        unpaid.fold(Amount::ZERO, |sum, next| sum.plus(next).unwrap_or(Amount::MAX))
     }
 
     /// Adds a fact. [`Fact::Signed`] and [`Fact::Received`] are made while they are checked, and change nothing here.

@@ -135,6 +135,7 @@ impl Channel {
             .try_for_each(|(index, op)| {
                 self.accept_op(asset, update.proof.nonce, index, op, now, &mut undo, &mut events)
             })
+            .and_then(|()| self.check_dust(asset, update, &undo))
             .and_then(|()| self.check_result(asset, update));
         match result {
             Ok(()) => Ok((events, undo)),
@@ -215,23 +216,35 @@ impl Channel {
         if book.inc.lane.locks.len() >= self.policy.max_locks {
             return Err(Code::TooManyLocks.into());
         }
-        // [9] Locks that are not worth the gas of their evidence are a loan; it is capped.
-        if let Some(dust) = self.policy.dust.get(&asset) {
-            // A lock of many units may be redeemed down to a rest that is dust.
-            let share = |value: Amount, n: u32| match n {
-                _ if value < dust.threshold => value,
-                1 => Amount::ZERO,
-                _ => dust.threshold,
-            };
-            let new = share(unit_price.times(*n)?, *n);
-            if !new.is_zero() && !crate::rule_off!(9) {
-                let pending = book.inc.lane.locks.values();
-                let shares = pending.filter_map(|pending| Some(share(pending.lock.value().ok()?, pending.lock.n)));
-                let lost = book.inc.forfeited;
-                if shares.into_iter().try_fold(new.plus(lost)?, Amount::plus)? > dust.cap {
-                    return Err(Error::new(Code::TooManyLocks, "too much dust is pending"));
-                }
+        Ok(())
+    }
+
+    /// [9] Locks that are not worth the gas of their evidence are a loan; it is capped. What this update's releases
+    /// lose counts too, or one update could let a loan expire and take it again.
+    fn check_dust(&self, asset: Asset, update: &Update, undo: &Undo) -> Result<(), Error> {
+        let (Some(dust), Some(book)) = (self.policy.dust.get(&asset), self.book(asset)) else {
+            return Ok(());
+        };
+        // A lock of many units may be redeemed down to a rest that is dust.
+        let share = |value: Amount, n: u32| match n {
+            _ if value < dust.threshold => value,
+            1 => Amount::ZERO,
+            _ => dust.threshold,
+        };
+        let mut new = Amount::ZERO;
+        for op in &update.ops {
+            if let Op::Lock { n, unit_price, .. } = op {
+                new = new.plus(share(unit_price.times(*n)?, *n))?;
             }
+        }
+        if new.is_zero() || crate::rule_off!(9) {
+            return Ok(());
+        }
+        let lost = book.inc.forfeited.plus(self.state.lost_by(asset, &undo.releases(&update.ops)))?;
+        let pending = book.inc.lane.locks.values();
+        let mut shares = pending.filter_map(|pending| Some(share(pending.lock.value().ok()?, pending.lock.n)));
+        if shares.try_fold(lost, Amount::plus)? > dust.cap {
+            return Err(Error::new(Code::TooManyLocks, "too much dust is pending"));
         }
         Ok(())
     }

@@ -196,7 +196,7 @@ impl Channel {
     }
 
     fn check_lock(&self, asset: Asset, op: &Op, now: u64) -> Result<(), Error> {
-        let Op::Lock { condition, expiry, n, unit_price, .. } = op else {
+        let Op::Lock { condition, expiry, .. } = op else {
             return Ok(());
         };
         condition.check()?;

@@ -61,6 +61,10 @@ class Client {
     return this.#core.close(options);
   }
 
+  async exit(options) {
+    return this.#core.exit(options);
+  }
+
   async balances() {
     return this.#core.balances();
   }

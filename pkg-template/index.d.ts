@@ -33,7 +33,7 @@ export type ErrorCode =
   | "invalid-argument" | "invalid-amount" | "amount-overflow" | "insufficient-funds" | "no-capacity"
   | "limit-exceeded" | "unknown-asset" | "unknown-channel" | "unknown-payee" | "unknown-payment"
   | "channel-closing" | "channel-exiting" | "channel-closed" | "chain-stale" | "unknown-condition"
-  | "bad-expiry" | "slot-taken" | "too-many-locks" | "duplicate-secret" | "locks-pending" | "payment-failed"
+  | "bad-expiry" | "slot-taken" | "too-many-locks" | "duplicate-secret" | "locks-pending" | "unacknowledged" | "payment-failed"
   | "payment-expired" | "payee-declined" | "not-connected" | "client-closed" | "aborted" | "unsupported"
   | "bad-signature" | "bad-nonce" | "unknown-base" | "transferred-fell" | "proof-mismatch" | "bad-op"
   | "bad-evidence" | "redeem-too-low" | "release-refused" | "bad-encoding" | "message-too-large"
@@ -111,6 +111,24 @@ export interface Progress {
   readonly stage: "submitted" | "mined" | "confirmed";
   /** Absent if the hub sent it. */
   readonly hash?: Hex;
+}
+
+/** Where an exit stands: `submitted`, `mined` and `confirmed` are of the transaction that starts it. */
+export interface ExitProgress {
+  readonly stage: "submitted" | "mined" | "confirmed" | "challenge" | "settled" | "claimed";
+  /** Of the transaction that starts the exit. */
+  readonly hash?: Hex;
+  /** `challenge`: until then proofs are taken; `settled`: when the last open lock expires. Milliseconds since 1970. */
+  readonly endsAt?: number;
+  /** `settled`: locks that still hold money of yours. */
+  readonly locks?: number;
+}
+
+/** Options of {@link Client.exit}. */
+export interface ExitOptions {
+  /** Stops waiting; the exit goes on. */
+  signal?: AbortSignal;
+  onProgress?: (progress: ExitProgress) => void;
 }
 
 /** Options of {@link Client.deposit}. */
@@ -259,7 +277,15 @@ export type ClientEvent =
   | { readonly type: "deposit"; readonly asset: string; readonly token: Address; readonly total: bigint }
   | { readonly type: "withdrawal"; readonly asset: string; readonly token: Address; readonly total: bigint; readonly to: Address }
   | { readonly type: "closing"; readonly assets: readonly string[] }
-  | { readonly type: "exit"; readonly endsAt: number }
+  | {
+      readonly type: "exit";
+      /** `none`: a reorganisation took the exit back. */
+      readonly stage: "none" | "starting" | "challenge" | "settling" | "claiming" | "done";
+      /** `challenge`: until then proofs are taken; `claiming`: when the last open lock expires. Milliseconds since 1970. */
+      readonly endsAt?: number;
+      /** `claiming`: locks that still hold money of yours. */
+      readonly locks?: number;
+    }
   | { readonly type: "connected" }
   | { readonly type: "disconnected" }
   | { readonly type: "error"; readonly error: FarthingError };
@@ -284,6 +310,12 @@ export interface Client extends AsyncDisposable {
   withdraw(options: WithdrawOptions): Promise<{ readonly hash?: Hex }>;
   /** Ends the channel, or some assets of it, with the hub's signature; resolves when all is paid out. */
   close(options?: CloseOptions): Promise<{ readonly hash?: Hex }>;
+  /**
+   * Leaves without the hub: starts an exit on chain with the newest proofs, waits for the end of the challenge period,
+   * settles and claims every lock; resolves when nothing is left in the contract. The exit goes on by itself when the
+   * application or the tab is closed and `connect` is called again, by whichever side it was started.
+   */
+  exit(options?: ExitOptions): Promise<void>;
   /** What there is of each asset that the hub lists. */
   balances(): Promise<readonly Balance[]>;
   /** Payments, newest first. */

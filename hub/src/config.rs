@@ -129,6 +129,7 @@ impl Config {
             max_locks: locks.max,
             dust: self.assets.values().map(|asset| (asset.address, asset.dust())).collect(),
             max_chain_age: self.max_chain_age,
+            leave_overdue: true,
             ..Policy::default()
         };
         HubConfig {

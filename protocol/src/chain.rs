@@ -80,6 +80,26 @@ pub enum ChainFact {
         /// Unix seconds.
         ends_at: u64,
     },
+    /// The newest block has no exit: a reorg took back the one that was seen.
+    ExitGone,
+    /// The best proofs that an exit was shown. Told as they become final, and once more when the asset is settled.
+    Shown {
+        /// Which asset.
+        asset: Asset,
+        /// Nonces of the proofs shown, by payer; 0 where none was.
+        shown: Sides<u64>,
+    },
+    /// A lock was claimed after settlement.
+    Claimed {
+        /// Which lane.
+        lane: LaneId,
+        /// Which slot.
+        slot: u16,
+        /// Units paid by claims.
+        units: u32,
+        /// Whether the rest went back to the payer.
+        returned: bool,
+    },
 }
 
 /// A call of the contract that somebody has to send.

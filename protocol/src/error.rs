@@ -78,6 +78,7 @@ codes! {
     Refused TooManyLocks = "too-many-locks", "Wait until pending payments are settled.";
     Refused DuplicateSecret = "duplicate-secret", "A lock with this condition is still live; use a fresh secret.";
     Refused LocksPending = "locks-pending", "Wait until pending payments are settled, or exit.";
+    Refused Unacknowledged = "unacknowledged", "The other side owes an acknowledgement; wait, or leave with exit().";
     Refused PaymentFailed = "payment-failed", "The payment came back; nothing was paid.";
     Refused PaymentExpired = "payment-expired", "The payee did not take it in time; nothing was paid.";
     Refused PayeeDeclined = "payee-declined", "The payee gave the payment back; nothing was paid.";

@@ -194,6 +194,11 @@ impl Undo {
         self.slots.extend(later.slots);
     }
 
+    /// How many slots it touches.
+    pub(crate) const fn touched(&self) -> usize {
+        self.slots.len()
+    }
+
     /// The locks as they were before.
     pub(crate) fn locks(&self) -> impl Iterator<Item = &PendingLock> {
         self.slots.iter().filter_map(|(_, before)| before.as_ref())

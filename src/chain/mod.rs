@@ -12,7 +12,8 @@ use farthing_protocol::abi::{IERC20, IFarthing};
 use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
 use farthing_protocol::condition::ConditionKey;
 use farthing_protocol::eip712::Domain;
-use farthing_protocol::types::{Asset, ChannelId, Sides};
+use farthing_protocol::proof::LaneId;
+use farthing_protocol::types::{Asset, ChannelId, Side, Sides};
 use farthing_protocol::{Amount, Code};
 use js_sys::Array;
 use rpc::Rpc;
@@ -41,6 +42,10 @@ pub struct News {
     pub assets: Vec<Asset>,
     /// An exit, in any block.
     pub exit: Option<u64>,
+    /// Assets of an exit for which a proof was shown, or that were settled, in final blocks.
+    pub shown: Vec<Asset>,
+    /// Locks claimed in final blocks.
+    pub claimed: Vec<ChainFact>,
 }
 
 impl Chain {
@@ -150,6 +155,29 @@ impl Chain {
         })
     }
 
+    /// The best proofs of an asset that an exit was shown, at a block.
+    pub fn shown(&self, channel: ChannelId, asset: Asset, block: u64) -> Work<'_, ChainFact> {
+        Box::pin(async move {
+            let mut shown = Sides::default();
+            for side in Side::BOTH {
+                let call = IFarthing::laneStateCall { channelId: channel.0, asset, payer: side.index() };
+                let lane = self.ask(self.domain.contract(), &call, &format!("{block:#x}")).await?;
+                *shown.of_mut(side) = lane.nonce;
+            }
+            Ok(ChainFact::Shown { asset, shown })
+        })
+    }
+
+    /// What was claimed of a lock of a settled lane, at a block.
+    pub fn claimed(&self, channel: ChannelId, lane: LaneId, slot: u16, block: u64) -> Work<'_, ChainFact> {
+        Box::pin(async move {
+            let (asset, payer) = (lane.asset, lane.payer.index());
+            let call = IFarthing::claimedCall { channelId: channel.0, asset, payer, slot };
+            let claim = self.ask(self.domain.contract(), &call, &format!("{block:#x}")).await?;
+            Ok(ChainFact::Claimed { lane, slot, units: claim.units, returned: claim.returned })
+        })
+    }
+
     /// When the channel's exit ends, if one has started.
     pub async fn exit_ends_at(&self, channel: ChannelId) -> Result<Option<u64>> {
         let call = IFarthing::exitEndsAtCall { channelId: channel.0 };
@@ -180,14 +208,22 @@ impl Chain {
                 Some(&IFarthing::ExitStarted::SIGNATURE_HASH) => {
                     news.exit = U256::try_from_be_slice(&log.data).and_then(|word| u64::try_from(word).ok());
                 }
-                Some(
-                    &IFarthing::Deposited::SIGNATURE_HASH
-                    | &IFarthing::Withdrawn::SIGNATURE_HASH
-                    | &IFarthing::Closed::SIGNATURE_HASH
-                    | &IFarthing::Settled::SIGNATURE_HASH,
-                ) if is_final => {
-                    let asset = log.topics.get(2).map(|topic| Address::from_word(*topic));
-                    news.assets.extend(asset.filter(|asset| !news.assets.contains(asset)));
+                Some(&IFarthing::LockClaimed::SIGNATURE_HASH) if is_final => news.claimed.extend(claim(log)),
+                Some(event) if is_final => {
+                    let Some(asset) = log.topics.get(2).map(|topic| Address::from_word(*topic)) else { continue };
+                    let settled = *event == IFarthing::Settled::SIGNATURE_HASH;
+                    let shown = *event == IFarthing::ProofSubmitted::SIGNATURE_HASH;
+                    if (shown || settled) && !news.shown.contains(&asset) {
+                        news.shown.push(asset);
+                    }
+                    let moved = [
+                        IFarthing::Deposited::SIGNATURE_HASH,
+                        IFarthing::Withdrawn::SIGNATURE_HASH,
+                        IFarthing::Closed::SIGNATURE_HASH,
+                    ];
+                    if (settled || moved.contains(event)) && !news.assets.contains(&asset) {
+                        news.assets.push(asset);
+                    }
                 }
                 _ => {}
             }
@@ -258,6 +294,12 @@ impl Chain {
         let logs = logs.dyn_ref::<Array>().and_then(|logs| logs.iter().map(|log| Log::parse(&log)).collect());
         logs.ok_or_else(|| Failure::new(Code::ChainUnavailable, "The RPC gave no logs."))
     }
+}
+
+fn claim(log: Log) -> Option<ChainFact> {
+    let claimed = IFarthing::LockClaimed::decode_raw_log(log.topics, &log.data).ok()?;
+    let lane = LaneId { asset: claimed.asset, payer: Side::from_index(claimed.payer).ok()? };
+    Some(ChainFact::Claimed { lane, slot: claimed.slot, units: claimed.units, returned: claimed.returned })
 }
 
 struct Log {

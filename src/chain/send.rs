@@ -5,10 +5,16 @@ use crate::failure::{Failure, Result};
 use crate::js::{array, get, hex, object, quantity};
 use crate::signer::Owner;
 use crate::signer::transaction::Transaction;
-use crate::task::Work;
+use crate::task::{Work, race, sleep};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use farthing_protocol::Code;
 use wasm_bindgen::JsValue;
+
+/// Seconds after which a transaction that is not mined is replaced.
+const STUCK: u64 = 90;
+
+/// Longest pause between looks at a transaction, in milliseconds.
+const LOOK: u32 = 15_000;
 
 /// Where a transaction stands, as `onProgress` tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +58,57 @@ impl Chain {
                 Ok(B256::to_string(&hash))
             }
         }
+    }
+
+    /// Follows a transaction that must not get lost until it has its confirmations. One that a node keeps waiting is
+    /// replaced by one that pays more; one that reverted or that no node knows any more is an error.
+    pub fn follow<'a>(&'a self, owner: &'a Owner, hash: String, to: Address, data: Bytes) -> Work<'a, ()> {
+        Box::pin(async move {
+            let mut hashes = vec![hash];
+            let mut since = crate::js::now();
+            loop {
+                for hash in &hashes {
+                    let receipt = self.rpc.request("eth_getTransactionReceipt", array([hash.as_str()])).await;
+                    let Some(block) = receipt.as_ref().ok().and_then(|receipt| quantity(&get(receipt, "blockNumber")))
+                    else {
+                        continue;
+                    };
+                    if receipt.as_ref().ok().and_then(|receipt| quantity(&get(receipt, "status"))) == Some(0) {
+                        return Err(Failure::new(Code::TransactionFailed, format!("Transaction {hash} reverted.")));
+                    }
+                    if self.head().number >= block.saturating_add(self.confirmations) {
+                        return Ok(());
+                    }
+                    since = crate::js::now();
+                }
+                if crate::js::now().saturating_sub(since) >= STUCK {
+                    hashes.extend(self.replace(owner, hashes.last(), to, &data).await?);
+                    since = crate::js::now();
+                }
+                let _ = race(self.heads.next(), sleep(LOOK)).await;
+            }
+        })
+    }
+
+    /// Sends a transaction once more with higher fees, if a node still keeps it waiting.
+    async fn replace(&self, owner: &Owner, hash: Option<&String>, to: Address, data: &Bytes) -> Result<Option<String>> {
+        let Some(hash) = hash else { return Ok(None) };
+        let known = self.rpc.request("eth_getTransactionByHash", array([hash.as_str()])).await?;
+        let Some(nonce) = quantity(&get(&known, "nonce")) else {
+            return Err(Failure::new(Code::TransactionFailed, format!("No node knows transaction {hash} any more.")));
+        };
+        // A wallet replaces its transactions itself, when its user says so.
+        let (Owner::Local(key), None) = (owner, quantity(&get(&known, "blockNumber"))) else { return Ok(None) };
+        let fee = |name: &str| quantity(&get(&known, name)).map_or(0, |fee| u128::from(fee).saturating_mul(5) / 4);
+        let mut transaction = self.prepare(key.address(), to, U256::ZERO, data.clone()).await?;
+        transaction.nonce = nonce;
+        transaction.max_priority_fee = transaction.max_priority_fee.max(fee("maxPriorityFeePerGas").saturating_add(1));
+        transaction.max_fee = transaction.max_fee.max(fee("maxFeePerGas").saturating_add(1));
+        transaction.max_fee = transaction.max_fee.max(transaction.max_priority_fee);
+        let (raw, hash) = transaction.sign(key);
+        // It may have been mined in this moment; then its receipt tells.
+        let sent = self.rpc.request("eth_sendRawTransaction", array([hex(raw)])).await;
+        Ok(sent.is_ok().then(|| B256::to_string(&hash)))
     }
 
     async fn prepare(&self, from: Address, to: Address, value: U256, data: Bytes) -> Result<Transaction> {

@@ -1,7 +1,6 @@
 //! From options to a running client: ask the hub for its terms, check the chain, derive the key, open the store,
 //! find or choose the channel, start the loops.
 
-use super::watch::live_keys;
 use super::{Client, Notice, Settings};
 use crate::chain::Chain;
 use crate::failure::{Failure, Result};
@@ -131,10 +130,18 @@ impl Client {
         for terms in &terms.assets {
             wallet.chain(&chain.asset(id, terms.asset, head.final_number).await?, now());
         }
-        if let Some(ends_at) = chain.exit_ends_at(id).await? {
-            wallet.chain(&ChainFact::ExitStarted { ends_at }, now());
+        let exit = chain.exit_ends_at(id).await?;
+        wallet.chain(&exit.map_or(ChainFact::ExitGone, |ends_at| ChainFact::ExitStarted { ends_at }), now());
+        if exit.is_some() {
+            for terms in &terms.assets {
+                wallet.chain(&chain.shown(id, terms.asset, head.final_number).await?, now());
+            }
+            for (lane, slot) in wallet.channel().settled_locks() {
+                wallet.chain(&chain.claimed(id, lane, slot, head.final_number).await?, now());
+            }
         }
-        for fact in chain.recorded_evidence(&live_keys(&wallet), head.final_number).await? {
+        let keys: Vec<_> = wallet.channel().live_keys().into_iter().collect();
+        for fact in chain.recorded_evidence(&keys, head.final_number).await? {
             wallet.chain(&fact, now());
         }
         wallet.head(head, now());

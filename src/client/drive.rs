@@ -12,6 +12,9 @@ use wasm_bindgen_futures::spawn_local;
 
 const SECOND: u32 = 1_000;
 
+/// Pause before a transaction that failed is asked for again, in milliseconds.
+const RETRY: u32 = 12_000;
+
 impl Client {
     /// Runs until the client ends; then closes the store, which nobody else touches.
     pub(super) async fn drive(self: Rc<Self>) {
@@ -93,7 +96,12 @@ impl Client {
                 let failure = Failure::new(code, format!("The hub declined to {what}: {said}."));
                 self.declined.replace(Some((what, failure)));
             }
-            Event::ExitStarted { ends_at } => (self.tell)(Notice::Exit { ends_at }),
+            Event::ExitStarted { .. } => {}
+            Event::Exit { stage } => (self.tell)(Notice::Exit { stage }),
+            Event::Overdue { .. } => {
+                let detail = "The hub does not pay what the chain shows to be proven; take it home with exit().";
+                (self.tell)(Notice::Error(Failure::new(Code::HubFault, detail)));
+            }
             Event::Outdated => (self.tell)(Notice::Error(Code::StateOutdated.into())),
         }
     }
@@ -109,16 +117,26 @@ impl Client {
         spawn_local(async move {
             let domain = client.chain.domain;
             let data = call.calldata(|def| def.id(domain.chain_id(), domain.contract()));
-            let outcome = client.chain.send(&client.owner, domain.contract(), call.value(), data).await;
             let asked_for = matches!(call, ChainCall::Withdraw { .. } | ChainCall::Close { .. });
-            if let (Err(failure), false) = (&outcome, asked_for) {
-                // Evidence and proofs are money: nobody waits for this call, so it must be heard of, and asked for again.
-                (client.tell)(Notice::Error(failure.clone()));
-                client.submissions.borrow_mut().remove(&id);
-                client.wallet.borrow_mut().submit_failed(&id);
-            }
-            sent.send(outcome);
+            let outcome = client.chain.send(&client.owner, domain.contract(), call.value(), data.clone()).await;
+            sent.send(outcome.clone());
             client.changes.notify();
+            let failed = match outcome {
+                _ if asked_for => None,
+                // Evidence, proofs and claims are money: they are followed until they are final.
+                Ok(hash) => client.chain.follow(&client.owner, hash, domain.contract(), data).await.err(),
+                Err(failure) => Some(failure),
+            };
+            if let Some(failure) = failed {
+                // Nobody waits for this call, so it must be heard of, and asked for again; what the user refused
+                // only when exit() is called again.
+                let refused = failure.code() == Code::WalletRejected;
+                (client.tell)(Notice::Error(failure));
+                if let (Either::Second(()), false) = (race(client.closed.wait(), sleep(RETRY)).await, refused) {
+                    client.submissions.borrow_mut().remove(&id);
+                    client.wallet.borrow_mut().submit_failed(&id);
+                }
+            }
         });
     }
 

@@ -8,6 +8,7 @@ mod connect;
 mod connection;
 mod deposit;
 mod drive;
+mod exit;
 mod pay;
 mod payout;
 mod settings;
@@ -15,6 +16,7 @@ mod view;
 mod watch;
 
 pub use deposit::DepositRequest;
+pub use exit::{ExitProgress, ExitStep};
 pub use pay::{PayOptions, Receipt};
 pub use payout::{CloseRequest, Progress, WithdrawRequest};
 pub use settings::{Settings, StoreChoice};
@@ -29,7 +31,7 @@ use crate::task::{Bell, Changes, Once, Work};
 use crate::transport::Hub;
 use crate::transport::terms::Terms;
 use alloy_primitives::Address;
-use farthing_protocol::channel::{SignedClosing, SignedWithdrawal};
+use farthing_protocol::channel::{ExitStage, SignedClosing, SignedWithdrawal};
 use farthing_protocol::hub::PayeeInfo;
 use farthing_protocol::message::Message;
 use farthing_protocol::sign::SecretKey;
@@ -56,10 +58,10 @@ pub enum Notice {
     Withdrawal(SignedWithdrawal),
     /// A closing has both signatures.
     Closing(SignedClosing),
-    /// An exit has started.
+    /// An exit started or got on.
     Exit {
-        /// Unix seconds.
-        ends_at: u64,
+        /// Where it stands.
+        stage: ExitStage,
     },
     /// The hub is connected.
     Connected,

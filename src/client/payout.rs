@@ -207,7 +207,7 @@ impl Client {
         Ok(hash)
     }
 
-    async fn submission(&self, id: &str) -> Result<String> {
+    pub(super) async fn submission(&self, id: &str) -> Result<String> {
         loop {
             let sent: Option<Once<Result<String>>> = self.submissions.borrow().get(&id.to_owned()).cloned();
             match sent {

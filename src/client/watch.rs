@@ -6,7 +6,6 @@ use crate::js::now;
 use crate::task::{Bell, Either, race, sleep};
 use farthing_protocol::chain::{ChainFact, Head};
 use farthing_protocol::condition::ConditionKey;
-use farthing_protocol::wallet::Wallet;
 use std::rc::Rc;
 
 /// With pushed heads, the chain is asked all the same when none has come for so long, in milliseconds.
@@ -46,6 +45,12 @@ impl Client {
         }
     }
 
+    /// What the newest block says of an exit.
+    async fn exit_now(&self) -> Result<ChainFact> {
+        let exit = self.chain.exit_ends_at(self.id).await?;
+        Ok(exit.map_or(ChainFact::ExitGone, |ends_at| ChainFact::ExitStarted { ends_at }))
+    }
+
     /// Reads one head and the logs up to it; gives the first block that has still to be read.
     async fn look(&self, next: u64) -> Result<u64> {
         let known = self.chain.head();
@@ -61,8 +66,18 @@ impl Client {
         for asset in &news.assets {
             facts.push(self.chain.asset(self.id, *asset, reached.final_number).await?);
         }
-        facts.extend(news.exit.map(|ends_at| ChainFact::ExitStarted { ends_at }));
-        let keys = live_keys(&self.wallet.borrow());
+        for asset in &news.shown {
+            facts.push(self.chain.shown(self.id, *asset, reached.final_number).await?);
+        }
+        facts.extend(news.claimed);
+        // Logs of blocks that are not final are read at every look: an exit that is gone was taken back by a reorg.
+        let exiting = self.wallet.borrow().channel().state().exit;
+        facts.extend(match (news.exit, exiting) {
+            (Some(ends_at), _) => Some(ChainFact::ExitStarted { ends_at }),
+            (None, Some(_)) => Some(self.exit_now().await?),
+            (None, None) => None,
+        });
+        let keys: Vec<ConditionKey> = self.wallet.borrow().channel().live_keys().into_iter().collect();
         if !keys.is_empty() && reached.final_number >= next {
             facts.extend(self.chain.evidence(&keys, next, reached.final_number).await?);
         }
@@ -89,15 +104,4 @@ impl Client {
         self.chain.heads.notify();
         Ok(next.max(reached.final_number.saturating_add(1)))
     }
-}
-
-/// Keys of all locks that evidence could matter for.
-pub(super) fn live_keys(wallet: &Wallet) -> Vec<ConditionKey> {
-    let mut keys = Vec::new();
-    for book in wallet.channel().state().assets.values() {
-        keys.extend(book.out.lane.locks.values().map(|pending| pending.lock.key));
-        keys.extend(book.inc.lane.locks.values().map(|pending| pending.lock.key));
-        keys.extend(book.out.refused.iter().filter_map(|refused| refused.lock.map(|lock| lock.key)));
-    }
-    keys
 }

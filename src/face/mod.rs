@@ -212,6 +212,18 @@ impl Core {
         Ok(guarded(signal, async move { client.close(request).await.map(sent) }))
     }
 
+    /// Leaves without the hub; resolves when nothing is left in the contract.
+    pub fn exit(&self, options: JsValue) -> Result<Promise> {
+        check_sound()?;
+        let options = Options::new("exit", options, &["signal", "onProgress"])?;
+        let (signal, progress) = (options.signal()?, Box::new(options.exit_progress()?));
+        let client = Rc::clone(&self.client);
+        Ok(guarded(signal, async move {
+            client.exit(progress).await?;
+            Ok(JsValue::UNDEFINED)
+        }))
+    }
+
     /// What there is of each asset that the hub lists.
     pub fn balances(&self) -> Result<JsValue> {
         check_sound()?;

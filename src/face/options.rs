@@ -1,8 +1,9 @@
 //! Options objects, checked by hand: a misspelt name, a number where money belongs, a negative amount are refused
 //! before anything happens. wasm-bindgen's own conversions would let most of them through.
 
+use super::values::date;
 use crate::chain::send::Stage;
-use crate::client::{Settings, StoreChoice};
+use crate::client::{ExitStep, Settings, StoreChoice};
 use crate::failure::{Failure, Result};
 use crate::js::{get, get_function, invalid};
 use crate::signal::Signal;
@@ -151,19 +152,49 @@ impl Options {
 
     /// Calls `onProgress({ stage, hash })`.
     pub fn progress(&self) -> Result<impl Fn(Stage, Option<&str>) + 'static> {
+        let tell = self.teller()?;
+        Ok(move |stage: Stage, hash: Option<&str>| {
+            tell([
+                ("stage", stage.as_str().into()),
+                ("hash", hash.map_or(JsValue::UNDEFINED, JsValue::from)),
+                ("endsAt", JsValue::UNDEFINED),
+                ("locks", JsValue::UNDEFINED),
+            ]);
+        })
+    }
+
+    fn teller(&self) -> Result<impl Fn([(&str, JsValue); 4]) + 'static> {
         let value = self.value("onProgress");
         if !value.is_undefined() && !value.is_function() {
             return self.wrong("onProgress", "a function");
         }
         let callback: Option<Function> = get_function(&self.object, "onProgress");
-        Ok(move |stage: Stage, hash: Option<&str>| {
+        Ok(move |told: [(&str, JsValue); 4]| {
             let Some(callback) = &callback else { return };
-            let hash = hash.map_or(JsValue::UNDEFINED, JsValue::from);
-            let told = crate::js::frozen([("stage", stage.as_str().into()), ("hash", hash)]);
             // What the application does with it is its own affair, and must not stop a deposit.
-            if let Err(thrown) = callback.call1(&JsValue::UNDEFINED, &told) {
+            if let Err(thrown) = callback.call1(&JsValue::UNDEFINED, &crate::js::frozen(told)) {
                 crate::js::warn(&format!("onProgress threw: {}", crate::js::message(&thrown)));
             }
+        })
+    }
+
+    /// The callback that is told how far an exit is.
+    pub fn exit_progress(&self) -> Result<impl Fn(ExitStep) + 'static> {
+        let tell = self.teller()?;
+        Ok(move |step: ExitStep| {
+            let (stage, hash, ends_at, locks) = match step {
+                ExitStep::Transaction(stage, hash) => (stage.as_str(), Some(hash), None, None),
+                ExitStep::Challenge(ends_at) => ("challenge", None, Some(ends_at), None),
+                ExitStep::Settled(0, _) => ("settled", None, None, Some(0)),
+                ExitStep::Settled(locks, until) => ("settled", None, Some(until), Some(locks)),
+                ExitStep::Claimed => ("claimed", None, None, None),
+            };
+            tell([
+                ("stage", stage.into()),
+                ("hash", hash.map_or(JsValue::UNDEFINED, Into::into)),
+                ("endsAt", ends_at.map_or(JsValue::UNDEFINED, date)),
+                ("locks", locks.map_or(JsValue::UNDEFINED, Into::into)),
+            ]);
         })
     }
 

@@ -6,6 +6,7 @@ use crate::js::{array, freeze, frozen, hex};
 use crate::transport::terms::Terms;
 use alloy_primitives::Address;
 use farthing_protocol::chain::AssetStatus;
+use farthing_protocol::channel::ExitStage;
 use farthing_protocol::types::Asset;
 use farthing_protocol::wallet::{Balance, Direction, Payment, PaymentId, Status};
 use farthing_protocol::{Amount, Code};
@@ -32,7 +33,7 @@ fn money(amount: Amount) -> JsValue {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "dates stay far below 2^53")]
-fn date(seconds: u64) -> JsValue {
+pub(super) fn date(seconds: u64) -> JsValue {
     (seconds.saturating_mul(1_000) as f64).into()
 }
 
@@ -159,7 +160,22 @@ pub fn notice(terms: &Terms, notice: Notice) -> JsValue {
             let assets = array(signed.closing.assets.iter().map(|entry| symbol(terms, entry.asset)));
             frozen([typed("closing"), ("assets", freeze(assets.into()))])
         }
-        Notice::Exit { ends_at } => frozen([typed("exit"), ("endsAt", date(ends_at))]),
+        Notice::Exit { stage } => {
+            let (word, ends_at, locks) = match stage {
+                ExitStage::None => ("none", None, None),
+                ExitStage::Starting => ("starting", None, None),
+                ExitStage::Challenge { ends_at } => ("challenge", Some(ends_at), None),
+                ExitStage::Settling => ("settling", None, None),
+                ExitStage::Claiming { locks, until } => ("claiming", Some(until), Some(locks)),
+                ExitStage::Done => ("done", None, None),
+            };
+            frozen([
+                typed("exit"),
+                ("stage", word.into()),
+                ("endsAt", optional(ends_at, date)),
+                ("locks", optional(locks, Into::into)),
+            ])
+        }
         Notice::Connected => frozen([typed("connected")]),
         Notice::Disconnected => frozen([typed("disconnected")]),
         Notice::Error(failure) => frozen([typed("error"), ("error", failure.into())]),

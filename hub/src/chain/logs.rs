@@ -6,7 +6,8 @@ use alloy_sol_types::SolEventInterface;
 use farthing_protocol::abi::IFarthing::IFarthingEvents;
 use farthing_protocol::chain::ChainFact;
 use farthing_protocol::condition::ConditionKey;
-use farthing_protocol::{Asset, ChannelDef, ChannelId};
+use farthing_protocol::proof::LaneId;
+use farthing_protocol::{Asset, ChannelDef, ChannelId, Side};
 use std::collections::BTreeSet;
 
 /// What happened in a range of blocks.
@@ -18,6 +19,10 @@ pub(super) struct Happened {
     pub(super) evidence: Vec<ChainFact>,
     /// Exits that started in any block.
     pub(super) exits: Vec<(ChannelId, ChainFact)>,
+    /// Assets of exits for which a proof was shown, or that were settled, in a final block.
+    pub(super) shown: BTreeSet<(ChannelId, Asset)>,
+    /// Locks claimed in final blocks.
+    pub(super) claimed: Vec<(ChannelId, ChainFact)>,
     /// Channels announced in final blocks.
     pub(super) opened: Vec<ChannelDef>,
 }
@@ -49,17 +54,27 @@ impl Happened {
             IFarthingEvents::Deposited(event) => self.touch(event.channelId, event.asset),
             IFarthingEvents::Withdrawn(event) => self.touch(event.channelId, event.asset),
             IFarthingEvents::Closed(event) => self.touch(event.channelId, event.asset),
-            IFarthingEvents::Settled(event) => self.touch(event.channelId, event.asset),
+            IFarthingEvents::Settled(event) => {
+                self.touch(event.channelId, event.asset);
+                self.shown.insert((ChannelId(event.channelId), event.asset));
+            }
+            IFarthingEvents::ProofSubmitted(event) => {
+                self.shown.insert((ChannelId(event.channelId), event.asset));
+            }
+            IFarthingEvents::LockClaimed(event) => {
+                if let Ok(payer) = Side::from_index(event.payer) {
+                    let lane = LaneId { asset: event.asset, payer };
+                    let (slot, units, returned) = (event.slot, event.units, event.returned);
+                    let fact = ChainFact::Claimed { lane, slot, units, returned };
+                    self.claimed.push((ChannelId(event.channelId), fact));
+                }
+            }
             IFarthingEvents::EvidenceRecorded(event) => self.evidence.push(ChainFact::Evidence {
                 key: ConditionKey(event.key),
                 units: event.units,
                 evidence: Bytes::from(event.evidence.to_vec()),
             }),
-            IFarthingEvents::ExitStarted(_)
-            | IFarthingEvents::ProofSubmitted(_)
-            | IFarthingEvents::LockClaimed(_)
-            | IFarthingEvents::Credited(_)
-            | IFarthingEvents::CreditPaid(_) => {}
+            IFarthingEvents::ExitStarted(_) | IFarthingEvents::Credited(_) | IFarthingEvents::CreditPaid(_) => {}
         }
     }
 

@@ -15,7 +15,7 @@ use farthing_protocol::abi::{AssetState, IFarthing};
 use farthing_protocol::amount::Amount;
 use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
 use farthing_protocol::condition::ConditionKey;
-use farthing_protocol::{Asset, ChannelId, Code, Error, Sides};
+use farthing_protocol::{Asset, ChannelId, Code, Error, Side, Sides};
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -61,6 +61,8 @@ pub struct Watcher {
     unread: BTreeSet<ChannelId>,
     /// Exits that the core was told of; one that a reorg mined again ends at another time.
     exits: BTreeSet<(ChannelId, u64)>,
+    /// Channels whose exit was not final at the last look; a reorg may take it back.
+    young: BTreeSet<ChannelId>,
     cursor: Option<Cursor>,
     last: Option<(Block, Head)>,
 }
@@ -95,6 +97,7 @@ impl Watcher {
             unread: known.clone(),
             known,
             exits: BTreeSet::new(),
+            young: BTreeSet::new(),
             cursor: None,
             last: None,
         }
@@ -158,6 +161,11 @@ impl Watcher {
             self.add(channel);
         }
         let mut facts = self.read_states(&happened, final_block).await?;
+        facts.extend(self.read_shown(&happened, final_block).await?);
+        let claimed = happened.claimed.drain(..).filter(|(channel, _)| self.known.contains(channel));
+        facts.extend(claimed.map(|(channel, fact)| (Some(channel), fact)));
+        let gone = self.gone_exits(&happened).await?;
+        facts.extend(gone.iter().map(|channel| (Some(*channel), ChainFact::ExitGone)));
         facts.extend(self.read_exits(&happened).await?);
         facts.extend(happened.evidence.drain(..).map(|fact| (None, fact)));
         // The logs were asked for by number. If the final block changed meanwhile, they may be another chain's.
@@ -178,7 +186,10 @@ impl Watcher {
         }
         self.save(Cursor { number: final_block.number, hash: final_block.hash }).await?;
         self.unread.clear();
+        self.exits.retain(|(channel, _)| !gone.contains(channel));
+        self.young.retain(|channel| !gone.contains(channel));
         self.exits.extend(happened.exits.iter().filter_map(told));
+        self.young.extend(happened.exits.iter().map(|(channel, _)| *channel));
         self.last = Some((newest, head));
         self.health.looked(head);
         Ok(())
@@ -249,6 +260,45 @@ impl Watcher {
         Ok((Some(channel), fact))
     }
 
+    /// The best proofs that exits were shown, at the final block.
+    async fn read_shown(&self, happened: &Happened, at: Block) -> Result<Vec<(Option<ChannelId>, ChainFact)>, Error> {
+        let wanted = happened.shown.iter().filter(|(channel, _)| self.known.contains(channel));
+        let reads: Vec<_> = wanted.map(|(channel, asset)| self.read_lanes(*channel, *asset, at).boxed()).collect();
+        stream::iter(reads).buffered(CONCURRENCY).try_collect().await
+    }
+
+    async fn read_lanes(
+        &self,
+        channel: ChannelId,
+        asset: Asset,
+        at: Block,
+    ) -> Result<(Option<ChannelId>, ChainFact), Error> {
+        let mut shown = Sides::default();
+        for side in Side::BOTH {
+            let call = IFarthing::laneStateCall { channelId: channel.0, asset, payer: side.index() };
+            let answer = self.rpc.call_at(self.config.contract, call.abi_encode().into(), at.hash).await?;
+            let lane = IFarthing::laneStateCall::abi_decode_returns(&answer).map_err(|_| not_the_contract())?;
+            *shown.of_mut(side) = lane.nonce;
+        }
+        Ok((Some(channel), ChainFact::Shown { asset, shown }))
+    }
+
+    /// Channels whose exit is not there any more. Logs of blocks that are not final are read at every look.
+    async fn gone_exits(&mut self, happened: &Happened) -> Result<BTreeSet<ChannelId>, Error> {
+        let there: BTreeSet<ChannelId> = happened.exits.iter().map(|(channel, _)| *channel).collect();
+        let mut doubtful: BTreeSet<ChannelId> = self.young.difference(&there).copied().collect();
+        doubtful.extend(self.unread.iter().copied());
+        let mut gone = BTreeSet::new();
+        for channel in doubtful {
+            if self.read_exit(channel).await?.is_some() {
+                self.young.remove(&channel);
+            } else {
+                gone.insert(channel);
+            }
+        }
+        Ok(gone)
+    }
+
     /// Exits that just started, and those of unread channels, up to the newest block.
     async fn read_exits(&self, happened: &Happened) -> Result<Vec<(Option<ChannelId>, ChainFact)>, Error> {
         let mut facts: Vec<_> = happened
@@ -298,7 +348,7 @@ impl Watcher {
 fn told((channel, fact): &(ChannelId, ChainFact)) -> Option<(ChannelId, u64)> {
     match fact {
         ChainFact::ExitStarted { ends_at } => Some((*channel, *ends_at)),
-        ChainFact::Asset { .. } | ChainFact::Evidence { .. } => None,
+        _ => None,
     }
 }
 

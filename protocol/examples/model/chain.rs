@@ -128,8 +128,16 @@ impl Chain {
             (Some(id), self.asset_fact(id, asset))
         };
         match call {
-            ChainCall::Deposit { channel, asset, .. } | ChainCall::Settle { channel, asset } => {
-                vec![asset_of(channel, *asset)]
+            ChainCall::Deposit { channel, asset, .. } => vec![asset_of(channel, *asset)],
+            ChainCall::Settle { channel, asset } => {
+                let id = self.id(channel);
+                vec![asset_of(channel, *asset), (Some(id), self.shown_fact(id, *asset))]
+            }
+            ChainCall::ClaimLock { channel, lane, slot, .. } => {
+                let id = self.id(channel);
+                let record = self.contract.record(id, lane.asset);
+                let (units, returned) = record.lanes.of(lane.payer).claims.get(slot).copied().unwrap_or_default();
+                vec![(Some(id), ChainFact::Claimed { lane: *lane, slot: *slot, units, returned })]
             }
             ChainCall::Withdraw { channel, withdrawal, .. } => vec![asset_of(channel, withdrawal.asset)],
             ChainCall::Close { channel, closing, .. } => {
@@ -143,12 +151,19 @@ impl Chain {
                 }
                 vec![(None, ChainFact::Evidence { key, units, evidence: evidence.clone() })]
             }
-            ChainCall::StartExit { channel, .. } => {
+            ChainCall::StartExit { channel, proofs } | ChainCall::SubmitProofs { channel, proofs } => {
                 let id = self.id(channel);
-                vec![(Some(id), ChainFact::ExitStarted { ends_at: self.contract.exits[&id] })]
+                let started = matches!(call, ChainCall::StartExit { .. });
+                let exit = started.then(|| ChainFact::ExitStarted { ends_at: self.contract.exits[&id] });
+                let shown = proofs.iter().map(|(lane, ..)| self.shown_fact(id, lane.asset));
+                exit.into_iter().chain(shown).map(|fact| (Some(id), fact)).collect()
             }
-            ChainCall::SubmitProofs { .. } | ChainCall::ClaimLock { .. } => Vec::new(),
         }
+    }
+
+    fn shown_fact(&self, id: ChannelId, asset: Asset) -> ChainFact {
+        let lanes = self.contract.record(id, asset).lanes;
+        ChainFact::Shown { asset, shown: Sides { a: lanes.a.nonce, b: lanes.b.nonce } }
     }
 
     pub fn asset_fact(&self, id: ChannelId, asset: Asset) -> ChainFact {

@@ -1,9 +1,9 @@
 //! The end of a schedule: every channel is left, locks are claimed, and the books are checked.
 
-use super::chain::{Action, FINALITY};
+use super::chain::FINALITY;
 use super::contract::ChainLane;
 use super::honest::{Crash, DUST_CAP};
-use super::world::{Role, World, label, note};
+use super::world::{Role, World, note};
 use farthing_protocol::chain::{AssetStatus, ChainCall};
 use farthing_protocol::lane::{Lane, Op};
 use farthing_protocol::proof::LaneId;
@@ -41,7 +41,6 @@ impl World {
             self.evidence_for_shown();
         }
         self.evidence_near_expiry();
-        self.honest_settles();
         self.claim_all();
         // All locks that were ever accepted have expired by then.
         self.pass_to_the_end();
@@ -64,8 +63,9 @@ impl World {
             if self.rng.chance(50) {
                 self.start_exit(foe);
             } else {
-                let call = self.honest.channel(&id).start_exit();
-                self.honest_sends(call);
+                note!(self, "honest leaves");
+                let _ = self.honest.leave(id, self.chain.now);
+                self.poll(None);
             }
             // The honest process may die just when it learns of the exit.
             if self.rng.chance(15) {
@@ -77,13 +77,6 @@ impl World {
         for _ in 0..=FINALITY {
             self.block(5);
         }
-    }
-
-    fn honest_sends(&mut self, call: ChainCall) {
-        let action = Action::Call(call);
-        let name = if self.trace.is_some() { label(&action) } else { String::new() };
-        let outcome = self.chain.send(self.honest.owner, action);
-        note!(self, "honest sends {name} {outcome:?}");
     }
 
     /// Evidence for a lock in any proof that the honest side sent.
@@ -131,18 +124,6 @@ impl World {
         }
     }
 
-    fn honest_settles(&mut self) {
-        for foe in 0..self.foes.len() {
-            for asset in self.assets.clone() {
-                let open = self.chain.contract.record(self.foes[foe].id, asset).status == AssetStatus::Open;
-                if open && self.chain.contract.exits.contains_key(&self.foes[foe].id) {
-                    let channel = self.foes[foe].def;
-                    self.honest_sends(ChainCall::Settle { channel, asset });
-                }
-            }
-        }
-    }
-
     fn pass_to_the_end(&mut self) {
         let locks = |lane: &Lane| lane.locks.values().map(|pending| pending.expiry).max().unwrap_or(0);
         let mut last = self.chain.now;
@@ -164,32 +145,36 @@ impl World {
         }
     }
 
-    /// Everybody claims what is there: in any order, and the adversary first or last.
+    /// Everybody claims what is there: in any order, and the adversary first or last. The honest side's own machine
+    /// claims, from what it stored.
     fn claim_all(&mut self) {
         let foes_first = self.rng.chance(60);
         for turn in 0..2 {
-            let honest = (turn == 1) == foes_first;
+            if (turn == 1) == foes_first {
+                // Its machine acts on what is final.
+                for _ in 0..=FINALITY + 1 {
+                    self.block(5);
+                }
+                continue;
+            }
             for foe in 0..self.foes.len() {
                 for asset in self.assets.clone() {
-                    let mut calls = self.claims_of(foe, asset, honest);
+                    let mut calls = self.claims_of(foe, asset);
                     if self.rng.chance(50) {
                         calls.reverse();
                     }
                     for call in calls {
-                        if honest {
-                            self.honest_sends(call);
-                        } else {
-                            self.act(foe, call);
-                        }
+                        self.act(foe, call);
                     }
                 }
             }
         }
     }
 
-    /// Claims of the locks in the proofs that were settled. The honest side knows its own lanes; where a proof of
-    /// its own that is older was shown, it needs the locks of that one.
-    fn claims_of(&self, foe: usize, asset: Asset, honest: bool) -> Vec<ChainCall> {
+    /// The adversary's claims of the locks in the proofs that were settled.
+    fn claims_of(&mut self, foe: usize, asset: Asset) -> Vec<ChainCall> {
+        // Claims of the honest side's lane may give it something back.
+        let helpful = self.rng.chance(60);
         let foe = &self.foes[foe];
         let record = self.chain.contract.record(foe.id, asset);
         if record.status != AssetStatus::Settled {
@@ -198,16 +183,11 @@ impl World {
         let mut calls = Vec::new();
         let Some(lanes) = foe.lanes.get(&asset) else { return calls };
         let shown = record.lanes.of(foe.side);
-        if honest {
-            let book = self.honest.channel(&foe.id).state().assets.get(&asset);
-            if let Some(book) = book {
-                calls.extend(claims(&book.inc.lane, foe.def, LaneId { asset, payer: foe.side }));
-            }
-        } else if let Some(shadow) = lanes.mine.iter().find(|shadow| is_shown(shown, &shadow.lane)) {
+        if let Some(shadow) = lanes.mine.iter().find(|shadow| is_shown(shown, &shadow.lane)) {
             calls.extend(claims(&shadow.lane, foe.def, LaneId { asset, payer: foe.side }));
         }
         let shown = record.lanes.of(foe.side.other());
-        if let Some(shadow) = lanes.theirs.get(&shown.nonce) {
+        if let Some(shadow) = lanes.theirs.get(&shown.nonce).filter(|_| helpful) {
             calls.extend(claims(&shadow.lane, foe.def, LaneId { asset, payer: foe.side.other() }));
         }
         calls

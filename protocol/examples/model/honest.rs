@@ -208,6 +208,12 @@ impl Honest {
                 self.tell(Some(id), &logged.fact, chain.now);
             }
         }
+        let gone: Vec<ChannelId> =
+            self.exits_told.iter().copied().filter(|id| !chain.contract.exits.contains_key(id)).collect();
+        for id in gone {
+            self.exits_told.remove(&id);
+            self.tell(Some(id), &ChainFact::ExitGone, chain.now);
+        }
         match &mut self.machine {
             Machine::Hub(hub) => hub.head(chain.head(), chain.now),
             Machine::Wallet(wallet) => wallet.head(chain.head(), chain.now),
@@ -271,7 +277,7 @@ impl Honest {
                     for effect in sealed.open(&commit.durable())? {
                         match effect {
                             HubEffect::Send { channel, message } => messages.push((channel, message)),
-                            HubEffect::Submit { id, call, .. } => submits.push((id, call)),
+                            HubEffect::Submit { id, channel, call } => submits.push((id, channel, call)),
                         }
                     }
                 }
@@ -282,7 +288,7 @@ impl Honest {
                     for effect in sealed.open(&commit.durable())? {
                         match effect {
                             WalletEffect::Send(message) => messages.push((wallet.id(), message)),
-                            WalletEffect::Submit { id, call } => submits.push((id, call)),
+                            WalletEffect::Submit { id, call } => submits.push((id, wallet.id(), call)),
                             WalletEffect::Event(_) => {}
                         }
                     }
@@ -294,16 +300,32 @@ impl Honest {
             if crash == Some(Crash::EffectsLost) {
                 return Ok(Vec::new());
             }
-            for (id, call) in submits {
-                self.submit(chain, id, call);
+            for (id, channel, call) in submits {
+                self.submit(chain, id, channel, call);
             }
         }
         Ok(messages)
     }
 
-    fn submit(&mut self, chain: &mut Chain, id: String, call: ChainCall) {
-        if self.sent.insert(id) {
-            let _ = chain.send(self.owner, Action::Call(call));
+    fn submit(&mut self, chain: &mut Chain, id: String, channel: ChannelId, call: ChainCall) {
+        if !self.sent.insert(id.clone()) {
+            return;
+        }
+        let asked_for = matches!(call, ChainCall::Withdraw { .. } | ChainCall::Close { .. });
+        if chain.send(self.owner, Action::Call(call.clone())).is_err() && !asked_for {
+            self.sent.remove(&id);
+            match &mut self.machine {
+                Machine::Hub(hub) => hub.submit_failed(channel, &id, &call),
+                Machine::Wallet(wallet) => wallet.submit_failed(&id),
+            }
+        }
+    }
+
+    /// Leaves a channel alone.
+    pub fn leave(&mut self, id: ChannelId, now: u64) -> Result<(), Error> {
+        match &mut self.machine {
+            Machine::Hub(hub) => hub.leave(id, now),
+            Machine::Wallet(wallet) => wallet.exit(now),
         }
     }
 

@@ -26,18 +26,13 @@ const fn library(rule: u8, name: &'static str) -> Mutant {
     Mutant { rule, name, switch: Switch::Library }
 }
 
-/// Rules whose mutants the random adversary does not find within the schedules of the full test, from its seed. They
-/// are run and reported all the same. 7 has a test of its own, `a_voucher_counts_for_one_expiry_only`.
-/// 6 has none: rule 11 keeps two live locks with one key out of a lane, which hides it.
-pub const NOT_YET: [u8; 2] = [6, 7];
-
-pub const MUTANTS: [Mutant; 18] = [
+pub const MUTANTS: [Mutant; 19] = [
     library(1, "a proof is stored before its signature is checked"),
     library(2, "a signed withdrawal counts only when it is mined"),
     library(3, "a payer spends what it has not accepted"),
     library(4, "a refused update is forgotten at once"),
     library(5, "a release is final without its acknowledgement"),
-    library(6, "locks are paired by key"),
+    Mutant { rule: 6, name: "locks are paired by key", switch: Switch::Direct(direct::locks_are_paired_by_name) },
     library(7, "a voucher counts for any expiry"),
     library(8, "an external condition is believed before it is final"),
     library(9, "dust has no cap"),
@@ -49,6 +44,7 @@ pub const MUTANTS: [Mutant; 18] = [
     library(15, "business goes on after a closing is signed"),
     Mutant { rule: 17, name: "a debt counts as zero", switch: Switch::Contract(Without::SignedNet) },
     library(18, "payments are accepted without seeing the chain"),
+    library(21, "a payer forgets the proofs before its newest one"),
     Mutant { rule: 19, name: "a payee's key is not bound to it", switch: Switch::Direct(direct::payee_is_bound) },
 ];
 

@@ -50,7 +50,7 @@ impl Temper {
             })
             .collect::<Vec<_>>();
         let weights = if weights.iter().sum::<u64>() == 0 { vec![1; MOVES.len()] } else { weights };
-        Self {
+        let mut temper = Self {
             weights,
             good: [97, 85, 60][rng.index(3)],
             delay: [0, 5, 30][rng.index(3)],
@@ -65,7 +65,18 @@ impl Temper {
             silent: if rng.chance(30) { Some(rng.index(3)) } else { None },
 
             steps: rng.between(15, 60),
+        };
+        if temper.echoes && rng.chance(60) {
+            // Foes who work together on one secret: everybody pays and answers, and one of them may be silent.
+            let at = |name: &str| MOVES.iter().position(|(known, _)| *known == name);
+            for (name, weight) in [("pay", 60), ("answer", 60), ("reveal", 40)] {
+                if let Some(weights) = at(name).and_then(|index| temper.weights.get_mut(index)) {
+                    *weights = weight;
+                }
+            }
+            temper = Self { good: 97, delay: 0, prompt: 100, decent: 100, petty: false, ..temper };
         }
+        temper
     }
 }
 
@@ -248,14 +259,11 @@ impl World {
         self.act(foe, call);
     }
 
-    /// Takes a transaction of a foe's back that is not final. Exits are known at once, so they stay.
+    /// Takes a transaction of a foe's back that is not final, an exit too.
     fn reorganise(&mut self) {
         let until = self.chain.final_number();
         let honest = self.honest.owner;
-        let open = self.chain.txs.iter().enumerate().filter(|(_, tx)| {
-            let exits = matches!(tx.action, Action::Call(ChainCall::StartExit { .. } | ChainCall::SubmitProofs { .. }));
-            tx.block > until && tx.from != honest && !exits
-        });
+        let open = self.chain.txs.iter().enumerate().filter(|(_, tx)| tx.block > until && tx.from != honest);
         let open: Vec<usize> = open.map(|(index, _)| index).collect();
         if let Some(index) = self.rng.pick(&open).copied() {
             note!(self, "a reorganisation drops {}", label(&self.chain.txs[index].action));

@@ -140,6 +140,8 @@ impl Channel {
             book.inc.lane.slots_of(&key).next().is_some()
                 || book.out.refused.iter().any(|refused| refused.lock.is_some_and(|lock| lock.key == key))
         });
+        let claimable = self.settled.values().any(|lane| lane.slots_of(&key).next().is_some());
+        let concerned = concerned || claimable;
         let known = self.state.evidence.get(&key).map_or(0, |known| known.on_chain);
         if known < units && (concerned || !ours.is_empty()) {
             self.record(Fact::Evidence { key, units, evidence: evidence.clone(), on_chain: true });

@@ -99,6 +99,17 @@ pub enum Fact {
     Chain(ChainFact),
     /// The peer showed newer state of ours than we have.
     Outdated,
+    /// We leave without the peer's help: nothing more is signed or accepted.
+    Leaving,
+}
+
+/// What was claimed of a lock after settlement.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Claimed {
+    /// Units paid to the payee by claims.
+    pub units: u32,
+    /// Whether the rest went back to the payer.
+    pub returned: bool,
 }
 
 /// The best evidence known for a key.
@@ -129,6 +140,10 @@ pub struct AssetBook {
     pub withdrawals: Vec<SignedWithdrawal>,
     /// A closing that one or both have signed and that may still be mined.
     pub closing: Option<SignedClosing>,
+    /// Nonces of the best proofs that an exit was shown, by payer; once settled, of those it was settled by.
+    pub shown: Option<Sides<u64>>,
+    /// Claims of locks after settlement, by payer and slot.
+    pub claimed: BTreeMap<(Side, u16), Claimed>,
 }
 
 impl AssetBook {
@@ -158,6 +173,8 @@ pub struct State {
     pub exit: Option<u64>,
     /// Whether the peer has shown newer state of ours than we have.
     pub outdated: bool,
+    /// Whether we leave.
+    pub leaving: bool,
 }
 
 impl State {
@@ -255,9 +272,23 @@ impl State {
                 let book = self.assets.entry(*asset).or_default();
                 book.deposits = *deposits;
                 book.withdrawn = *withdrawn;
+                // What it was settled by is told after this.
+                book.shown = book.shown.filter(|_| book.status == *status);
                 book.status = *status;
             }
             Fact::Chain(ChainFact::ExitStarted { ends_at }) => self.exit = Some(*ends_at),
+            Fact::Chain(ChainFact::ExitGone) => {
+                self.exit = None;
+                self.assets.values_mut().for_each(|book| book.shown = None);
+            }
+            Fact::Chain(ChainFact::Shown { asset, shown }) => {
+                self.assets.entry(*asset).or_default().shown = Some(*shown);
+            }
+            Fact::Chain(ChainFact::Claimed { lane, slot, units, returned }) => {
+                let book = self.assets.entry(lane.asset).or_default();
+                book.claimed.insert((lane.payer, *slot), Claimed { units: *units, returned: *returned });
+            }
+            Fact::Leaving => self.leaving = true,
             Fact::Chain(ChainFact::Evidence { .. }) => {}
             Fact::Outdated => self.outdated = true,
         }

@@ -1,6 +1,7 @@
 //! The lane that we are paid with. An update is accepted whole, after every check, or it changes nothing
 //! but the highest nonce seen.
 
+use super::history::ACKNOWLEDGE_AFTER;
 use super::{Channel, Event, Fact, OpRef};
 use crate::amount::Amount;
 use crate::condition::Kind;
@@ -26,6 +27,8 @@ pub struct Incoming {
     pub acknowledgement: Option<Signature>,
     /// The highest nonce that the payer signed, accepted or not.
     pub seen: u64,
+    /// Changes that we accepted since our last acknowledgement.
+    pub unacknowledged: u32,
     /// What expired unpaid though we held evidence for it. It stays in the count of dust for ever, or a payer could
     /// take the dust cap again after every expiry. [9]
     pub forfeited: Amount,
@@ -42,11 +45,21 @@ impl Incoming {
 
     pub(crate) fn accept(&mut self, update: &Update, acknowledgement: Option<Signature>) {
         self.accepted = Some(update.signed_proof());
+        self.unacknowledged = match acknowledgement {
+            Some(_) => 0,
+            None => self.unacknowledged.saturating_add(changes(update)),
+        };
         self.acknowledgement = acknowledgement;
         self.seen = self.seen.max(update.proof.nonce);
         let locks = &self.lane.locks;
         self.given_up.retain(|(placed, slot)| locks.get(slot).is_some_and(|pending| pending.placed == *placed));
     }
+}
+
+/// What an update adds to the payer's history.
+fn changes(update: &Update) -> u32 {
+    let touching = update.ops.iter().filter(|op| !matches!(op, Op::Transfer { .. })).count();
+    u32::try_from(touching.max(1)).unwrap_or(u32::MAX)
 }
 
 impl Channel {
@@ -70,9 +83,12 @@ impl Channel {
         }
         match self.accept_update(asset, &update, now) {
             Ok((events, undo)) => {
+                let pending = self.book(asset).map_or(0, |book| book.inc.unacknowledged);
+                // The payer has to be able to rebuild every proof since our last acknowledgement.
+                let owed = pending.saturating_add(changes(&update)) as usize >= ACKNOWLEDGE_AFTER;
                 let gives_back = update.ops.iter().any(|op| matches!(op, Op::Release { .. }));
                 let skips = update.base.checked_add(1) != Some(nonce);
-                let acknowledgement = (gives_back || skips).then(|| {
+                let acknowledgement = (gives_back || skips || owed).then(|| {
                     key.sign(update.proof.acknowledgement_digest(&self.domain, self.id, self.their_lane(asset)))
                 });
                 self.state.forfeit(asset, &undo.releases(&update.ops));

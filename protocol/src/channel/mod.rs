@@ -4,10 +4,13 @@
 //! gives the same state. The phase is computed from the facts, never stored. The owner of a channel
 //! ([`crate::hub::Hub`], [`crate::wallet::Wallet`]) journals the facts and seals the effects.
 
+mod answers;
 mod cooperative;
+mod event;
 mod evidence;
 mod exit;
 mod facts;
+mod history;
 mod incoming;
 mod outgoing;
 mod policy;
@@ -15,7 +18,10 @@ mod queue;
 mod sync;
 
 pub use cooperative::{SignedClosing, SignedWithdrawal};
-pub use facts::{AssetBook, Fact, Known, State};
+pub use event::{Effect, Event, OpRef};
+pub use exit::ExitStage;
+pub use facts::{AssetBook, Claimed, Fact, Known, State};
+pub use history::History;
 pub use incoming::Incoming;
 pub use outgoing::{Exposure, InFlight, OldLock, Outgoing, Refused};
 pub use policy::{Dust, Policy};
@@ -25,186 +31,20 @@ use crate::chain::{AssetStatus, ChainCall, ChainFact, Head};
 use crate::condition::ConditionKey;
 use crate::eip712::Domain;
 use crate::error::{Code, Error};
-use crate::lane::LockRef;
+use crate::lane::{Lane, LockRef};
 use crate::message::Message;
 use crate::proof::LaneId;
 use crate::sign::SecretKey;
 use crate::types::{Asset, ChannelDef, ChannelId, Side, Sides};
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::Address;
 use queue::Queue;
 
 /// Assets of which the peer may speak before we have seen them on chain.
 const MAX_EARLY_FUNDS: usize = 64;
-
-/// What a channel asks its driver to do, once the facts are durable.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(clippy::large_enum_variant, reason = "effects are short-lived")]
-pub enum Effect {
-    /// Send to the other participant.
-    Send(Message),
-    /// Send a transaction; the id stays the same if it is asked for again.
-    Submit {
-        /// Idempotency key.
-        id: String,
-        /// What to call.
-        call: ChainCall,
-    },
-}
-
-/// Names one of our own ops for ever.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
-pub struct OpRef {
-    /// Which lane.
-    pub lane: LaneId,
-    /// Of the proof that it was signed with.
-    pub nonce: u64,
-    /// Its place among that update's ops.
-    pub index: u32,
-}
-
-/// What happened in a channel, for the machine that owns it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// A queued op was signed. For a lock, `lock` names it.
-    Signed {
-        /// What [`Channel::queue`] was given.
-        ticket: u64,
-        /// The op's name.
-        op: OpRef,
-        /// The lock's name.
-        lock: Option<LockRef>,
-    },
-    /// A queued op could not be signed and was dropped.
-    Dropped {
-        /// What [`Channel::queue`] was given.
-        ticket: u64,
-        /// Why.
-        error: Error,
-    },
-    /// The peer holds our proof with this nonce.
-    Accepted {
-        /// Which lane.
-        lane: LaneId,
-        /// Of the accepted proof.
-        nonce: u64,
-    },
-    /// Our op was refused. It counts as spent until [`Event::RefusalFinal`].
-    Refused {
-        /// The op.
-        op: OpRef,
-        /// For a lock, its name.
-        lock: Option<LockRef>,
-        /// Why, as the peer says.
-        code: String,
-    },
-    /// The refused op can no longer cost anything.
-    RefusalFinal {
-        /// The op.
-        op: OpRef,
-        /// For a lock, its name.
-        lock: Option<LockRef>,
-    },
-    /// The peer handed `amount` over.
-    Received {
-        /// The op.
-        op: OpRef,
-        /// How much.
-        amount: Amount,
-        /// The payer's words.
-        memo: String,
-    },
-    /// The peer locked money for us.
-    LockReceived {
-        /// The lock.
-        lock: LockRef,
-    },
-    /// Evidence for our lock is known; it will be redeemed.
-    Revealed {
-        /// The lock.
-        lock: LockRef,
-        /// Units proved, at most the lock's own.
-        units: u32,
-        /// What proves them.
-        evidence: Bytes,
-    },
-    /// Units of a lock were handed over, in either lane.
-    Redeemed {
-        /// The lock.
-        lock: LockRef,
-        /// In all.
-        units: u32,
-        /// Money of this step.
-        amount: Amount,
-        /// Whether nothing is left of it.
-        done: bool,
-    },
-    /// A lock was removed with something left. In our own lane it counts until [`Event::ReleaseFinal`].
-    Released {
-        /// The lock.
-        lock: LockRef,
-    },
-    /// A lock of ours that was released can no longer cost anything.
-    ReleaseFinal {
-        /// The lock.
-        lock: LockRef,
-    },
-    /// The payee gave our lock up; it will be released.
-    Failed {
-        /// The lock.
-        lock: LockRef,
-        /// Why, as the peer says.
-        code: String,
-    },
-    /// The payer asks us to give its lock up.
-    CancelAsked {
-        /// The lock.
-        lock: LockRef,
-    },
-    /// The hub holds our lock's offer for a payee that is away.
-    Held {
-        /// The lock.
-        lock: LockRef,
-    },
-    /// What the chain says of an asset has changed.
-    Chain {
-        /// Which asset.
-        asset: Asset,
-    },
-    /// The peer's view of confirmed deposits has changed.
-    PeerFunds {
-        /// Which asset.
-        asset: Asset,
-    },
-    /// A withdrawal has both signatures.
-    WithdrawalReady {
-        /// The withdrawal.
-        signed: SignedWithdrawal,
-    },
-    /// A closing has both signatures.
-    ClosingReady {
-        /// The closing.
-        signed: SignedClosing,
-    },
-    /// The peer did not sign.
-    Declined {
-        /// `withdraw`, `close` or `reveal`.
-        what: String,
-        /// Why, as the peer says.
-        code: String,
-        /// In its words.
-        message: String,
-    },
-    /// An exit has started.
-    ExitStarted {
-        /// Unix seconds.
-        ends_at: u64,
-    },
-    /// The peer holds newer state of ours than we do; nothing is signed until it is restored.
-    Outdated,
-}
 
 /// What [`Channel::drain`] hands to the journal.
 #[derive(Debug, Default)]
@@ -239,6 +79,16 @@ pub struct Channel {
     /// Redemptions of ours that were told already, by lock and units.
     pub(crate) told: BTreeSet<(LockRef, u32)>,
     pub(crate) synced: bool,
+    /// Lanes at the proofs that their asset was settled by, as far as we can rebuild them.
+    pub(crate) settled: BTreeMap<LaneId, Lane>,
+    /// The call that starts our exit, while it is under way.
+    pub(crate) starting: Option<String>,
+    /// Proofs that we answered an exit with: the nonce, and the newest block at that time.
+    pub(crate) answered: BTreeMap<LaneId, (u64, u64)>,
+    /// The stage that was told last.
+    pub(crate) stage: ExitStage,
+    /// Locks that the application was told of as overdue.
+    pub(crate) overdue: BTreeSet<LockRef>,
     facts: Vec<Fact>,
     effects: Vec<Effect>,
     events: Vec<Event>,
@@ -259,7 +109,7 @@ impl Channel {
     ) -> Result<Self, Error> {
         def.check()?;
         let id = def.id(domain.chain_id(), domain.contract());
-        Ok(Self {
+        let mut channel = Self {
             domain,
             def,
             id,
@@ -277,10 +127,17 @@ impl Channel {
             read: BTreeSet::new(),
             told: BTreeSet::new(),
             synced: false,
+            settled: BTreeMap::new(),
+            starting: None,
+            answered: BTreeMap::new(),
+            stage: ExitStage::None,
+            overdue: BTreeSet::new(),
             facts: Vec::new(),
             effects: Vec::new(),
             events: Vec::new(),
-        })
+        };
+        channel.rebuild_settled();
+        Ok(channel)
     }
 
     /// Its identifier.
@@ -390,6 +247,11 @@ impl Channel {
             }
             ChainFact::Evidence { key, units, evidence } => self.learn_from_chain(*key, *units, evidence, now),
             ChainFact::ExitStarted { ends_at } => self.handle_exit(*ends_at),
+            ChainFact::ExitGone => self.handle_exit_gone(),
+            ChainFact::Shown { asset, shown } => self.handle_shown(*asset, *shown),
+            ChainFact::Claimed { lane, slot, units, returned } => {
+                self.handle_claimed(*lane, *slot, *units, *returned);
+            }
         }
     }
 
@@ -473,6 +335,11 @@ impl Channel {
     /// A transaction that was asked for was not mined and won't be: it is asked for again while it is due.
     pub fn submit_failed(&mut self, id: &str) {
         self.submitted.remove(id);
+        self.answered
+            .retain(|lane, (nonce, at)| !id.ends_with(&format!("/{}/{}/{nonce}/{at}", lane.asset, lane.payer.index())));
+        if self.starting.as_deref() == Some(id) {
+            self.starting = None;
+        }
     }
 
     pub(crate) fn emit(&mut self, event: Event) {
@@ -497,7 +364,7 @@ impl Channel {
         if self.state.outdated {
             return Err(Code::StateOutdated.into());
         }
-        if self.state.exit.is_some() {
+        if self.state.exit.is_some() || self.state.leaving {
             return Err(Code::ChannelExiting.into());
         }
         let Some(book) = self.book(asset) else {
@@ -558,10 +425,24 @@ impl Channel {
             pending
                 .chain(book.out.refused.iter().filter_map(|refused| refused.lock).map(|lock| (lock.key, lock.expiry)))
         });
+        let claims = self.settled.values().flat_map(|lane| lane.locks.values());
         locks
+            .chain(claims.map(|pending| (pending.lock.key, pending.expiry)))
             .filter(|(key, expiry)| self.is_finally_past(*expiry) && !self.read.contains(key))
             .map(|(key, _)| key)
             .collect()
+    }
+
+    /// Keys of all locks that evidence could matter for: recorded evidence has to be given as it becomes final.
+    #[must_use]
+    pub fn live_keys(&self) -> BTreeSet<ConditionKey> {
+        let books = self.state.assets.values().flat_map(|book| {
+            let pending = book.out.lane.locks.values().chain(book.inc.lane.locks.values());
+            let refused = book.out.refused.iter().filter_map(|refused| refused.lock).map(|lock| lock.key);
+            pending.map(|pending| pending.lock.key).chain(refused)
+        });
+        let claims = self.settled.values().flat_map(|lane| lane.locks.values());
+        books.chain(claims.map(|pending| pending.lock.key)).collect()
     }
 
     /// What `side` may have spent at most: deposits and what it received, less what it withdrew or may still withdraw.

@@ -1,6 +1,7 @@
 //! The lane that we pay with. What is signed is out: a refusal takes nothing back, and an early release counts as
 //! locked until its acknowledgement is there.
 
+use super::history::History;
 use super::queue::{Queued, cost};
 use super::{Channel, Event, Fact, OpRef};
 use crate::amount::Amount;
@@ -15,15 +16,12 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// Refusals in a row after which a wrong base is no longer taken for an overtaken message.
-const MAX_OVERTAKEN: u32 = 16;
-
 /// An update that was signed and not answered yet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InFlight {
     /// What was signed.
     pub update: Update,
-    undo: Undo,
+    pub(super) undo: Undo,
 }
 
 impl InFlight {
@@ -96,6 +94,8 @@ pub struct Outgoing {
     pub handed: Vec<(u64, u16, u64)>,
     /// Whether a proof has to be signed and acknowledged to replace refused ones.
     pub rebase: bool,
+    /// Every proof that the payee may still show.
+    pub history: History,
 }
 
 impl Outgoing {
@@ -156,6 +156,7 @@ impl Outgoing {
         while self.in_flight.front().is_some_and(|flight| flight.update.proof.nonce <= nonce) {
             if let Some(flight) = self.in_flight.pop_front() {
                 self.accepted = Some(flight.update.signed_proof());
+                self.history.accepted(flight.update.proof.nonce, flight.undo);
             }
         }
         let (Some(accepted), Some(acknowledgement)) = (self.accepted, acknowledgement) else {
@@ -165,6 +166,7 @@ impl Outgoing {
             return;
         }
         self.acknowledged = Some((accepted, acknowledgement));
+        self.history.acknowledged(nonce);
         self.exposures.retain(|exposure| exposure.nonce >= nonce);
         self.refused.retain(|refused| refused.until > nonce);
         self.handed.retain(|(.., until)| *until > nonce);
@@ -182,6 +184,7 @@ impl Outgoing {
             let refused = flight.update.proof.nonce;
             self.refused.retain(|old| !(old.released && old.nonce == refused));
             self.refused.extend(refused_ops(&flight.update, until));
+            self.history.refused(flight.update);
             for (slot, before, _) in redeemed {
                 // Refused again and again, it still takes one entry.
                 self.handed.retain(|(placed, other, _)| (*placed, *other) != (before.placed, slot));
@@ -208,7 +211,7 @@ impl Outgoing {
     }
 }
 
-fn refused_ops(update: &Update, until: u64) -> impl Iterator<Item = Refused> + '_ {
+pub(super) fn refused_ops(update: &Update, until: u64) -> impl Iterator<Item = Refused> + '_ {
     (0_u32..).zip(&update.ops).filter_map(move |(index, op)| {
         let nonce = update.proof.nonce;
         let lock = match op {
@@ -267,6 +270,9 @@ impl Channel {
     pub fn queue(&mut self, asset: Asset, op: Op, ticket: u64, now: u64) -> Result<(), Error> {
         self.check_open(asset)?;
         self.check_fresh(now)?;
+        if self.book(asset).is_some_and(|book| book.out.history.is_full()) {
+            return Err(Code::Unacknowledged.into());
+        }
         if cost(&op) > self.available(asset) {
             return Err(Code::InsufficientFunds.into());
         }
@@ -325,7 +331,9 @@ impl Channel {
 
     fn flush_asset(&mut self, asset: Asset, key: &SecretKey, now: u64) -> bool {
         let in_flight = self.book(asset).map_or(0, |book| book.out.in_flight.len());
-        if in_flight >= self.policy.window || self.paused.contains(&asset) || self.check_open(asset).is_err() {
+        let blocked = self.book(asset).is_some_and(|book| book.out.history.is_blocked());
+        if in_flight >= self.policy.window || blocked || self.paused.contains(&asset) || self.check_open(asset).is_err()
+        {
             return false;
         }
         let mut batch: Vec<(Op, Option<u64>)> = Vec::new();
@@ -448,108 +456,6 @@ impl Channel {
         signed
     }
 
-    pub(super) fn handle_accepted(&mut self, asset: Asset, nonce: u64, acknowledgement: Option<Signature>, now: u64) {
-        // [18] An acknowledgement that may come too late to be shown on chain ends nothing.
-        let in_time = self.state.exit.is_none() && self.check_fresh(now).is_ok();
-        let acknowledgement = acknowledgement.filter(|_| in_time);
-        let Some(book) = self.book(asset) else { return };
-        let in_flight = book.out.in_flight.iter().map(|flight| flight.update.signed_proof());
-        let Some(signed) = in_flight.chain(book.out.accepted).find(|signed| signed.proof.nonce == nonce) else {
-            return;
-        };
-        let acknowledgement = acknowledgement.filter(|signature| {
-            let digest = signed.proof.acknowledgement_digest(&self.domain, self.id, self.our_lane(asset));
-            signature.verify(digest, self.peer_signer()).is_ok()
-        });
-        let known = nonce == book.out.accepted_nonce();
-        let acknowledged = book.out.acknowledged.as_ref().is_some_and(|(proof, _)| proof.proof.nonce == nonce);
-        if known && (acknowledged || acknowledgement.is_none()) {
-            return;
-        }
-        self.accepted(asset, nonce, acknowledgement);
-    }
-
-    /// The peer holds our proof `nonce`.
-    fn accepted(&mut self, asset: Asset, nonce: u64, acknowledgement: Option<Signature>) {
-        let lane = self.our_lane(asset);
-        let Some(book) = self.book(asset) else { return };
-        let redeemed = redeemed_by(book, lane, nonce);
-        let ended: Vec<Refused> = book
-            .out
-            .refused
-            .iter()
-            .filter(|refused| acknowledgement.is_some() && refused.until <= nonce)
-            .copied()
-            .collect();
-        self.refusals = 0;
-        self.record(Fact::PeerAccepted { asset, nonce, acknowledgement });
-        self.emit(Event::Accepted { lane, nonce });
-        for event in redeemed {
-            self.emit(event);
-        }
-        for refused in ended {
-            self.emit(refused.end_event(lane));
-        }
-    }
-
-    pub(super) fn handle_refused(&mut self, asset: Asset, nonce: u64, code: &str, last: Option<SignedProof>) {
-        let Some(book) = self.book(asset) else { return };
-        if !book.out.in_flight.iter().any(|flight| flight.update.proof.nonce == nonce) {
-            return;
-        }
-        // Whatever was accepted before the refused one is told by its own signature, which is ours.
-        if let Some(last) = last {
-            let ours = book.out.in_flight.iter().any(|flight| flight.update.signed_proof() == last);
-            if ours && last.proof.nonce < nonce {
-                self.accepted(asset, last.proof.nonce, None);
-            }
-        }
-        let Some(book) = self.book(asset) else { return };
-        let until = book.out.highest.saturating_add(1);
-        let lane = self.our_lane(asset);
-        let first = book.out.in_flight.iter().find(|flight| flight.update.proof.nonce == nonce);
-        let releases: Vec<LockRef> = first
-            .map(|flight| flight.undo.releases(&flight.update.ops))
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(_, slot, before)| LockRef { lane, placed: before.placed, slot })
-            .collect();
-        // Whatever comes next must differ from what was refused, or both sides would go round in circles.
-        let pays = |op: &Op| matches!(op, Op::Transfer { .. } | Op::Lock { .. });
-        // A wrong base is set right by the next proof: after a reconnect, new updates may overtake repeated ones.
-        self.refusals = self.refusals.saturating_add(1);
-        let wrong_base = [Code::UnknownBase, Code::BadNonce].iter().any(|known| known.as_str() == code);
-        let overtaken = wrong_base && self.refusals < MAX_OVERTAKEN;
-        let Some(book) = self.book(asset) else { return };
-        let first = book.out.in_flight.iter().find(|flight| flight.update.proof.nonce == nonce);
-        let stuck =
-            !overtaken && releases.is_empty() && first.is_some_and(|flight| !flight.update.ops.iter().any(pays));
-        let refused: Vec<Refused> = book
-            .out
-            .in_flight
-            .iter()
-            .filter(|flight| flight.update.proof.nonce >= nonce)
-            .flat_map(|flight| refused_ops(&flight.update, until))
-            .collect();
-        self.record(Fact::PeerRefused { asset, nonce });
-        self.to_release.extend(releases.iter().copied());
-        self.deferred.extend(releases);
-        if stuck {
-            self.paused.insert(asset);
-        }
-        for refused in refused {
-            let (op, lock) = refused.names(lane);
-            self.emit(Event::Refused { op, lock, code: code.into() });
-        }
-    }
-
-    pub(super) fn handle_fail(&mut self, asset: Asset, slot: u16, placed: u64, code: &str) {
-        let lock = LockRef { lane: self.our_lane(asset), placed, slot };
-        if self.lock(&lock).is_some() && self.to_release.insert(lock) {
-            self.emit(Event::Failed { lock, code: code.into() });
-        }
-    }
-
     /// Ends what counts only until an expiry is final.
     pub(super) fn lapse_refused(&mut self) {
         let mut ended = Vec::new();
@@ -573,36 +479,17 @@ impl Channel {
 }
 
 impl Refused {
-    fn names(&self, lane: LaneId) -> (OpRef, Option<LockRef>) {
+    pub(super) fn names(&self, lane: LaneId) -> (OpRef, Option<LockRef>) {
         let lock = self.lock.map(|lock| LockRef { lane, placed: lock.placed, slot: lock.slot });
         (OpRef { lane, nonce: self.nonce, index: self.index }, lock)
     }
 
-    fn end_event(&self, lane: LaneId) -> Event {
+    pub(super) fn end_event(&self, lane: LaneId) -> Event {
         match self.names(lane) {
             (_, Some(lock)) if self.released => Event::ReleaseFinal { lock },
             (op, lock) => Event::RefusalFinal { op, lock },
         }
     }
-}
-
-/// What the ops in flight up to `nonce` hand over of our locks, now that the peer holds them.
-fn redeemed_by(book: &super::AssetBook, lane: LaneId, nonce: u64) -> Vec<Event> {
-    book.out
-        .in_flight
-        .iter()
-        .take_while(|flight| flight.update.proof.nonce <= nonce)
-        .flat_map(|flight| flight.undo.redemptions(&flight.update.ops))
-        .map(|(slot, before, units)| {
-            let step = units.saturating_sub(before.lock.redeemed);
-            Event::Redeemed {
-                lock: LockRef { lane, placed: before.placed, slot },
-                units,
-                amount: before.lock.unit_price.times(step).unwrap_or_default(),
-                done: units == before.lock.n,
-            }
-        })
-        .collect()
 }
 
 impl Channel {

@@ -44,6 +44,8 @@ pub struct Policy {
     pub relay_least: BTreeMap<Asset, Amount>,
     /// Withdrawals of one asset that may be signed and not mined.
     pub max_withdrawals: usize,
+    /// Whether we leave a channel whose peer does not redeem what the chain shows to be proven; else the owner is told.
+    pub leave_overdue: bool,
     /// Longest time for which a withdrawal or closing may be held back, in seconds.
     pub max_deadline: u64,
 }
@@ -64,6 +66,7 @@ impl Default for Policy {
             relay: true,
             relay_least: BTreeMap::new(),
             max_withdrawals: 4,
+            leave_overdue: false,
             max_deadline: 3_600,
         }
     }

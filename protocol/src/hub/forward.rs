@@ -87,12 +87,15 @@ impl Hub {
             | Event::Refused { .. }
             | Event::RefusalFinal { .. }
             | Event::Received { .. }
+            | Event::Paid { .. }
             | Event::Redeemed { .. }
             | Event::Held { .. }
             | Event::WithdrawalReady { .. }
             | Event::ClosingReady { .. }
             | Event::Declined { .. }
             | Event::ExitStarted { .. }
+            | Event::Exit { .. }
+            | Event::Overdue { .. }
             | Event::Outdated => {}
         }
     }

@@ -278,6 +278,15 @@ impl Hub {
         }
     }
 
+    /// Leaves a channel without its client's help; see [`Channel::leave`].
+    pub fn leave(&mut self, id: ChannelId, now: u64) -> Result<(), Error> {
+        let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
+        let left = entry.channel.leave(now);
+        self.touch(id);
+        self.react(id, now);
+        left
+    }
+
     /// A transaction that was asked for was not mined and won't be: it is asked for again while it is due.
     pub fn submit_failed(&mut self, id: ChannelId, submission: &str, call: &ChainCall) {
         let Some(entry) = self.channels.get_mut(&id) else { return };

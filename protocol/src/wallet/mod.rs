@@ -13,7 +13,7 @@ pub use send::{PayRequest, Payee, check_payee};
 use crate::amount::Amount;
 use crate::chain::{AssetStatus, ChainCall, ChainFact, Head};
 use crate::channel::{
-    Channel, Effect, Event as ChannelEvent, Fact, OpRef, Policy, SignedClosing, SignedWithdrawal, State,
+    Channel, Effect, Event as ChannelEvent, ExitStage, Fact, OpRef, Policy, SignedClosing, SignedWithdrawal, State,
 };
 use crate::eip712::Domain;
 use crate::envelope::SharedKey;
@@ -68,6 +68,17 @@ pub enum Event {
     ExitStarted {
         /// Unix seconds.
         ends_at: u64,
+    },
+    /// An exit got on, or a reorg threw it back.
+    Exit {
+        /// Where it stands.
+        stage: ExitStage,
+    },
+    /// The hub does not pay a payment to us though its evidence is on chain and its time is over: only an exit gets
+    /// the money.
+    Overdue {
+        /// Which payment.
+        lock: LockRef,
     },
     /// The hub holds newer state of ours than this store; nothing is signed until it is restored.
     Outdated,
@@ -362,6 +373,15 @@ impl Wallet {
         self.channel.propose_closing(assets, deadline, submit, &self.key)
     }
 
+    /// Leaves without the hub's help: nothing more is signed or accepted, and the exit goes on by itself, after a
+    /// restart too; [`Event::Exit`] tells how.
+    pub fn exit(&mut self, now: u64) -> Result<(), Error> {
+        self.check_sound()?;
+        self.channel.leave(now)?;
+        self.react(now);
+        Ok(())
+    }
+
     /// The next commit and the effects that depend on it; `None` if there is nothing to do, or while one is outstanding.
     pub fn poll_commit(&mut self, now: u64) -> Result<Option<(Commit, Sealed<WalletEffect>)>, Error> {
         self.check_sound()?;
@@ -488,6 +508,8 @@ impl Wallet {
                     self.events.push(Event::Declined { what, code, message });
                 }
                 ChannelEvent::ExitStarted { ends_at } => self.events.push(Event::ExitStarted { ends_at }),
+                ChannelEvent::Exit { stage } => self.events.push(Event::Exit { stage }),
+                ChannelEvent::Overdue { lock } => self.events.push(Event::Overdue { lock }),
                 ChannelEvent::Outdated => self.events.push(Event::Outdated),
                 ChannelEvent::CancelAsked { lock } => {
                     // We have not shown the secret yet, or give_up refuses: nothing can be lost by saying yes.

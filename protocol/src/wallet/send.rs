@@ -222,9 +222,11 @@ impl Wallet {
                     payment.code = None;
                 });
             }
-            Event::Redeemed { lock, done: true, .. } => {
-                self.change_by_lock(lock, now, |payment| payment.settled = true)
-            }
+            Event::Redeemed { lock, done: true, .. } => self.change_by_lock(lock, now, |payment| {
+                // By a claim on chain, whose evidence we may not have seen yet.
+                payment.status = Status::Completed;
+                payment.settled = true;
+            }),
             Event::Failed { lock, code } => self.change_by_lock(lock, now, |payment| {
                 if payment.status != Status::Completed {
                     payment.status = Status::Returning;
@@ -241,6 +243,11 @@ impl Wallet {
             Event::Refused { op, code, .. } => self.change_by_op(op, now, |payment| {
                 payment.status = Status::Returning;
                 payment.code = Some(code);
+            }),
+            Event::Paid { op } => self.change_by_op(op, now, |payment| {
+                payment.status = Status::Completed;
+                payment.code = None;
+                payment.settled = true;
             }),
             Event::ReleaseFinal { lock } | Event::RefusalFinal { lock: Some(lock), .. } => {
                 self.change_by_lock(lock, now, fail);
@@ -288,7 +295,10 @@ impl Event {
     pub(super) fn is_about_paying(&self, us: Side) -> bool {
         match self {
             Self::Signed { .. } | Self::Dropped { .. } | Self::Accepted { .. } => true,
-            Self::Refused { op, .. } | Self::RefusalFinal { op, .. } | Self::Received { op, .. } => op.lane.payer == us,
+            Self::Refused { op, .. }
+            | Self::RefusalFinal { op, .. }
+            | Self::Received { op, .. }
+            | Self::Paid { op } => op.lane.payer == us,
             Self::LockReceived { lock }
             | Self::Revealed { lock, .. }
             | Self::Redeemed { lock, .. }
@@ -296,6 +306,7 @@ impl Event {
             | Self::ReleaseFinal { lock }
             | Self::Failed { lock, .. }
             | Self::CancelAsked { lock }
+            | Self::Overdue { lock }
             | Self::Held { lock } => lock.lane.payer == us,
             Self::Chain { .. }
             | Self::PeerFunds { .. }
@@ -303,6 +314,7 @@ impl Event {
             | Self::ClosingReady { .. }
             | Self::Declined { .. }
             | Self::ExitStarted { .. }
+            | Self::Exit { .. }
             | Self::Outdated => false,
         }
     }

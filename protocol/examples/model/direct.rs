@@ -135,6 +135,7 @@ pub fn locks_are_paired_by_name() -> Result<(), String> {
     hub.head(Head { number: 9, timestamp: NOW, final_number: 8, final_timestamp: NOW }, NOW);
     for (_, id) in &keys().hub_defs {
         hub.connected(*id, NOW).map_err(text)?;
+        hub.handle(*id, Message::Sync { lanes: Vec::new() }, NOW).map_err(text)?;
         hub.handle(*id, Message::Funds { asset: ETH, deposits }, NOW).map_err(text)?;
     }
     let secret = [9; 32];

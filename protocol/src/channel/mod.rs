@@ -79,6 +79,8 @@ pub struct Channel {
     /// Redemptions of ours that were told already, by lock and units.
     pub(crate) told: BTreeSet<(LockRef, u32)>,
     pub(crate) synced: bool,
+    /// Connected, and the peer's newest proofs have not come yet: what we signed now could not be built on them.
+    pub(crate) connecting: bool,
     /// Lanes at the proofs that their asset was settled by, as far as we can rebuild them.
     pub(crate) settled: BTreeMap<LaneId, Lane>,
     /// The call that starts our exit, while it is under way.
@@ -127,6 +129,7 @@ impl Channel {
             read: BTreeSet::new(),
             told: BTreeSet::new(),
             synced: false,
+            connecting: false,
             settled: BTreeMap::new(),
             starting: None,
             answered: BTreeMap::new(),

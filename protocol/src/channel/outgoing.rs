@@ -321,6 +321,9 @@ impl Channel {
     /// Signs what waits: redemptions and releases that are due first, then queued ops, as many as fit, with one
     /// signature for each asset. Does nothing while too much is in flight.
     pub fn flush(&mut self, key: &SecretKey, now: u64) {
+        if self.connecting {
+            return;
+        }
         let mut assets: Vec<Asset> = self.state.assets.keys().copied().collect();
         let waiting: Vec<Asset> = self.queue.assets().filter(|asset| !assets.contains(asset)).collect();
         assets.extend(waiting);

@@ -8,6 +8,7 @@ impl Channel {
     /// The connection is there: tell the peer what we hold.
     pub fn connected(&mut self) {
         self.synced = false;
+        self.connecting = true;
         self.try_again();
         let lanes = self.state.assets.iter().filter_map(|(asset, book)| {
             let signed = book.out.tip();
@@ -35,6 +36,7 @@ impl Channel {
     /// The connection is gone.
     pub const fn disconnected(&mut self) {
         self.synced = false;
+        self.connecting = false;
     }
 
     pub(super) fn handle_sync(&mut self, lanes: Vec<LaneSync>, now: u64) {
@@ -62,6 +64,7 @@ impl Channel {
             self.handle_accepted(asset, accepted.proof.nonce, acknowledgement, now);
         }
         self.synced = true;
+        self.connecting = false;
         let updates: Vec<Message> = self
             .state
             .assets

@@ -1,6 +1,8 @@
 //! Money in an asset's base units. It never wraps and never passes through a float.
 
+use crate::codec::{Decode, Encode, Reader, put_number};
 use crate::error::{Code, Error};
+use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -85,6 +87,21 @@ impl fmt::Display for Amount {
 impl fmt::Debug for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Low half, high half.
+impl Encode for Amount {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_number(self.0 as u64, out);
+        put_number((self.0 >> 64) as u64, out);
+    }
+}
+
+impl Decode for Amount {
+    fn get(input: &mut Reader<'_>) -> Self {
+        let low = input.number();
+        Self(u128::from(input.number()) << 64 | u128::from(low))
     }
 }
 

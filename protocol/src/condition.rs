@@ -2,6 +2,7 @@
 //! exactly as the contract evaluates them; every format has one exact length.
 
 use crate::abi;
+use crate::codec::stored;
 use crate::eip712::Domain;
 use crate::error::{Code, Error};
 use crate::sign::{SecretKey, Signature};
@@ -50,6 +51,8 @@ pub struct Condition {
     /// Its parameters.
     pub params: Bytes,
 }
+
+stored!(struct Condition { address, params });
 
 /// `keccak256(abi.encode(condition, keccak256(params), expiry))`: the same for every hop of one payment.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 
 use crate::abi;
 use crate::amount::Amount;
+use crate::codec::{Decode, Encode, Reader, stored};
 use crate::condition::{Condition, ConditionKey};
 use crate::error::{Code, Error};
 use crate::proof::{LaneId, Proof, SignedProof};
@@ -36,6 +37,8 @@ pub struct Lock {
     pub redeemed: u32,
 }
 
+stored!(struct Lock { key, n, unit_price, redeemed });
+
 impl Lock {
     /// What is still locked: `(n - redeemed) * unitPrice`.
     pub fn value(&self) -> Result<Amount, Error> {
@@ -57,7 +60,7 @@ impl Lock {
 }
 
 /// A lock and what explains it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PendingLock {
     /// The leaf.
     pub lock: Lock,
@@ -72,6 +75,8 @@ pub struct PendingLock {
     /// Nonce of the proof that placed it: with the slot it names the lock for ever.
     pub placed: u64,
 }
+
+stored!(struct PendingLock { lock, condition, expiry, to, envelope, placed });
 
 /// One step from one proof to the next.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -117,6 +122,13 @@ pub enum Op {
     },
 }
 
+stored!(enum Op {
+    0 => Transfer { amount, memo },
+    1 => Lock { slot, condition, expiry, n, unit_price, to, envelope },
+    2 => Redeem { slot, units },
+    3 => Release { slot },
+});
+
 impl Op {
     /// About how many bytes it takes in JSON; never too few.
     #[must_use]
@@ -146,6 +158,8 @@ pub struct Update {
     pub signature: Signature,
 }
 
+stored!(struct Update { base, ops, proof, signature });
+
 impl Update {
     /// Its signed proof.
     #[must_use]
@@ -155,8 +169,7 @@ impl Update {
 }
 
 /// A lane's content at one proof.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(from = "LaneParts", into = "LaneParts")]
+#[derive(Clone, Debug, Default)]
 pub struct Lane {
     /// All that was ever handed over.
     pub transferred: Amount,
@@ -168,23 +181,19 @@ pub struct Lane {
     tree: LockTree,
 }
 
-/// What is stored of a lane; the tree follows from the locks.
-#[derive(Serialize, Deserialize)]
-struct LaneParts {
-    transferred: Amount,
-    locked: Amount,
-    locks: BTreeMap<u16, PendingLock>,
-}
-
-impl From<LaneParts> for Lane {
-    fn from(parts: LaneParts) -> Self {
-        Self::from_parts(parts.transferred, parts.locked, parts.locks)
+/// The tree follows from the locks.
+impl Encode for Lane {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.transferred.put(out);
+        self.locked.put(out);
+        self.locks.put(out);
     }
 }
 
-impl From<Lane> for LaneParts {
-    fn from(lane: Lane) -> Self {
-        Self { transferred: lane.transferred, locked: lane.locked, locks: lane.locks }
+impl Decode for Lane {
+    fn get(input: &mut Reader<'_>) -> Self {
+        let (transferred, locked) = Decode::get(input);
+        Self::from_parts(transferred, locked, Decode::get(input))
     }
 }
 
@@ -230,12 +239,14 @@ impl Undo {
 }
 
 /// How to take an applied update back: the totals before it and each slot's content before it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Undo {
     transferred: Amount,
     locked: Amount,
     slots: Vec<(u16, Option<PendingLock>)>,
 }
+
+stored!(struct Undo { transferred, locked, slots });
 
 impl Lane {
     /// A lane with this content, as it was stored.
@@ -243,7 +254,7 @@ impl Lane {
     pub fn from_parts(transferred: Amount, locked: Amount, locks: BTreeMap<u16, PendingLock>) -> Self {
         let mut lane = Self { transferred, locked, ..Self::default() };
         for (slot, pending) in locks {
-            lane.put(slot, Some(pending));
+            lane.place(slot, Some(pending));
         }
         lane
     }
@@ -302,7 +313,7 @@ impl Lane {
         self.transferred = undo.transferred;
         self.locked = undo.locked;
         for (slot, before) in undo.slots.into_iter().rev() {
-            self.put(slot, before);
+            self.place(slot, before);
         }
     }
 
@@ -340,7 +351,7 @@ impl Lane {
                     envelope: envelope.clone(),
                     placed: nonce,
                 };
-                self.put(*slot, Some(pending));
+                self.place(*slot, Some(pending));
             }
             Op::Redeem { slot, units } => {
                 let before = self.locks.get(slot).ok_or_else(|| bad("the slot is empty"))?;
@@ -356,20 +367,20 @@ impl Lane {
                 after.lock.redeemed = *units;
                 self.locked = locked;
                 self.transferred = transferred;
-                self.put(*slot, (after.lock.redeemed < after.lock.n).then_some(after));
+                self.place(*slot, (after.lock.redeemed < after.lock.n).then_some(after));
             }
             Op::Release { slot } => {
                 let before = self.locks.get(slot).ok_or_else(|| bad("the slot is empty"))?;
                 let locked = self.locked.minus(before.lock.value()?)?;
                 undo.slots.push((*slot, Some(before.clone())));
                 self.locked = locked;
-                self.put(*slot, None);
+                self.place(*slot, None);
             }
         }
         Ok(())
     }
 
-    fn put(&mut self, slot: u16, pending: Option<PendingLock>) {
+    fn place(&mut self, slot: u16, pending: Option<PendingLock>) {
         if let Some(before) = self.locks.remove(&slot)
             && let Some(slots) = self.by_key.get_mut(&before.lock.key)
         {
@@ -397,6 +408,8 @@ pub struct LockRef {
     /// Its slot.
     pub slot: u16,
 }
+
+stored!(struct LockRef { lane, placed, slot });
 
 #[cfg(test)]
 mod tests {

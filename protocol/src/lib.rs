@@ -24,6 +24,7 @@ pub mod abi;
 pub mod amount;
 pub mod chain;
 pub mod channel;
+pub mod codec;
 pub mod condition;
 pub mod eip712;
 pub mod envelope;

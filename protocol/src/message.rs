@@ -1,6 +1,7 @@
 //! What the two sides of a channel say to each other. Each message can be repeated without harm.
 
 use crate::amount::Amount;
+use crate::codec::stored;
 use crate::error::{Code, Error};
 use crate::lane::Update;
 use crate::proof::SignedProof;
@@ -180,6 +181,8 @@ pub struct Withdrawal {
     pub deadline: u64,
 }
 
+stored!(struct Withdrawal { asset, side, total, recipient, deadline });
+
 /// What a closing says of one asset. Totals include what was withdrawn before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -192,6 +195,8 @@ pub struct ClosingAsset {
     pub deposits: Sides<Amount>,
 }
 
+stored!(struct ClosingAsset { asset, totals, deposits });
+
 /// The co-signed end of some assets of a channel.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -201,6 +206,8 @@ pub struct Closing {
     /// Unix seconds; worthless when a later block is final.
     pub deadline: u64,
 }
+
+stored!(struct Closing { assets, deadline });
 
 impl Message {
     /// As JSON.

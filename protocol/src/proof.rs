@@ -2,6 +2,7 @@
 
 use crate::abi;
 use crate::amount::Amount;
+use crate::codec::stored;
 use crate::eip712::Domain;
 use crate::error::Error;
 use crate::sign::{SecretKey, Signature};
@@ -20,6 +21,8 @@ pub struct LaneId {
     pub payer: Side,
 }
 
+stored!(struct LaneId { asset, payer });
+
 /// The cumulative statement of a lane. `transferred` never falls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -36,6 +39,8 @@ pub struct Proof {
     pub seen: u64,
 }
 
+stored!(struct Proof { nonce, transferred, locked, locks_root, seen });
+
 /// A proof and its payer's signature.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -45,6 +50,8 @@ pub struct SignedProof {
     /// By the payer's signer.
     pub signature: Signature,
 }
+
+stored!(struct SignedProof { proof, signature });
 
 impl Proof {
     fn to_abi(self, channel: ChannelId, lane: LaneId) -> abi::BalanceProof {

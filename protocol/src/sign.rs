@@ -1,7 +1,9 @@
 //! secp256k1 keys and signatures: low `s`, `v` 27 or 28, 65 bytes; anything else is refused, here as on chain.
 
+use crate::codec::{Decode, Encode, Reader};
 use crate::error::{Code, Error};
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, keccak256};
 use core::fmt;
 use k256::ecdsa::{RecoveryId, Signature as EcdsaSignature, SigningKey, VerifyingKey};
@@ -66,6 +68,22 @@ impl fmt::Debug for Signature {
     }
 }
 
+impl Encode for Signature {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+}
+
+impl Decode for Signature {
+    fn get(input: &mut Reader<'_>) -> Self {
+        let bytes = <[u8; 65]>::get(input);
+        Self::from_slice(&bytes).unwrap_or_else(|_| {
+            input.damaged();
+            Self(bytes)
+        })
+    }
+}
+
 impl Serialize for Signature {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         alloy_primitives::FixedBytes::<65>(self.0).serialize(serializer)
@@ -119,6 +137,22 @@ impl PublicKey {
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&alloy_primitives::hex::encode_prefixed(self.0))
+    }
+}
+
+impl Encode for PublicKey {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+}
+
+impl Decode for PublicKey {
+    fn get(input: &mut Reader<'_>) -> Self {
+        let bytes = <[u8; 33]>::get(input);
+        Self::from_slice(&bytes).unwrap_or_else(|_| {
+            input.damaged();
+            Self(bytes)
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who takes part in a channel and what it is called: the names every other module uses.
 
 use crate::abi;
+use crate::codec::stored;
 use crate::error::{Code, Error};
 use alloc::string::ToString;
 use alloy_primitives::{Address, B256, U256, keccak256};
@@ -22,6 +23,8 @@ pub enum Side {
     /// The other one.
     B,
 }
+
+stored!(enum Side { 0 => A, 1 => B });
 
 impl Side {
     /// Both sides, `A` first.
@@ -65,6 +68,8 @@ pub struct Sides<T> {
     pub b: T,
 }
 
+stored!(struct Sides<T> { a, b });
+
 impl<T> Sides<T> {
     /// Of one side.
     pub const fn of(&self, side: Side) -> &T {
@@ -93,6 +98,8 @@ pub struct Participant {
     pub signer: Address,
 }
 
+stored!(struct Participant { owner, signer });
+
 /// What identifies a channel, together with the chain and the contract.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -106,6 +113,8 @@ pub struct ChannelDef {
     /// Makes channels of the same participants distinct.
     pub salt: u64,
 }
+
+stored!(struct ChannelDef { a, b, challenge_period, salt });
 
 impl ChannelDef {
     /// The participant at `side`.

@@ -6,6 +6,7 @@ use super::incoming::Incoming;
 use super::outgoing::Outgoing;
 use crate::amount::Amount;
 use crate::chain::{AssetStatus, ChainFact};
+use crate::codec::stored;
 use crate::condition::ConditionKey;
 use crate::lane::{PendingLock, Update};
 use crate::message::{Closing, Withdrawal};
@@ -14,10 +15,9 @@ use crate::types::{Asset, Side, Sides};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use alloy_primitives::Bytes;
-use serde::{Deserialize, Serialize};
 
 /// One thing that became true.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fact {
     /// We signed an update of our lane.
     Signed {
@@ -101,8 +101,25 @@ pub enum Fact {
     Outdated,
 }
 
+stored!(enum Fact {
+    0 => Outdated,
+    1 => Signed { asset, update },
+    2 => PeerAccepted { asset, nonce, acknowledgement },
+    3 => PeerRefused { asset, nonce },
+    4 => Lapsed { asset, placed, slot },
+    5 => Received { asset, update, acknowledgement },
+    6 => Seen { asset, nonce },
+    7 => GaveUp { asset, placed, slot },
+    8 => Evidence { key, units, evidence, on_chain },
+    9 => Withdrawal(signed),
+    10 => WithdrawalLapsed(withdrawal),
+    11 => Closing(signed),
+    12 => ClosingLapsed(closing),
+    13 => Chain(fact),
+});
+
 /// The best evidence known for a key.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Known {
     /// Units it proves.
     pub units: u32,
@@ -112,8 +129,10 @@ pub struct Known {
     pub on_chain: u32,
 }
 
+stored!(struct Known { units, evidence, on_chain });
+
 /// What is known of one asset.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct AssetBook {
     /// Confirmed deposits.
     pub deposits: Sides<Amount>,
@@ -130,6 +149,8 @@ pub struct AssetBook {
     /// A closing that one or both have signed and that may still be mined.
     pub closing: Option<SignedClosing>,
 }
+
+stored!(struct AssetBook { deposits, withdrawn, status, out, inc, withdrawals, closing });
 
 impl AssetBook {
     /// What a side has withdrawn, counting everything signed until it has lapsed. [2]
@@ -148,7 +169,7 @@ impl AssetBook {
 }
 
 /// All facts of a channel, added up.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
     /// By asset.
     pub assets: BTreeMap<Asset, AssetBook>,
@@ -159,6 +180,8 @@ pub struct State {
     /// Whether the peer has shown newer state of ours than we have.
     pub outdated: bool,
 }
+
+stored!(struct State { assets, evidence, exit, outdated });
 
 impl State {
     /// Replays a fact read from the store. Unlike [`State::apply`] it also redoes the changes of the lanes.

@@ -3,6 +3,7 @@
 
 use super::{Channel, Event, Fact, OpRef};
 use crate::amount::Amount;
+use crate::codec::stored;
 use crate::condition::Kind;
 use crate::error::{Code, Error};
 use crate::lane::{Lane, LockRef, Op, Undo, Update};
@@ -13,10 +14,9 @@ use crate::types::Asset;
 use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use serde::{Deserialize, Serialize};
 
 /// The lane that we are paid with.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Incoming {
     /// Content at the accepted proof.
     pub lane: Lane,
@@ -32,6 +32,8 @@ pub struct Incoming {
     /// Locks whose rest we gave up, by the nonce that placed them and their slot.
     pub given_up: BTreeSet<(u64, u16)>,
 }
+
+stored!(struct Incoming { lane, accepted, acknowledgement, seen, forfeited, given_up });
 
 impl Incoming {
     /// Nonce of the newest accepted proof; 0 if none.

@@ -22,6 +22,7 @@ pub use policy::{Dust, Policy};
 
 use crate::amount::Amount;
 use crate::chain::{AssetStatus, ChainCall, ChainFact, Head};
+use crate::codec::stored;
 use crate::condition::ConditionKey;
 use crate::eip712::Domain;
 use crate::error::{Code, Error};
@@ -55,7 +56,7 @@ pub enum Effect {
 }
 
 /// Names one of our own ops for ever.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct OpRef {
     /// Which lane.
     pub lane: LaneId,
@@ -64,6 +65,8 @@ pub struct OpRef {
     /// Its place among that update's ops.
     pub index: u32,
 }
+
+stored!(struct OpRef { lane, nonce, index });
 
 /// What happened in a channel, for the machine that owns it.
 #[derive(Clone, PartialEq, Eq, Debug)]

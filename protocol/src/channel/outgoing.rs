@@ -4,6 +4,7 @@
 use super::queue::{Queued, cost};
 use super::{Channel, Event, Fact, OpRef};
 use crate::amount::Amount;
+use crate::codec::stored;
 use crate::condition::ConditionKey;
 use crate::error::{Code, Error};
 use crate::lane::{Lane, LockRef, Op, Undo, Update};
@@ -13,18 +14,19 @@ use crate::sign::{SecretKey, Signature};
 use crate::types::{Asset, Side, Sides};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use serde::{Deserialize, Serialize};
 
 /// Refusals in a row after which a wrong base is no longer taken for an overtaken message.
 const MAX_OVERTAKEN: u32 = 16;
 
 /// An update that was signed and not answered yet.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct InFlight {
     /// What was signed.
     pub update: Update,
     undo: Undo,
 }
+
+stored!(struct InFlight { update, undo });
 
 impl InFlight {
     /// Keys of the locks that it would bring back if it were refused.
@@ -34,7 +36,7 @@ impl InFlight {
 }
 
 /// What the payee could end up with by showing one of our proofs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Exposure {
     /// Of the proof.
     pub nonce: u64,
@@ -42,8 +44,10 @@ pub struct Exposure {
     pub spent: Amount,
 }
 
+stored!(struct Exposure { nonce, spent });
+
 /// A lock that older proofs of ours hold.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OldLock {
     /// Nonce of the proof that placed it.
     pub placed: u64,
@@ -59,8 +63,10 @@ pub struct OldLock {
     pub redeemed: u32,
 }
 
+stored!(struct OldLock { placed, slot, key, expiry, value, redeemed });
+
 /// An op that was refused or a lock that was released, and that still counts because an older proof holds it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refused {
     /// Of the update that was refused, or that released the lock.
     pub nonce: u64,
@@ -74,8 +80,10 @@ pub struct Refused {
     pub released: bool,
 }
 
+stored!(struct Refused { nonce, index, lock, until, released });
+
 /// The lane that we pay with.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Outgoing {
     /// Content at the newest signed proof that was not refused.
     pub lane: Lane,
@@ -97,6 +105,10 @@ pub struct Outgoing {
     /// Whether a proof has to be signed and acknowledged to replace refused ones.
     pub rebase: bool,
 }
+
+stored!(struct Outgoing {
+    lane, accepted, in_flight, highest, exposures, acknowledged, refused, handed, rebase
+});
 
 impl Outgoing {
     /// Nonce of the newest accepted proof; 0 if none.

@@ -3,6 +3,7 @@
 use super::Hub;
 use crate::abi;
 use crate::channel::Channel;
+use crate::codec::stored;
 use crate::error::{Code, Error};
 use crate::journal::{Journal, Write, encode};
 use crate::sign::{PublicKey, Signature};
@@ -12,7 +13,7 @@ use alloy_primitives::{Address, Bytes};
 use serde::{Deserialize, Serialize};
 
 /// What a client tells the hub of its channel.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Registration {
     /// The channel; the hub is `B`.
     pub channel: ChannelDef,
@@ -21,6 +22,8 @@ pub struct Registration {
     /// `A`'s owner's signature over `Binding`, if its signer is a session key.
     pub binding: Option<Bytes>,
 }
+
+stored!(struct Registration { channel, public_key, binding });
 
 /// What a payer needs to know of a payee. It checks all of it itself.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -67,14 +70,14 @@ impl Hub {
             merged.public_key = merged.public_key.or(registration.public_key);
             merged.binding = merged.binding.or(registration.binding);
             if merged != entry.registration {
-                self.writes.push(Write::Put { key, value: encode(&(&merged, entry.proven))? });
+                self.writes.push(Write::Put { key, value: encode(&(&merged, entry.proven)) });
                 entry.registration = merged;
                 self.list(id);
             }
             return Ok(id);
         }
         let channel = Channel::new(domain, def, Side::B, self.config.policy.clone())?;
-        self.writes.push(Write::Put { key, value: encode(&(&registration, false))? });
+        self.writes.push(Write::Put { key, value: encode(&(&registration, false)) });
         self.insert(channel, Journal::new(format!("c/{id}")), registration, false);
         Ok(id)
     }
@@ -100,7 +103,7 @@ impl Hub {
         let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
         if !entry.proven {
             entry.proven = true;
-            self.writes.push(Write::Put { key: format!("c/{id}/def"), value: encode(&(&entry.registration, true))? });
+            self.writes.push(Write::Put { key: format!("c/{id}/def"), value: encode(&(&entry.registration, true)) });
         }
         self.list(id);
         Ok(())

@@ -15,6 +15,7 @@ use crate::chain::{AssetStatus, ChainCall, ChainFact, Head};
 use crate::channel::{
     Channel, Effect, Event as ChannelEvent, Fact, OpRef, Policy, SignedClosing, SignedWithdrawal, State,
 };
+use crate::codec::stored;
 use crate::eip712::Domain;
 use crate::envelope::SharedKey;
 use crate::error::{Code, Error};
@@ -28,7 +29,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, Bytes};
-use serde::{Deserialize, Serialize};
 
 /// What a wallet is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -111,17 +111,21 @@ pub struct Balance {
     pub status: AssetStatus,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 enum WalletFact {
     Channel(Fact),
     Payment(Payment),
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+stored!(enum WalletFact { 0 => Channel(fact), 1 => Payment(payment) });
+
+#[derive(Clone, Debug, Default)]
 struct WalletState {
     channel: State,
     live: Vec<Payment>,
 }
+
+stored!(struct WalletState { channel, live });
 
 /// The client's logic.
 #[derive(Debug)]
@@ -430,7 +434,7 @@ impl Wallet {
             }
             if !ended.is_empty() {
                 let key = format!("{}/history/{:016}", self.journal.prefix(), self.journal.next_number());
-                writes.push(Write::Put { key, value: encode(&ended)? });
+                writes.push(Write::Put { key, value: encode(&ended) });
             }
         }
         let (channel, payments) = (&self.channel, &self.payments);

@@ -2,9 +2,11 @@
 
 use crate::codec::{Decode, Encode, Reader, put_number};
 use crate::error::{Code, Error};
+use crate::json::bridge::as_serde;
+use crate::json::{Fault, FromJson, ToJson, Value, put_display, text};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An amount of an asset in base units (wei for ETH), at most `2^128 - 1`.
 ///
@@ -105,22 +107,24 @@ impl Decode for Amount {
     }
 }
 
-impl Serialize for Amount {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+impl ToJson for Amount {
+    fn write(&self, out: &mut String) {
+        out.push('"');
+        put_display(self, out);
+        out.push('"');
     }
 }
 
-impl<'de> Deserialize<'de> for Amount {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            let text = <alloc::borrow::Cow<'_, str>>::deserialize(deserializer)?;
-            Self::parse(&text).map_err(serde::de::Error::custom)
-        } else {
-            u128::deserialize(deserializer).map(Self)
-        }
+impl FromJson for Amount {
+    fn read(value: &Value<'_>, fault: &mut Fault) -> Self {
+        Self::parse(text(value, fault)).unwrap_or_else(|_| {
+            fault.found();
+            Self::ZERO
+        })
     }
 }
+
+as_serde!(Amount);
 
 #[cfg(test)]
 mod tests {

@@ -5,11 +5,12 @@ use crate::abi;
 use crate::codec::stored;
 use crate::eip712::Domain;
 use crate::error::{Code, Error};
+use crate::json::bridge::as_serde;
+use crate::json::wire;
 use crate::sign::{SecretKey, Signature};
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_sol_types::SolValue;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// "All units": what a hash lock's preimage is worth. A lock takes the smaller of this and its own `n`.
@@ -43,8 +44,7 @@ pub enum Kind {
 }
 
 /// A condition contract and its parameters.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Condition {
     /// The built-in or external contract.
     pub address: Address,
@@ -52,11 +52,11 @@ pub struct Condition {
     pub params: Bytes,
 }
 
+wire!(struct Condition { address, params });
 stored!(struct Condition { address, params });
 
 /// `keccak256(abi.encode(condition, keccak256(params), expiry))`: the same for every hop of one payment.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConditionKey(pub B256);
 
 impl Condition {
@@ -193,6 +193,8 @@ fn chain_step(evidence: &[u8]) -> Option<(u32, B256)> {
     let (k, word) = evidence.split_at_checked(4)?;
     Some((u32::from_be_bytes(k.try_into().ok()?), B256::from(<[u8; 32]>::try_from(word).ok()?)))
 }
+
+as_serde!(Condition, ConditionKey);
 
 #[cfg(test)]
 mod tests {

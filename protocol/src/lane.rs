@@ -6,6 +6,8 @@ use crate::amount::Amount;
 use crate::codec::{Decode, Encode, Reader, stored};
 use crate::condition::{Condition, ConditionKey};
 use crate::error::{Code, Error};
+use crate::json::bridge::as_serde;
+use crate::json::wire;
 use crate::proof::{LaneId, Proof, SignedProof};
 use crate::sign::Signature;
 use crate::tree::{DEPTH, LockTree};
@@ -14,7 +16,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_sol_types::SolValue;
-use serde::{Deserialize, Serialize};
 
 /// The longest memo, in bytes.
 pub const MAX_MEMO: usize = 256;
@@ -24,8 +25,7 @@ pub const MAX_ENVELOPE: usize = 1024;
 pub const MAX_CONDITION_BYTES: usize = 1024;
 
 /// What a leaf of the lock tree commits to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lock {
     /// Of the condition, its parameters and the expiry.
     pub key: ConditionKey,
@@ -37,6 +37,7 @@ pub struct Lock {
     pub redeemed: u32,
 }
 
+wire!(struct Lock { key, n, unit_price = "unitPrice", redeemed });
 stored!(struct Lock { key, n, unit_price, redeemed });
 
 impl Lock {
@@ -79,8 +80,7 @@ pub struct PendingLock {
 stored!(struct PendingLock { lock, condition, expiry, to, envelope, placed });
 
 /// One step from one proof to the next.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Op {
     /// Hands over `amount` for good.
     Transfer {
@@ -102,10 +102,8 @@ pub enum Op {
         /// Price of a unit, more than zero.
         unit_price: Amount,
         /// Whom the hub shall pay, on the first hop.
-        #[serde(default)]
         to: Option<Address>,
         /// For the payee's eyes only.
-        #[serde(default)]
         envelope: Bytes,
     },
     /// Hands over units of a lock, up to `units` in all.
@@ -122,6 +120,12 @@ pub enum Op {
     },
 }
 
+wire!(enum Op by key else Self::Release { slot: 0 }, {
+    "transfer" => Transfer { amount, memo },
+    "lock" => Lock { slot, condition, expiry, n, unit_price = "unitPrice", to, envelope: optional },
+    "redeem" => Redeem { slot, units },
+    "release" => Release { slot },
+});
 stored!(enum Op {
     0 => Transfer { amount, memo },
     1 => Lock { slot, condition, expiry, n, unit_price, to, envelope },
@@ -145,8 +149,7 @@ impl Op {
 }
 
 /// A signed change of a lane: ops that lead from the accepted proof `base` to `proof`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Update {
     /// Nonce of the proof that the ops start from; 0 is the empty lane.
     pub base: u64,
@@ -158,6 +161,7 @@ pub struct Update {
     pub signature: Signature,
 }
 
+wire!(struct Update { base, ops, proof, signature });
 stored!(struct Update { base, ops, proof, signature });
 
 impl Update {
@@ -398,8 +402,7 @@ impl Lane {
 }
 
 /// Names a lock for ever: never looked up by its key, since one key may stand in many lanes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LockRef {
     /// The lane it stands in.
     pub lane: LaneId,
@@ -409,7 +412,10 @@ pub struct LockRef {
     pub slot: u16,
 }
 
+wire!(struct LockRef { lane, placed, slot });
 stored!(struct LockRef { lane, placed, slot });
+
+as_serde!(Lock, Op, Update, LockRef);
 
 #[cfg(test)]
 mod tests {

@@ -31,6 +31,7 @@ pub mod envelope;
 pub mod error;
 pub mod hub;
 pub mod journal;
+pub mod json;
 pub mod lane;
 pub mod message;
 pub mod proof;

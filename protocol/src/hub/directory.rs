@@ -6,11 +6,12 @@ use crate::channel::Channel;
 use crate::codec::stored;
 use crate::error::{Code, Error};
 use crate::journal::{Journal, Write, encode};
+use crate::json::bridge::as_serde;
+use crate::json::wire;
 use crate::sign::{PublicKey, Signature};
 use crate::types::{ChannelDef, ChannelId, Participant, Side};
 use alloc::format;
 use alloy_primitives::{Address, Bytes};
-use serde::{Deserialize, Serialize};
 
 /// What a client tells the hub of its channel.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,19 +27,19 @@ pub struct Registration {
 stored!(struct Registration { channel, public_key, binding });
 
 /// What a payer needs to know of a payee. It checks all of it itself.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PayeeInfo {
     /// The payee's channel.
     pub channel: ChannelDef,
     /// Of its signer; secrets are encrypted to it.
     pub public_key: PublicKey,
     /// The owner's signature that binds the signer.
-    #[serde(default)]
     pub binding: Option<Bytes>,
     /// Whether it is connected now.
     pub online: bool,
 }
+
+wire!(struct PayeeInfo { channel, public_key = "publicKey", binding, online });
 
 impl Hub {
     /// Admits a channel with this hub's terms. Repeating it adds what was missing.
@@ -122,3 +123,5 @@ impl Hub {
         Ok(PayeeInfo { channel, public_key, binding, online: entry.online })
     }
 }
+
+as_serde!(PayeeInfo);

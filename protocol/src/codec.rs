@@ -6,8 +6,9 @@
 //! is a fraction of the size of a derived decoder (`docs/adr/0005-own-codecs.md`).
 
 use crate::condition::ConditionKey;
+use crate::map::{Map, Set};
 use crate::types::ChannelId;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes};
@@ -353,13 +354,16 @@ impl<T: Decode> Decode for VecDeque<T> {
     }
 }
 
-impl<T: Encode> Encode for BTreeSet<T> {
+impl<T: Encode> Encode for Set<T> {
     fn put(&self, out: &mut Vec<u8>) {
-        put_list(self.iter(), out);
+        put_number(self.len() as u64, out);
+        for entry in self {
+            entry.put(out);
+        }
     }
 }
 
-impl<T: Decode + Ord> Decode for BTreeSet<T> {
+impl<T: Decode + Ord> Decode for Set<T> {
     fn get(input: &mut Reader<'_>) -> Self {
         let mut set = Self::new();
         input.list(|entry| {
@@ -369,7 +373,7 @@ impl<T: Decode + Ord> Decode for BTreeSet<T> {
     }
 }
 
-impl<K: Encode, V: Encode> Encode for BTreeMap<K, V> {
+impl<K: Encode, V: Encode> Encode for Map<K, V> {
     fn put(&self, out: &mut Vec<u8>) {
         put_number(self.len() as u64, out);
         for (key, value) in self {
@@ -379,7 +383,7 @@ impl<K: Encode, V: Encode> Encode for BTreeMap<K, V> {
     }
 }
 
-impl<K: Decode + Ord, V: Decode> Decode for BTreeMap<K, V> {
+impl<K: Decode + Ord, V: Decode> Decode for Map<K, V> {
     fn get(input: &mut Reader<'_>) -> Self {
         let mut map = Self::new();
         input.list(|(key, value)| {
@@ -414,14 +418,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    type Odd = (Vec<(u16, Option<bool>)>, BTreeMap<u64, String>, BTreeSet<[u8; 3]>);
+    type Odd = (Vec<(u16, Option<bool>)>, Map<u64, String>, Set<[u8; 3]>);
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_and_nothing_shorter_or_longer(value: Odd) {
+        fn what_is_written_is_read_and_nothing_shorter_or_longer(
+            list: Vec<(u16, Option<bool>)>,
+            map: Vec<(u64, String)>,
+            set: Vec<[u8; 3]>,
+        ) {
+            let value: Odd = (list, map.into_iter().collect(), set.into_iter().collect());
             let mut bytes = Vec::new();
             value.put(&mut bytes);
-            prop_assert_eq!(Reader::read::<Odd>(&bytes), Some(value));
+            prop_assert_eq!(Reader::read::<Odd>(&bytes), Some(value.clone()));
             for cut in 0..bytes.len() {
                 prop_assert_eq!(Reader::read::<Odd>(&bytes[..cut]), None);
             }

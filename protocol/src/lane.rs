@@ -8,10 +8,10 @@ use crate::condition::{Condition, ConditionKey};
 use crate::error::{Code, Error};
 use crate::json::bridge::as_serde;
 use crate::json::wire;
+use crate::map::{Map, Set};
 use crate::proof::{LaneId, Proof, SignedProof};
 use crate::sign::Signature;
 use crate::tree::{DEPTH, LockTree};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
@@ -180,8 +180,8 @@ pub struct Lane {
     /// What the pending locks are worth.
     pub locked: Amount,
     /// By slot.
-    pub locks: BTreeMap<u16, PendingLock>,
-    by_key: BTreeMap<ConditionKey, BTreeSet<u16>>,
+    pub locks: Map<u16, PendingLock>,
+    by_key: Map<ConditionKey, Set<u16>>,
     tree: LockTree,
 }
 
@@ -255,7 +255,7 @@ stored!(struct Undo { transferred, locked, slots });
 impl Lane {
     /// A lane with this content, as it was stored.
     #[must_use]
-    pub fn from_parts(transferred: Amount, locked: Amount, locks: BTreeMap<u16, PendingLock>) -> Self {
+    pub fn from_parts(transferred: Amount, locked: Amount, locks: Map<u16, PendingLock>) -> Self {
         let mut lane = Self { transferred, locked, ..Self::default() };
         for (slot, pending) in locks {
             lane.place(slot, Some(pending));
@@ -395,7 +395,7 @@ impl Lane {
         }
         self.tree.set(slot, pending.as_ref().map_or(B256::ZERO, |pending| pending.lock.leaf()));
         if let Some(pending) = pending {
-            self.by_key.entry(pending.lock.key).or_default().insert(slot);
+            self.by_key.or_default(pending.lock.key).insert(slot);
             self.locks.insert(slot, pending);
         }
     }

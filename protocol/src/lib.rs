@@ -33,6 +33,7 @@ pub mod hub;
 pub mod journal;
 pub mod json;
 pub mod lane;
+pub mod map;
 pub mod message;
 pub mod proof;
 pub mod rules;

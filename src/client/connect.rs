@@ -17,12 +17,12 @@ use farthing_protocol::channel::Policy;
 use farthing_protocol::eip712::Domain;
 use farthing_protocol::journal::Write;
 use farthing_protocol::json;
+use farthing_protocol::map::Map;
 use farthing_protocol::sign::SecretKey;
 use farthing_protocol::types::{ChannelDef, ChannelId, Participant};
 use farthing_protocol::wallet::{Wallet, WalletConfig};
 use farthing_protocol::{Code, wire};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen_futures::spawn_local;
 
@@ -137,7 +137,7 @@ impl Client {
             wallet.chain(&fact, now());
         }
         wallet.head(head, now());
-        let mut in_flight = BTreeMap::new();
+        let mut in_flight = Map::new();
         for payment in wallet.payments().iter().filter(|payment| !payment.is_final()) {
             in_flight.insert(payment.id, Rc::default());
         }

@@ -214,7 +214,7 @@ impl Honest {
         }
         // The driver reads what was recorded for the keys of locks that are about to end.
         let unread = match &self.machine {
-            Machine::Hub(hub) => hub.unread_keys(),
+            Machine::Hub(hub) => hub.unread_keys().into_iter().collect(),
             Machine::Wallet(wallet) => wallet.unread_keys(),
         };
         for key in unread {

@@ -9,10 +9,10 @@ use crate::chain::{AssetStatus, ChainFact};
 use crate::codec::stored;
 use crate::condition::ConditionKey;
 use crate::lane::{PendingLock, Update};
+use crate::map::{Map, Set};
 use crate::message::{Closing, Withdrawal};
 use crate::sign::Signature;
 use crate::types::{Asset, Side, Sides};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use alloy_primitives::Bytes;
 
@@ -172,9 +172,9 @@ impl AssetBook {
 #[derive(Clone, Debug, Default)]
 pub struct State {
     /// By asset.
-    pub assets: BTreeMap<Asset, AssetBook>,
+    pub assets: Map<Asset, AssetBook>,
     /// By condition key.
-    pub evidence: BTreeMap<ConditionKey, Known>,
+    pub evidence: Map<ConditionKey, Known>,
     /// End of the challenge period of an exit, Unix seconds.
     pub exit: Option<u64>,
     /// Whether the peer has shown newer state of ours than we have.
@@ -188,15 +188,15 @@ impl State {
     pub fn replay(&mut self, fact: &Fact) -> Result<(), crate::error::Error> {
         match fact {
             Fact::Signed { asset, update } => {
-                let out = &mut self.assets.entry(*asset).or_default().out;
+                let out = &mut self.assets.or_default(*asset).out;
                 let undo = out.lane.apply(update.proof.nonce, &update.ops)?;
                 out.push(update.clone(), undo);
             }
             Fact::Received { asset, update, acknowledgement } => {
-                let inc = &mut self.assets.entry(*asset).or_default().inc;
+                let inc = &mut self.assets.or_default(*asset).inc;
                 let undo = inc.lane.apply(update.proof.nonce, &update.ops)?;
                 self.forfeit(*asset, &undo.releases(&update.ops));
-                self.assets.entry(*asset).or_default().inc.accept(update, *acknowledgement);
+                self.assets.or_default(*asset).inc.accept(update, *acknowledgement);
             }
             other => self.apply(other),
         }
@@ -206,7 +206,7 @@ impl State {
     /// Counts what is lost by releases of locks that we hold evidence for and did not give up.
     pub(crate) fn forfeit(&mut self, asset: Asset, released: &[(u32, u16, PendingLock)]) {
         let lost = self.lost_by(asset, released);
-        let inc = &mut self.assets.entry(asset).or_default().inc;
+        let inc = &mut self.assets.or_default(asset).inc;
         inc.forfeited = inc.forfeited.plus(lost).unwrap_or(Amount::MAX);
     }
 
@@ -227,23 +227,23 @@ impl State {
         match fact {
             Fact::Signed { .. } | Fact::Received { .. } => {}
             Fact::PeerAccepted { asset, nonce, acknowledgement } => {
-                self.assets.entry(*asset).or_default().out.accept(*nonce, *acknowledgement);
+                self.assets.or_default(*asset).out.accept(*nonce, *acknowledgement);
             }
             Fact::PeerRefused { asset, nonce } => {
-                self.assets.entry(*asset).or_default().out.refuse(*nonce);
+                self.assets.or_default(*asset).out.refuse(*nonce);
             }
             Fact::Lapsed { asset, placed, slot } => {
-                self.assets.entry(*asset).or_default().out.lapse(*placed, *slot);
+                self.assets.or_default(*asset).out.lapse(*placed, *slot);
             }
             Fact::Seen { asset, nonce } => {
-                let inc = &mut self.assets.entry(*asset).or_default().inc;
+                let inc = &mut self.assets.or_default(*asset).inc;
                 inc.seen = inc.seen.max(*nonce);
             }
             Fact::GaveUp { asset, placed, slot } => {
-                self.assets.entry(*asset).or_default().inc.given_up.insert((*placed, *slot));
+                self.assets.or_default(*asset).inc.given_up.insert((*placed, *slot));
             }
             Fact::Evidence { key, units, evidence, on_chain } => {
-                let known = self.evidence.entry(*key).or_default();
+                let known = self.evidence.or_default(*key);
                 if *units > known.units {
                     known.units = *units;
                     known.evidence = evidence.clone();
@@ -253,29 +253,29 @@ impl State {
                 }
             }
             Fact::Withdrawal(signed) => {
-                let list = &mut self.assets.entry(signed.withdrawal.asset).or_default().withdrawals;
+                let list = &mut self.assets.or_default(signed.withdrawal.asset).withdrawals;
                 list.retain(|old| old.withdrawal != signed.withdrawal);
                 list.push(signed.clone());
             }
             Fact::WithdrawalLapsed(withdrawal) => {
-                let list = &mut self.assets.entry(withdrawal.asset).or_default().withdrawals;
+                let list = &mut self.assets.or_default(withdrawal.asset).withdrawals;
                 list.retain(|old| old.withdrawal != *withdrawal);
             }
             Fact::Closing(signed) => {
                 for entry in &signed.closing.assets {
-                    self.assets.entry(entry.asset).or_default().closing = Some(signed.clone());
+                    self.assets.or_default(entry.asset).closing = Some(signed.clone());
                 }
             }
             Fact::ClosingLapsed(closing) => {
                 for entry in &closing.assets {
-                    let book = self.assets.entry(entry.asset).or_default();
+                    let book = self.assets.or_default(entry.asset);
                     if book.closing.as_ref().is_some_and(|signed| signed.closing == *closing) {
                         book.closing = None;
                     }
                 }
             }
             Fact::Chain(ChainFact::Asset { asset, deposits, withdrawn, status }) => {
-                let book = self.assets.entry(*asset).or_default();
+                let book = self.assets.or_default(*asset);
                 book.deposits = *deposits;
                 book.withdrawn = *withdrawn;
                 book.status = *status;
@@ -292,7 +292,7 @@ impl State {
         if evidence.len() < 1024 {
             return;
         }
-        let live: alloc::collections::BTreeSet<ConditionKey> = assets
+        let live: Set<ConditionKey> = assets
             .values()
             .flat_map(|book| {
                 let pending = book.out.lane.locks.values().chain(book.inc.lane.locks.values());

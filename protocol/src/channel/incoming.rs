@@ -7,11 +7,11 @@ use crate::codec::stored;
 use crate::condition::Kind;
 use crate::error::{Code, Error};
 use crate::lane::{Lane, LockRef, Op, Undo, Update};
+use crate::map::Set;
 use crate::message::Message;
 use crate::proof::SignedProof;
 use crate::sign::{SecretKey, Signature};
 use crate::types::Asset;
-use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -30,7 +30,7 @@ pub struct Incoming {
     /// take the dust cap again after every expiry. [9]
     pub forfeited: Amount,
     /// Locks whose rest we gave up, by the nonce that placed them and their slot.
-    pub given_up: BTreeSet<(u64, u16)>,
+    pub given_up: Set<(u64, u16)>,
 }
 
 stored!(struct Incoming { lane, accepted, acknowledgement, seen, forfeited, given_up });

@@ -21,10 +21,10 @@ use crate::envelope::SharedKey;
 use crate::error::{Code, Error};
 use crate::journal::{Commit, Journal, Sealed, Write, decode, encode};
 use crate::lane::LockRef;
+use crate::map::{Map, Set};
 use crate::message::{Closing, Message, Withdrawal};
 use crate::sign::{PublicKey, SecretKey};
 use crate::types::{Asset, ChannelDef, ChannelId, Side};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -134,16 +134,16 @@ pub struct Wallet {
     key: SecretKey,
     journal: Journal,
     /// Payments that can still change, and ended ones that are not in the history yet.
-    payments: BTreeMap<PaymentId, Payment>,
-    by_lock: BTreeMap<LockRef, PaymentId>,
-    by_op: BTreeMap<OpRef, PaymentId>,
+    payments: Map<PaymentId, Payment>,
+    by_lock: Map<LockRef, PaymentId>,
+    by_op: Map<OpRef, PaymentId>,
     /// Asked for and not signed yet.
-    queued: BTreeMap<u64, Payment>,
-    queued_ids: BTreeSet<PaymentId>,
+    queued: Map<u64, Payment>,
+    queued_ids: Set<PaymentId>,
     changed: Vec<PaymentId>,
     next_ticket: u64,
     /// Shared keys with payees of this session.
-    payer_keys: BTreeMap<Address, SharedKey>,
+    payer_keys: Map<Address, SharedKey>,
     /// The last payer's shared key.
     payee_key: Option<(PublicKey, SharedKey)>,
     events: Vec<Event>,
@@ -169,8 +169,7 @@ impl Wallet {
     pub fn restore(config: WalletConfig, key: SecretKey, entries: &[(String, Vec<u8>)]) -> Result<Self, Error> {
         let (journal, snapshot, batches) = Journal::load::<WalletState, WalletFact>(prefix_of(&config), entries)?;
         let mut state = snapshot.unwrap_or_default();
-        let mut payments: BTreeMap<PaymentId, Payment> =
-            state.live.drain(..).map(|payment| (payment.id, payment)).collect();
+        let mut payments: Map<PaymentId, Payment> = state.live.drain(..).map(|payment| (payment.id, payment)).collect();
         for fact in batches.into_iter().flatten() {
             match fact {
                 WalletFact::Channel(fact) => state.channel.replay(&fact)?,
@@ -193,14 +192,14 @@ impl Wallet {
             channel,
             key,
             journal,
-            payments: BTreeMap::new(),
-            by_lock: BTreeMap::new(),
-            by_op: BTreeMap::new(),
-            queued: BTreeMap::new(),
-            queued_ids: BTreeSet::new(),
+            payments: Map::new(),
+            by_lock: Map::new(),
+            by_op: Map::new(),
+            queued: Map::new(),
+            queued_ids: Set::new(),
             changed: Vec::new(),
             next_ticket: 0,
-            payer_keys: BTreeMap::new(),
+            payer_keys: Map::new(),
             payee_key: None,
             events: Vec::new(),
             commits: 0,
@@ -331,7 +330,7 @@ impl Wallet {
 
     /// Keys whose recorded units have to be read; see [`Channel::unread_keys`].
     #[must_use]
-    pub fn unread_keys(&self) -> alloc::collections::BTreeSet<crate::condition::ConditionKey> {
+    pub fn unread_keys(&self) -> Set<crate::condition::ConditionKey> {
         self.channel.unread_keys()
     }
 

@@ -3,6 +3,7 @@
 
 use crate::codec::{Decode, Encode, Reader};
 use crate::error::{Code, Error};
+use crate::map::Map;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -137,13 +138,16 @@ impl Journal {
             snapshot = Some(state);
         }
         let mut batches = Vec::new();
-        let mut log: Vec<&(String, Vec<u8>)> = entries.iter().filter(|(key, _)| key.starts_with(&log_prefix)).collect();
-        log.sort_by(|a, b| a.0.cmp(&b.0));
-        for (key, value) in log {
-            let number = key
-                .strip_prefix(&log_prefix)
-                .and_then(|digits| digits.parse::<u64>().ok())
-                .ok_or_else(|| Error::new(Code::StorageCorrupt, "a log key is malformed"))?;
+        let mut log = Map::new();
+        for (key, value) in entries {
+            if let Some(digits) = key.strip_prefix(&log_prefix) {
+                let number: Option<u64> = digits.parse().ok();
+                if number.is_none_or(|number| log.insert(number, value).is_some()) {
+                    return Err(Error::new(Code::StorageCorrupt, "a log key is malformed"));
+                }
+            }
+        }
+        for (number, value) in log {
             if number < journal.first {
                 continue;
             }

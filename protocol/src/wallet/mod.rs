@@ -29,6 +29,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, Bytes};
+use core::cmp::Reverse;
 
 /// What a wallet is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -140,7 +141,7 @@ pub struct Wallet {
     /// Asked for and not signed yet.
     queued: Map<u64, Payment>,
     queued_ids: Set<PaymentId>,
-    changed: Vec<PaymentId>,
+    changed: Set<PaymentId>,
     next_ticket: u64,
     /// Shared keys with payees of this session.
     payer_keys: Map<Address, SharedKey>,
@@ -197,7 +198,7 @@ impl Wallet {
             by_op: Map::new(),
             queued: Map::new(),
             queued_ids: Set::new(),
-            changed: Vec::new(),
+            changed: Set::new(),
             next_ticket: 0,
             payer_keys: Map::new(),
             payee_key: None,
@@ -240,9 +241,9 @@ impl Wallet {
     /// Payments that can still change, and those that ended lately, newest first.
     #[must_use]
     pub fn payments(&self) -> Vec<Payment> {
-        let mut list: Vec<Payment> = self.payments.values().chain(self.queued.values()).cloned().collect();
-        list.sort_by_key(|payment| core::cmp::Reverse((payment.created, payment.id)));
-        list
+        let all = self.payments.values().chain(self.queued.values());
+        let ordered: Map<_, _> = all.map(|payment| (Reverse((payment.created, payment.id)), payment)).collect();
+        ordered.into_values().cloned().collect()
     }
 
     /// Ended payments, as a value under `<prefix>/history/` holds them.
@@ -375,8 +376,6 @@ impl Wallet {
         self.react(now);
         let output = self.channel.drain();
         let mut facts: Vec<WalletFact> = output.facts.into_iter().map(WalletFact::Channel).collect();
-        self.changed.sort_unstable();
-        self.changed.dedup();
         for id in core::mem::take(&mut self.changed) {
             if let Some(payment) = self.payments.get(&id) {
                 facts.push(WalletFact::Payment(payment.clone()));
@@ -437,7 +436,8 @@ impl Wallet {
             }
         }
         let (channel, payments) = (&self.channel, &self.payments);
-        let snapshot = || WalletState { channel: channel.state.clone(), live: payments.values().cloned().collect() };
+        // What WalletState reads.
+        let snapshot = || (&channel.state, payments.values().collect::<Vec<_>>());
         writes.extend(self.journal.append(facts, size, snapshot)?);
         Ok(writes)
     }
@@ -473,7 +473,7 @@ impl Wallet {
             edit(payment);
             if *payment != before {
                 payment.updated = now;
-                self.changed.push(id);
+                self.changed.insert(id);
             }
         }
     }

@@ -171,7 +171,7 @@ impl Wallet {
                     self.queued_ids.remove(&payment.id);
                     payment.op = Some(op);
                     payment.lock = lock;
-                    self.changed.push(payment.id);
+                    self.changed.insert(payment.id);
                     self.index(payment);
                 }
             }

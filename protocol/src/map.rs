@@ -153,22 +153,22 @@ impl<K, V> Map<K, V> {
 
     /// The entries, in order.
     pub fn iter(&self) -> Iter<'_, K, V> {
-        self.chunks.iter().flatten().map(|(key, value)| (key, value))
+        Iter { chunks: self.chunks.iter(), entries: [].iter() }
     }
 
     /// The keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = &K> {
-        self.chunks.iter().flatten().map(|(key, _)| key)
+        self.iter().map(|(key, _)| key)
     }
 
     /// The values, in the order of their keys.
     pub fn values(&self) -> impl Iterator<Item = &V> {
-        self.chunks.iter().flatten().map(|(_, value)| value)
+        self.iter().map(|(_, value)| value)
     }
 
     /// The values, to change.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.chunks.iter_mut().flatten().map(|(_, value)| value)
+        self.chunks.iter_mut().flat_map(|chunk| chunk.iter_mut().map(|(_, value)| value))
     }
 
     /// The values alone.
@@ -187,7 +187,24 @@ impl<K, V> Map<K, V> {
 }
 
 /// The entries of a map, in order.
-pub type Iter<'a, K, V> = Mapped<Flatten<slice::Iter<'a, Chunk<K, V>>>, fn(&'a (K, V)) -> (&'a K, &'a V)>;
+#[derive(Debug)]
+pub struct Iter<'a, K, V> {
+    chunks: slice::Iter<'a, Chunk<K, V>>,
+    entries: slice::Iter<'a, (K, V)>,
+}
+
+impl<'a, K, V> Iterator for Iter<'a, K, V> {
+    type Item = (&'a K, &'a V);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((key, value)) = self.entries.next() {
+                return Some((key, value));
+            }
+            self.entries = self.chunks.next()?.iter();
+        }
+    }
+}
 
 /// Which chunks the entries stand in makes no difference.
 impl<K: PartialEq, V: PartialEq> PartialEq for Map<K, V> {
@@ -286,7 +303,7 @@ impl<T> Set<T> {
 
     /// All, in order.
     pub fn iter(&self) -> SetIter<'_, T> {
-        self.0.chunks.iter().flatten().map(|(entry, ())| entry)
+        SetIter(self.0.iter())
     }
 
     /// Keeps what `keep` says.
@@ -296,7 +313,16 @@ impl<T> Set<T> {
 }
 
 /// The entries of a set, in order.
-pub type SetIter<'a, T> = Mapped<Flatten<slice::Iter<'a, Chunk<T, ()>>>, fn(&'a (T, ())) -> &'a T>;
+#[derive(Debug)]
+pub struct SetIter<'a, T>(Iter<'a, T, ()>);
+
+impl<'a, T> Iterator for SetIter<'a, T> {
+    type Item = &'a T;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|(entry, ())| entry)
+    }
+}
 
 impl<T> Default for Set<T> {
     fn default() -> Self {

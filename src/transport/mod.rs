@@ -46,9 +46,9 @@ impl Hub {
     /// The hub at an `http:` or `https:` URL.
     pub fn new(url: &str) -> Result<Self> {
         let http = url.trim_end_matches('/').to_owned();
-        let websocket = match http.split_once("://") {
-            Some(("https", rest)) if !rest.is_empty() => format!("wss://{rest}"),
-            Some(("http", rest)) if !rest.is_empty() => format!("ws://{rest}"),
+        let websocket = match (http.strip_prefix("https://"), http.strip_prefix("http://")) {
+            (Some(rest), _) if !rest.is_empty() => format!("wss://{rest}"),
+            (_, Some(rest)) if !rest.is_empty() => format!("ws://{rest}"),
             _ => return invalid("hub must be a URL that starts with https:// (or http://)."),
         };
         Ok(Self { http, websocket, socket: RefCell::default(), next_id: Cell::new(1) })

@@ -179,6 +179,9 @@ impl<'v, 'a> Fields<'v, 'a> {
         value
     }
 
+    /// Takes the rest, whatever it is.
+    pub const fn pass_over(self) {}
+
     /// Refuses fields that nobody took.
     pub const fn finish(self, fault: &mut Fault) {
         if self.taken != self.fields.len() {
@@ -297,7 +300,7 @@ macro_rules! wire {
         }
     };
     (@finish $fields:ident, $fault:ident) => { $fields.finish($fault) };
-    (@ignore $fields:ident, $fault:ident) => { core::mem::drop($fields) };
+    (@ignore $fields:ident, $fault:ident) => { $fields.pass_over() };
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $name:literal) => { $name };
 }

@@ -37,17 +37,27 @@ pub fn get_function(object: &JsValue, key: &str) -> Option<Function> {
 
 /// Sets a property of an object of ours.
 pub fn set(object: &JsValue, key: &str, value: impl Into<JsValue>) {
+    put(object, key, &value.into());
+}
+
+#[inline(never)]
+fn put(object: &JsValue, key: &str, value: &JsValue) {
     // Only frozen objects and setters that throw refuse; ours are neither.
-    let _ = Reflect::set(object, &key.into(), &value.into());
+    let _ = Reflect::set(object, &key.into(), value);
 }
 
 /// A plain object with these properties; `undefined` ones are left out.
 #[must_use]
 pub fn object<const N: usize>(properties: [(&str, JsValue); N]) -> JsValue {
+    object_of(&properties)
+}
+
+#[inline(never)]
+fn object_of(properties: &[(&str, JsValue)]) -> JsValue {
     let object = Object::new();
     for (key, value) in properties {
         if !value.is_undefined() {
-            set(&object, key, value);
+            put(&object, key, value);
         }
     }
     object.into()

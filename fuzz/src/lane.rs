@@ -51,7 +51,7 @@ fn check(lane: &mut Lane) {
     lane.spent().unwrap();
     let mut again = Lane::from_parts(lane.transferred, lane.locked, lane.locks.clone());
     assert_eq!(again.root(), lane.root());
-    if let Some((slot, pending)) = lane.locks.first_key_value() {
+    if let Some((slot, pending)) = lane.locks.iter().next() {
         assert!(pending.lock.redeemed < pending.lock.n);
         let (slot, leaf) = (*slot, pending.lock.leaf());
         assert_eq!(root_of_branch(slot, leaf, &lane.siblings(slot)), lane.root());

@@ -13,6 +13,7 @@ pub use lane::lane;
 use alloy_primitives::{Address, B256, Bytes, hex};
 use farthing_protocol::amount::Amount;
 use farthing_protocol::channel::{Fact, Policy, State};
+use farthing_protocol::codec::{Decode, Encode};
 use farthing_protocol::condition::{Condition, Kind};
 use farthing_protocol::eip712::Domain;
 use farthing_protocol::envelope::{Letter, SharedKey, ephemeral_of};
@@ -132,12 +133,12 @@ pub fn keys(data: &[u8]) {
 
 /// A record is read whole or refused; what is read is written again and read the same.
 pub fn records(data: &[u8]) {
-    fn stable<T: serde::Serialize + serde::de::DeserializeOwned>(data: &[u8]) {
+    fn stable<T: Encode + Decode>(data: &[u8]) {
         match journal::decode::<T>(data) {
             Ok(value) => {
-                let once = journal::encode(&value).unwrap();
+                let once = journal::encode(&value);
                 let again: T = journal::decode(&once).unwrap();
-                assert_eq!(journal::encode(&again).unwrap(), once);
+                assert_eq!(journal::encode(&again), once);
             }
             Err(error) => assert!(matches!(error.code(), Code::StorageCorrupt | Code::StorageVersion)),
         }
@@ -155,7 +156,7 @@ pub fn records(data: &[u8]) {
                 return;
             }
         }
-        stable::<State>(&journal::encode(&state).unwrap());
+        stable::<State>(&journal::encode(&state));
     }
     let config = WalletConfig { domain: domain(), def: def(), policy: Policy::default() };
     let prefix = Wallet::prefix(&config);
@@ -175,10 +176,8 @@ pub fn records(data: &[u8]) {
         };
         let id = def().id(31_337, domain().contract());
         let registration = Registration { channel: def(), public_key: None, binding: None };
-        let entries = [
-            (format!("c/{id}/def"), journal::encode(&registration).unwrap()),
-            (format!("c/{id}/{name}"), data.to_vec()),
-        ];
+        let entries =
+            [(format!("c/{id}/def"), journal::encode(&registration)), (format!("c/{id}/{name}"), data.to_vec())];
         if let Ok(mut hub) = Hub::restore(hub, key(0x1b), &entries, 1_700_000_000) {
             let _ = hub.poll_commit(1_700_000_000);
         }

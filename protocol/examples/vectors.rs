@@ -59,7 +59,7 @@ fn main() -> ExitCode {
         ("locks.json", locks::all()),
         ("messages.json", messages::all()),
         ("settlements.json", settlements::all()),
-        ("storage-v1.json", storage::all()),
+        ("storage-v2.json", storage::all()),
         ("typed.json", typed::all()),
     ];
     let mut sound = true;

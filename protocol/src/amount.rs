@@ -1,8 +1,12 @@
 //! Money in an asset's base units. It never wraps and never passes through a float.
 
+use crate::codec::{Decode, Encode, Reader, put_number};
 use crate::error::{Code, Error};
+use crate::json::bridge::as_serde;
+use crate::json::{Fault, FromJson, ToJson, Value, put_display, text};
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An amount of an asset in base units (wei for ETH), at most `2^128 - 1`.
 ///
@@ -88,22 +92,39 @@ impl fmt::Debug for Amount {
     }
 }
 
-impl Serialize for Amount {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+/// Low half, high half.
+impl Encode for Amount {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_number(self.0 as u64, out);
+        put_number((self.0 >> 64) as u64, out);
     }
 }
 
-impl<'de> Deserialize<'de> for Amount {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            let text = <alloc::borrow::Cow<'_, str>>::deserialize(deserializer)?;
-            Self::parse(&text).map_err(serde::de::Error::custom)
-        } else {
-            u128::deserialize(deserializer).map(Self)
-        }
+impl Decode for Amount {
+    fn get(input: &mut Reader<'_>) -> Self {
+        let low = input.number();
+        Self(u128::from(input.number()) << 64 | u128::from(low))
     }
 }
+
+impl ToJson for Amount {
+    fn write(&self, out: &mut String) {
+        out.push('"');
+        put_display(self, out);
+        out.push('"');
+    }
+}
+
+impl FromJson for Amount {
+    fn read(value: &Value<'_>, fault: &mut Fault) -> Self {
+        Self::parse(text(value, fault)).unwrap_or_else(|_| {
+            fault.found();
+            Self::ZERO
+        })
+    }
+}
+
+as_serde!(Amount);
 
 #[cfg(test)]
 mod tests {

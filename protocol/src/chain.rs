@@ -3,6 +3,7 @@
 
 use crate::abi::{self, IFarthing};
 use crate::amount::Amount;
+use crate::codec::stored;
 use crate::condition::{Condition, ConditionKey};
 use crate::lane::PendingLock;
 use crate::message::{Closing, Withdrawal};
@@ -13,10 +14,9 @@ use crate::types::{Asset, ChannelDef, ChannelId, ETH, Side, Sides};
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
-use serde::{Deserialize, Serialize};
 
 /// The newest block, and the newest one with the configured number of confirmations.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Head {
     /// Of the newest block.
     pub number: u64,
@@ -29,7 +29,7 @@ pub struct Head {
 }
 
 /// What became of an asset of a channel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum AssetStatus {
     /// In use.
     #[default]
@@ -39,6 +39,8 @@ pub enum AssetStatus {
     /// Settled after an exit, for ever.
     Settled,
 }
+
+stored!(enum AssetStatus { 0 => Open, 1 => Closed, 2 => Settled });
 
 impl AssetStatus {
     /// As `assetState` returns it.
@@ -53,7 +55,7 @@ impl AssetStatus {
 }
 
 /// A fact read from the chain at a final block (an exit: from any block). Absolute, so feeding it twice is harmless.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ChainFact {
     /// The state of one asset.
     Asset {
@@ -102,8 +104,17 @@ pub enum ChainFact {
     },
 }
 
+stored!(enum ChainFact {
+    0 => Asset { asset, deposits, withdrawn, status },
+    1 => Evidence { key, units, evidence },
+    2 => ExitStarted { ends_at },
+    3 => ExitGone,
+    4 => Shown { asset, shown },
+    5 => Claimed { lane, slot, units, returned },
+});
+
 /// A call of the contract that somebody has to send.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(clippy::large_enum_variant, reason = "calls are few and short-lived")]
 pub enum ChainCall {
     /// Puts money into a channel.

@@ -2,13 +2,14 @@
 //! exactly as the contract evaluates them; every format has one exact length.
 
 use crate::abi;
+use crate::codec::stored;
 use crate::eip712::Domain;
 use crate::error::{Code, Error};
+use crate::json::bridge::as_serde;
+use crate::json::wire;
 use crate::sign::{SecretKey, Signature};
-use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_sol_types::SolValue;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// "All units": what a hash lock's preimage is worth. A lock takes the smaller of this and its own `n`.
@@ -42,8 +43,7 @@ pub enum Kind {
 }
 
 /// A condition contract and its parameters.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Condition {
     /// The built-in or external contract.
     pub address: Address,
@@ -51,9 +51,11 @@ pub struct Condition {
     pub params: Bytes,
 }
 
+wire!(struct Condition { address, params });
+stored!(struct Condition { address, params });
+
 /// `keccak256(abi.encode(condition, keccak256(params), expiry))`: the same for every hop of one payment.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConditionKey(pub B256);
 
 impl Condition {
@@ -66,14 +68,14 @@ impl Condition {
     /// Opened step by step along a chain of `n` hashes that ends in `tip`.
     #[must_use]
     pub fn hash_chain(tip: B256, n: u32) -> Self {
-        let params: Vec<u8> = tip.iter().copied().chain(n.to_be_bytes()).collect();
+        let params = [tip.as_slice(), &n.to_be_bytes()].concat();
         Self { address: HASH_CHAIN, params: params.into() }
     }
 
     /// Opened by `signer`'s vouchers.
     #[must_use]
     pub fn voucher(signer: Address, id: B256) -> Self {
-        let params: Vec<u8> = signer.iter().chain(id.iter()).copied().collect();
+        let params = [signer.as_slice(), id.as_slice()].concat();
         Self { address: VOUCHER, params: params.into() }
     }
 
@@ -163,14 +165,14 @@ impl Condition {
 /// Evidence for a hash chain: after `k` steps of keccak256, `word` is the tip.
 #[must_use]
 pub fn chain_evidence(k: u32, word: B256) -> Bytes {
-    k.to_be_bytes().into_iter().chain(word.0).collect::<Vec<u8>>().into()
+    [k.to_be_bytes().as_slice(), word.as_slice()].concat().into()
 }
 
 /// Evidence for a voucher condition: a signed number of units.
 #[must_use]
 pub fn voucher_evidence(domain: &Domain, key: ConditionKey, units: u32, signer: &SecretKey) -> Bytes {
     let signature = signer.sign(domain.digest(&abi::Voucher { key: key.0, units }));
-    units.to_be_bytes().into_iter().chain(*signature.as_bytes()).collect::<Vec<u8>>().into()
+    [units.to_be_bytes().as_slice(), signature.as_bytes()].concat().into()
 }
 
 /// sha256, the hash of a hash lock.
@@ -190,6 +192,8 @@ fn chain_step(evidence: &[u8]) -> Option<(u32, B256)> {
     let (k, word) = evidence.split_at_checked(4)?;
     Some((u32::from_be_bytes(k.try_into().ok()?), B256::from(<[u8; 32]>::try_from(word).ok()?)))
 }
+
+as_serde!(Condition, ConditionKey);
 
 #[cfg(test)]
 mod tests {

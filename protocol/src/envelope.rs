@@ -6,7 +6,6 @@
 use crate::error::{Code, Error};
 use crate::sign::{PublicKey, SecretKey};
 use alloc::string::String;
-use alloc::vec::Vec;
 use alloy_primitives::Bytes;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -57,7 +56,7 @@ impl SharedKey {
     fn new(secret: &SecretKey, public: &PublicKey, ephemeral: PublicKey, payee: &PublicKey) -> Result<Self, Error> {
         let shared = k256::ecdh::diffie_hellman(secret.scalar(), public.point()?.as_affine());
         let kdf = hkdf::Hkdf::<sha2::Sha256>::new(Some(b"Farthing envelope"), shared.raw_secret_bytes().as_slice());
-        let context: Vec<u8> = ephemeral.as_bytes().iter().chain(payee.as_bytes()).copied().collect();
+        let context = [ephemeral.as_bytes().as_slice(), payee.as_bytes()].concat();
         let mut key = zeroize::Zeroizing::new([0_u8; 32]);
         kdf.expand(&context, &mut *key).map_err(|_| Error::from(Code::Internal))?;
         let cipher = XChaCha20Poly1305::new_from_slice(&*key).map_err(|_| Error::from(Code::Internal))?;
@@ -66,13 +65,12 @@ impl SharedKey {
 
     /// Seals a letter for the lock with this hash. `nonce` must be fresh randomness.
     pub fn seal(&self, letter: &Letter, hash: &[u8], nonce: [u8; NONCE]) -> Result<Bytes, Error> {
-        let plain: zeroize::Zeroizing<Vec<u8>> =
-            zeroize::Zeroizing::new(letter.secret.iter().chain(letter.memo.as_bytes()).copied().collect());
+        let plain = zeroize::Zeroizing::new([letter.secret.as_slice(), letter.memo.as_bytes()].concat());
         let sealed = self
             .cipher
             .encrypt(&XNonce::from(nonce), Payload { msg: &plain, aad: hash })
             .map_err(|_| Error::from(Code::Internal))?;
-        Ok(self.ephemeral.as_bytes().iter().chain(&nonce).copied().chain(sealed).collect::<Vec<u8>>().into())
+        Ok([self.ephemeral.as_bytes().as_slice(), &nonce, &sealed].concat().into())
     }
 
     /// Opens an envelope that was sealed with this key.

@@ -1,15 +1,15 @@
 //! Persist before you speak, as a type: effects are sealed until the receipt of the commit that they depend on
 //! is handed back. One snapshot and a log of facts, both with a format version.
 
+use crate::codec::{Decode, Encode, Reader};
 use crate::error::{Code, Error};
+use crate::map::Map;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 /// The version that every stored value starts with.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 
 /// Facts in the log before the next commit writes a snapshot in their place.
 const FACTS_PER_SNAPSHOT: u64 = 512;
@@ -82,26 +82,25 @@ impl<E> Sealed<E> {
 }
 
 /// Encodes a stored value with its format version.
-pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
-    let body = postcard::to_allocvec(value).map_err(|_| Error::new(Code::Internal, "a record can't be encoded"))?;
-    let mut bytes = Vec::with_capacity(body.len().saturating_add(1));
-    bytes.push(FORMAT);
-    bytes.extend_from_slice(&body);
-    Ok(bytes)
+pub fn encode<T: Encode + ?Sized>(value: &T) -> Vec<u8> {
+    let mut bytes = alloc::vec![FORMAT];
+    value.put(&mut bytes);
+    bytes
 }
 
-/// Decodes a stored value. A newer version is [`Code::StorageVersion`], anything else unreadable [`Code::StorageCorrupt`].
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    let corrupt = || Error::new(Code::StorageCorrupt, "a stored record is damaged");
+/// Decodes a stored value. Another version is [`Code::StorageVersion`], anything else unreadable [`Code::StorageCorrupt`].
+pub fn decode<T: Decode>(bytes: &[u8]) -> Result<T, Error> {
+    Reader::read(body(bytes)?).ok_or_else(|| Error::new(Code::StorageCorrupt, "a stored record is damaged"))
+}
+
+/// What follows the format version.
+fn body(bytes: &[u8]) -> Result<&[u8], Error> {
     match bytes.split_first() {
-        Some((&FORMAT, body)) => match postcard::take_from_bytes(body) {
-            Ok((value, [])) => Ok(value),
-            _ => Err(corrupt()),
-        },
-        Some((version, _)) if *version > FORMAT => {
+        Some((&FORMAT, body)) => Ok(body),
+        Some((0, _)) | None => Err(Error::new(Code::StorageCorrupt, "a stored record is damaged")),
+        Some((version, _)) => {
             Err(Error::new(Code::StorageVersion, format!("the store has format {version}, this build knows {FORMAT}")))
         }
-        _ => Err(corrupt()),
     }
 }
 
@@ -127,10 +126,7 @@ impl Journal {
     }
 
     /// Reads a journal back: the snapshot, if there is one, and the batches of facts after it, in order.
-    pub fn load<S: DeserializeOwned, F: DeserializeOwned>(
-        prefix: String,
-        entries: &[(String, Vec<u8>)],
-    ) -> Result<Loaded<S, F>, Error> {
+    pub fn load<S: Decode, F: Decode>(prefix: String, entries: &[(String, Vec<u8>)]) -> Result<Loaded<S, F>, Error> {
         let snapshot_key = format!("{prefix}/snapshot");
         let log_prefix = format!("{prefix}/log/");
         let mut journal = Self::new(prefix);
@@ -142,13 +138,16 @@ impl Journal {
             snapshot = Some(state);
         }
         let mut batches = Vec::new();
-        let mut log: Vec<&(String, Vec<u8>)> = entries.iter().filter(|(key, _)| key.starts_with(&log_prefix)).collect();
-        log.sort_by(|a, b| a.0.cmp(&b.0));
-        for (key, value) in log {
-            let number = key
-                .strip_prefix(&log_prefix)
-                .and_then(|digits| digits.parse::<u64>().ok())
-                .ok_or_else(|| Error::new(Code::StorageCorrupt, "a log key is malformed"))?;
+        let mut log = Map::new();
+        for (key, value) in entries {
+            if let Some(digits) = key.strip_prefix(&log_prefix) {
+                let number: Option<u64> = digits.parse().ok();
+                if number.is_none_or(|number| log.insert(number, value).is_some()) {
+                    return Err(Error::new(Code::StorageCorrupt, "a log key is malformed"));
+                }
+            }
+        }
+        for (number, value) in log {
             if number < journal.first {
                 continue;
             }
@@ -172,7 +171,7 @@ impl Journal {
     }
 
     /// The writes that make a batch of facts durable. `snapshot` gives the state after them, when one is due.
-    pub fn append<S: Serialize, F: Serialize>(
+    pub fn append<S: Encode, F: Encode>(
         &mut self,
         facts: &[F],
         size: usize,
@@ -181,13 +180,13 @@ impl Journal {
         let mut writes = Vec::new();
         let facts_now = self.facts.saturating_add(facts.len() as u64);
         if !self.is_snapshot_due(facts.len(), size) {
-            writes.push(Write::Put { key: self.log_key(self.next), value: encode(&facts)? });
+            writes.push(Write::Put { key: self.log_key(self.next), value: encode(facts) });
             self.next = self.next.saturating_add(1);
             self.facts = facts_now;
             return Ok(writes);
         }
         // The snapshot stands for every record up to and including the one that this batch would have been.
-        let value = encode(&(self.next, snapshot()))?;
+        let value = encode(&(self.next, snapshot()));
         writes.push(Write::Put { key: format!("{}/snapshot", self.prefix), value });
         writes.extend((self.first..self.next).map(|number| Write::Delete { key: self.log_key(number) }));
         self.next = self.next.saturating_add(1);

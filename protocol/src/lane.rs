@@ -3,17 +3,19 @@
 
 use crate::abi;
 use crate::amount::Amount;
+use crate::codec::{Decode, Encode, Reader, stored};
 use crate::condition::{Condition, ConditionKey};
 use crate::error::{Code, Error};
+use crate::json::bridge::as_serde;
+use crate::json::wire;
+use crate::map::{Map, Set};
 use crate::proof::{LaneId, Proof, SignedProof};
 use crate::sign::Signature;
 use crate::tree::{DEPTH, LockTree};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_sol_types::SolValue;
-use serde::{Deserialize, Serialize};
 
 /// The longest memo, in bytes.
 pub const MAX_MEMO: usize = 256;
@@ -23,8 +25,7 @@ pub const MAX_ENVELOPE: usize = 1024;
 pub const MAX_CONDITION_BYTES: usize = 1024;
 
 /// What a leaf of the lock tree commits to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lock {
     /// Of the condition, its parameters and the expiry.
     pub key: ConditionKey,
@@ -35,6 +36,9 @@ pub struct Lock {
     /// Units handed over so far.
     pub redeemed: u32,
 }
+
+wire!(struct Lock { key, n, unit_price = "unitPrice", redeemed });
+stored!(struct Lock { key, n, unit_price, redeemed });
 
 impl Lock {
     /// What is still locked: `(n - redeemed) * unitPrice`.
@@ -57,7 +61,7 @@ impl Lock {
 }
 
 /// A lock and what explains it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PendingLock {
     /// The leaf.
     pub lock: Lock,
@@ -73,9 +77,10 @@ pub struct PendingLock {
     pub placed: u64,
 }
 
+stored!(struct PendingLock { lock, condition, expiry, to, envelope, placed });
+
 /// One step from one proof to the next.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Op {
     /// Hands over `amount` for good.
     Transfer {
@@ -97,10 +102,8 @@ pub enum Op {
         /// Price of a unit, more than zero.
         unit_price: Amount,
         /// Whom the hub shall pay, on the first hop.
-        #[serde(default)]
         to: Option<Address>,
         /// For the payee's eyes only.
-        #[serde(default)]
         envelope: Bytes,
     },
     /// Hands over units of a lock, up to `units` in all.
@@ -116,6 +119,19 @@ pub enum Op {
         slot: u16,
     },
 }
+
+wire!(enum Op by key else Self::Release { slot: 0 }, {
+    "transfer" => Transfer { amount, memo },
+    "lock" => Lock { slot, condition, expiry, n, unit_price = "unitPrice", to, envelope: optional },
+    "redeem" => Redeem { slot, units },
+    "release" => Release { slot },
+});
+stored!(enum Op {
+    0 => Transfer { amount, memo },
+    1 => Lock { slot, condition, expiry, n, unit_price, to, envelope },
+    2 => Redeem { slot, units },
+    3 => Release { slot },
+});
 
 impl Op {
     /// About how many bytes it takes in JSON; never too few.
@@ -133,8 +149,7 @@ impl Op {
 }
 
 /// A signed change of a lane: ops that lead from the accepted proof `base` to `proof`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Update {
     /// Nonce of the proof that the ops start from; 0 is the empty lane.
     pub base: u64,
@@ -146,6 +161,9 @@ pub struct Update {
     pub signature: Signature,
 }
 
+wire!(struct Update { base, ops, proof, signature });
+stored!(struct Update { base, ops, proof, signature });
+
 impl Update {
     /// Its signed proof.
     #[must_use]
@@ -155,36 +173,31 @@ impl Update {
 }
 
 /// A lane's content at one proof.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(from = "LaneParts", into = "LaneParts")]
+#[derive(Clone, Debug, Default)]
 pub struct Lane {
     /// All that was ever handed over.
     pub transferred: Amount,
     /// What the pending locks are worth.
     pub locked: Amount,
     /// By slot.
-    pub locks: BTreeMap<u16, PendingLock>,
-    by_key: BTreeMap<ConditionKey, BTreeSet<u16>>,
+    pub locks: Map<u16, PendingLock>,
+    by_key: Map<ConditionKey, Set<u16>>,
     tree: LockTree,
 }
 
-/// What is stored of a lane; the tree follows from the locks.
-#[derive(Serialize, Deserialize)]
-struct LaneParts {
-    transferred: Amount,
-    locked: Amount,
-    locks: BTreeMap<u16, PendingLock>,
-}
-
-impl From<LaneParts> for Lane {
-    fn from(parts: LaneParts) -> Self {
-        Self::from_parts(parts.transferred, parts.locked, parts.locks)
+/// The tree follows from the locks.
+impl Encode for Lane {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.transferred.put(out);
+        self.locked.put(out);
+        self.locks.put(out);
     }
 }
 
-impl From<Lane> for LaneParts {
-    fn from(lane: Lane) -> Self {
-        Self { transferred: lane.transferred, locked: lane.locked, locks: lane.locks }
+impl Decode for Lane {
+    fn get(input: &mut Reader<'_>) -> Self {
+        let (transferred, locked) = Decode::get(input);
+        Self::from_parts(transferred, locked, Decode::get(input))
     }
 }
 
@@ -235,20 +248,22 @@ impl Undo {
 }
 
 /// How to take an applied update back: the totals before it and each slot's content before it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Undo {
     transferred: Amount,
     locked: Amount,
     slots: Vec<(u16, Option<PendingLock>)>,
 }
 
+stored!(struct Undo { transferred, locked, slots });
+
 impl Lane {
     /// A lane with this content, as it was stored.
     #[must_use]
-    pub fn from_parts(transferred: Amount, locked: Amount, locks: BTreeMap<u16, PendingLock>) -> Self {
+    pub fn from_parts(transferred: Amount, locked: Amount, locks: Map<u16, PendingLock>) -> Self {
         let mut lane = Self { transferred, locked, ..Self::default() };
         for (slot, pending) in locks {
-            lane.put(slot, Some(pending));
+            lane.place(slot, Some(pending));
         }
         lane
     }
@@ -307,7 +322,7 @@ impl Lane {
         self.transferred = undo.transferred;
         self.locked = undo.locked;
         for (slot, before) in undo.slots.into_iter().rev() {
-            self.put(slot, before);
+            self.place(slot, before);
         }
     }
 
@@ -345,7 +360,7 @@ impl Lane {
                     envelope: envelope.clone(),
                     placed: nonce,
                 };
-                self.put(*slot, Some(pending));
+                self.place(*slot, Some(pending));
             }
             Op::Redeem { slot, units } => {
                 let before = self.locks.get(slot).ok_or_else(|| bad("the slot is empty"))?;
@@ -361,20 +376,20 @@ impl Lane {
                 after.lock.redeemed = *units;
                 self.locked = locked;
                 self.transferred = transferred;
-                self.put(*slot, (after.lock.redeemed < after.lock.n).then_some(after));
+                self.place(*slot, (after.lock.redeemed < after.lock.n).then_some(after));
             }
             Op::Release { slot } => {
                 let before = self.locks.get(slot).ok_or_else(|| bad("the slot is empty"))?;
                 let locked = self.locked.minus(before.lock.value()?)?;
                 undo.slots.push((*slot, Some(before.clone())));
                 self.locked = locked;
-                self.put(*slot, None);
+                self.place(*slot, None);
             }
         }
         Ok(())
     }
 
-    fn put(&mut self, slot: u16, pending: Option<PendingLock>) {
+    fn place(&mut self, slot: u16, pending: Option<PendingLock>) {
         if let Some(before) = self.locks.remove(&slot)
             && let Some(slots) = self.by_key.get_mut(&before.lock.key)
         {
@@ -385,15 +400,14 @@ impl Lane {
         }
         self.tree.set(slot, pending.as_ref().map_or(B256::ZERO, |pending| pending.lock.leaf()));
         if let Some(pending) = pending {
-            self.by_key.entry(pending.lock.key).or_default().insert(slot);
+            self.by_key.or_default(pending.lock.key).insert(slot);
             self.locks.insert(slot, pending);
         }
     }
 }
 
 /// Names a lock for ever: never looked up by its key, since one key may stand in many lanes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LockRef {
     /// The lane it stands in.
     pub lane: LaneId,
@@ -402,6 +416,11 @@ pub struct LockRef {
     /// Its slot.
     pub slot: u16,
 }
+
+wire!(struct LockRef { lane, placed, slot });
+stored!(struct LockRef { lane, placed, slot });
+
+as_serde!(Lock, Op, Update, LockRef);
 
 #[cfg(test)]
 mod tests {

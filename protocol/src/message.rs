@@ -1,7 +1,10 @@
 //! What the two sides of a channel say to each other. Each message can be repeated without harm.
 
 use crate::amount::Amount;
+use crate::codec::stored;
 use crate::error::{Code, Error};
+use crate::json::bridge::as_serde;
+use crate::json::{self, wire};
 use crate::lane::Update;
 use crate::proof::SignedProof;
 use crate::sign::Signature;
@@ -9,14 +12,12 @@ use crate::types::{Asset, Side, Sides};
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, Bytes};
-use serde::{Deserialize, Serialize};
 
 /// The largest message on the wire, in bytes.
 pub const MAX_MESSAGE: usize = 65_536;
 
 /// A message between the participants of a channel. The channel is named by the frame that carries it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Message {
     /// Payer to payee: a signed change of the payer's lane.
     Update {
@@ -32,7 +33,6 @@ pub enum Message {
         /// Of the accepted proof.
         nonce: u64,
         /// The payee's signature over the acknowledgement, where one is due.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         acknowledgement: Option<Signature>,
     },
     /// Payee to payer: not applied. The signature is out all the same.
@@ -46,7 +46,6 @@ pub enum Message {
         /// Why, for a person.
         message: String,
         /// The newest proof that was accepted.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         last: Option<SignedProof>,
     },
     /// Payee to payer: please redeem.
@@ -108,7 +107,6 @@ pub enum Message {
         /// By the sender's signer.
         signature: Signature,
         /// By the sender's owner, where the recipient is another.
-        #[serde(default)]
         owner_signature: Bytes,
         /// Whether the other side shall send the transaction.
         submit: bool,
@@ -147,26 +145,42 @@ pub enum Message {
     },
 }
 
+wire!(enum Message by type else Self::Sync { lanes: Vec::new() }, {
+    "update" => Update { asset, update },
+    "accepted" => Accepted { asset, nonce, acknowledgement: optional },
+    "refused" => Refused { asset, nonce, code, message, last: optional },
+    "reveal" => Reveal { asset, slot, placed, evidence },
+    "fail" => Fail { asset, slot, placed, code },
+    "cancel" => Cancel { asset, slot, placed },
+    "held" => Held { asset, slot, placed },
+    "sync" => Sync { lanes },
+    "funds" => Funds { asset, deposits },
+    "withdrawProposal" => WithdrawProposal {
+        withdrawal, signature, owner_signature = "ownerSignature": optional, submit
+    },
+    "withdrawSigned" => WithdrawSigned { withdrawal, signature },
+    "closeProposal" => CloseProposal { closing, signature, submit },
+    "closeSigned" => CloseSigned { closing, signature },
+    "declined" => Declined { what, code, message },
+});
+
 /// The newest proofs of an asset, as one side holds them.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LaneSync {
     /// Which asset.
     pub asset: Asset,
     /// The newest proof that the sender signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<SignedProof>,
     /// The newest proof of the other lane that the sender accepted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<SignedProof>,
     /// The sender's acknowledgement of `accepted`, if it gave one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledgement: Option<Signature>,
 }
 
+wire!(struct LaneSync { asset, signed: optional, accepted: optional, acknowledgement: optional });
+
 /// A co-signed new total that one side may have taken out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Withdrawal {
     /// Which asset.
     pub asset: Asset,
@@ -180,9 +194,11 @@ pub struct Withdrawal {
     pub deadline: u64,
 }
 
+wire!(struct Withdrawal { asset, side, total, recipient, deadline });
+stored!(struct Withdrawal { asset, side, total, recipient, deadline });
+
 /// What a closing says of one asset. Totals include what was withdrawn before.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ClosingAsset {
     /// Which asset.
     pub asset: Asset,
@@ -192,9 +208,11 @@ pub struct ClosingAsset {
     pub deposits: Sides<Amount>,
 }
 
+wire!(struct ClosingAsset { asset, totals, deposits });
+stored!(struct ClosingAsset { asset, totals, deposits });
+
 /// The co-signed end of some assets of a channel.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Closing {
     /// One entry for each asset.
     pub assets: Vec<ClosingAsset>,
@@ -202,10 +220,13 @@ pub struct Closing {
     pub deadline: u64,
 }
 
+wire!(struct Closing { assets, deadline });
+stored!(struct Closing { assets, deadline });
+
 impl Message {
     /// As JSON.
     pub fn encode(&self) -> Result<String, Error> {
-        serde_json::to_string(self).map_err(|_| Code::Internal.into())
+        Ok(json::encode(self))
     }
 
     /// From JSON, with the size limit.
@@ -213,6 +234,8 @@ impl Message {
         if text.len() > MAX_MESSAGE {
             return Err(Code::MessageTooLarge.into());
         }
-        serde_json::from_str(text).map_err(|error| Error::new(Code::BadEncoding, alloc::format!("{error}")))
+        json::decode(text)
     }
 }
+
+as_serde!(Message, LaneSync, Withdrawal, ClosingAsset, Closing);

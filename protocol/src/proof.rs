@@ -2,17 +2,18 @@
 
 use crate::abi;
 use crate::amount::Amount;
+use crate::codec::stored;
 use crate::eip712::Domain;
 use crate::error::Error;
+use crate::json::bridge::as_serde;
+use crate::json::wire;
 use crate::sign::{SecretKey, Signature};
 use crate::types::{Asset, ChannelId, Side};
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolStruct;
-use serde::{Deserialize, Serialize};
 
 /// The lane of a channel: an asset and the side that pays. Its payer alone signs it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LaneId {
     /// What is paid.
     pub asset: Asset,
@@ -20,9 +21,11 @@ pub struct LaneId {
     pub payer: Side,
 }
 
+wire!(struct LaneId { asset, payer });
+stored!(struct LaneId { asset, payer });
+
 /// The cumulative statement of a lane. `transferred` never falls.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Proof {
     /// Higher than any the payer signed before in this lane.
     pub nonce: u64,
@@ -36,15 +39,20 @@ pub struct Proof {
     pub seen: u64,
 }
 
+wire!(struct Proof { nonce, transferred, locked, locks_root = "locksRoot", seen });
+stored!(struct Proof { nonce, transferred, locked, locks_root, seen });
+
 /// A proof and its payer's signature.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SignedProof {
     /// What is signed.
     pub proof: Proof,
     /// By the payer's signer.
     pub signature: Signature,
 }
+
+wire!(struct SignedProof { proof, signature });
+stored!(struct SignedProof { proof, signature });
 
 impl Proof {
     fn to_abi(self, channel: ChannelId, lane: LaneId) -> abi::BalanceProof {
@@ -115,3 +123,5 @@ impl SignedProof {
         }
     }
 }
+
+as_serde!(LaneId, Proof, SignedProof);

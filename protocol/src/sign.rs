@@ -1,11 +1,14 @@
 //! secp256k1 keys and signatures: low `s`, `v` 27 or 28, 65 bytes; anything else is refused, here as on chain.
 
+use crate::codec::{Decode, Encode, Reader};
 use crate::error::{Code, Error};
-use alloc::string::ToString;
+use crate::json::bridge::as_serde;
+use crate::json::{Fault, FromJson, ToJson, Value, read_hex, write_hex};
+use alloc::string::String;
+use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, keccak256};
 use core::fmt;
 use k256::ecdsa::{RecoveryId, Signature as EcdsaSignature, SigningKey, VerifyingKey};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A signature `r ‖ s ‖ v` with low `s` and `v` 27 or 28.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,18 +69,40 @@ impl fmt::Debug for Signature {
     }
 }
 
-impl Serialize for Signature {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        alloy_primitives::FixedBytes::<65>(self.0).serialize(serializer)
+impl Encode for Signature {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
     }
 }
 
-impl<'de> Deserialize<'de> for Signature {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = alloy_primitives::FixedBytes::<65>::deserialize(deserializer)?;
-        Self::from_slice(bytes.as_slice()).map_err(|error| serde::de::Error::custom(error.to_string()))
+impl Decode for Signature {
+    fn get(input: &mut Reader<'_>) -> Self {
+        let bytes = <[u8; 65]>::get(input);
+        Self::from_slice(&bytes).unwrap_or_else(|_| {
+            input.damaged();
+            Self(bytes)
+        })
     }
 }
+
+impl ToJson for Signature {
+    fn write(&self, out: &mut String) {
+        write_hex(&self.0, out);
+    }
+}
+
+impl FromJson for Signature {
+    fn read(value: &Value<'_>, fault: &mut Fault) -> Self {
+        let mut bytes = [0; 65];
+        read_hex(value, fault, &mut bytes);
+        Self::from_slice(&bytes).unwrap_or_else(|_| {
+            fault.found();
+            Self(bytes)
+        })
+    }
+}
+
+as_serde!(Signature);
 
 /// A compressed secp256k1 public key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -122,18 +147,40 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-impl Serialize for PublicKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        alloy_primitives::FixedBytes::<33>(self.0).serialize(serializer)
+impl Encode for PublicKey {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
     }
 }
 
-impl<'de> Deserialize<'de> for PublicKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = alloy_primitives::FixedBytes::<33>::deserialize(deserializer)?;
-        Self::from_slice(bytes.as_slice()).map_err(|error| serde::de::Error::custom(error.to_string()))
+impl Decode for PublicKey {
+    fn get(input: &mut Reader<'_>) -> Self {
+        let bytes = <[u8; 33]>::get(input);
+        Self::from_slice(&bytes).unwrap_or_else(|_| {
+            input.damaged();
+            Self(bytes)
+        })
     }
 }
+
+impl ToJson for PublicKey {
+    fn write(&self, out: &mut String) {
+        write_hex(&self.0, out);
+    }
+}
+
+impl FromJson for PublicKey {
+    fn read(value: &Value<'_>, fault: &mut Fault) -> Self {
+        let mut bytes = [0; 33];
+        read_hex(value, fault, &mut bytes);
+        Self::from_slice(&bytes).unwrap_or_else(|_| {
+            fault.found();
+            Self(bytes)
+        })
+    }
+}
+
+as_serde!(PublicKey);
 
 /// A secret key. It is redacted in `Debug`, never serialised, and wiped when dropped.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! The tree of locks: a binary Merkle tree of fixed depth 16, kept sparse, whose root a balance proof signs.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::map::{Map, Set};
 use alloc::vec::Vec;
 use alloy_primitives::{B256, keccak256};
 
@@ -12,8 +12,8 @@ pub const DEPTH: usize = 16;
 #[derive(Clone, Debug)]
 pub struct LockTree {
     /// Nodes that differ from the empty tree's, by (height, index).
-    nodes: BTreeMap<(u8, u16), B256>,
-    dirty: BTreeSet<u16>,
+    nodes: Map<(u8, u16), B256>,
+    dirty: Set<u16>,
     /// Root of the empty subtree at each height, 0 (a leaf) to 16 (the tree).
     empty: [B256; DEPTH + 1],
 }
@@ -26,7 +26,7 @@ impl Default for LockTree {
             node = parent(node, node);
             *slot = node;
         }
-        Self { nodes: BTreeMap::new(), dirty: BTreeSet::new(), empty }
+        Self { nodes: Map::new(), dirty: Set::new(), empty }
     }
 }
 
@@ -120,6 +120,7 @@ fn parent(left: B256, right: B256) -> B256 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::collections::BTreeMap;
     use proptest::prelude::*;
 
     fn naive_root(leaves: &BTreeMap<u16, B256>) -> B256 {

@@ -1,12 +1,14 @@
 //! Who takes part in a channel and what it is called: the names every other module uses.
 
 use crate::abi;
+use crate::codec::stored;
 use crate::error::{Code, Error};
-use alloc::string::ToString;
+use crate::json::bridge::as_serde;
+use crate::json::{Fault, FromJson, ToJson, Value, wire};
+use alloc::string::{String, ToString};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_sol_types::SolValue;
 use core::fmt;
-use serde::{Deserialize, Serialize};
 
 /// The token address of an asset; the zero address is ETH.
 pub type Asset = Address;
@@ -15,13 +17,37 @@ pub type Asset = Address;
 pub const ETH: Asset = Address::ZERO;
 
 /// A participant's place in a channel: `A` opened it (usually a user), `B` is the other one (usually a hub).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Side {
     /// Opened the channel.
     A,
     /// The other one.
     B,
 }
+
+impl ToJson for Side {
+    fn write(&self, out: &mut String) {
+        out.push_str(match self {
+            Self::A => "\"A\"",
+            Self::B => "\"B\"",
+        });
+    }
+}
+
+impl FromJson for Side {
+    fn read(value: &Value<'_>, fault: &mut Fault) -> Self {
+        match value.text() {
+            Some("A") => Self::A,
+            Some("B") => Self::B,
+            _ => {
+                fault.found();
+                Self::A
+            }
+        }
+    }
+}
+
+stored!(enum Side { 0 => A, 1 => B });
 
 impl Side {
     /// Both sides, `A` first.
@@ -56,14 +82,16 @@ impl Side {
 }
 
 /// A value for each side.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sides<T> {
     /// Of `A`.
     pub a: T,
     /// Of `B`.
     pub b: T,
 }
+
+wire!(struct Sides<T> { a, b });
+stored!(struct Sides<T> { a, b });
 
 impl<T> Sides<T> {
     /// Of one side.
@@ -84,8 +112,7 @@ impl<T> Sides<T> {
 }
 
 /// One end of a channel.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Participant {
     /// The account that funds go to: an externally owned account or a contract wallet.
     pub owner: Address,
@@ -93,9 +120,11 @@ pub struct Participant {
     pub signer: Address,
 }
 
+wire!(struct Participant { owner, signer });
+stored!(struct Participant { owner, signer });
+
 /// What identifies a channel, together with the chain and the contract.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ChannelDef {
     /// Opened it.
     pub a: Participant,
@@ -106,6 +135,9 @@ pub struct ChannelDef {
     /// Makes channels of the same participants distinct.
     pub salt: u64,
 }
+
+wire!(struct ChannelDef { a, b, challenge_period = "challengePeriod", salt });
+stored!(struct ChannelDef { a, b, challenge_period, salt });
 
 impl ChannelDef {
     /// The participant at `side`.
@@ -135,8 +167,7 @@ impl ChannelDef {
 }
 
 /// A channel's identifier on chain and off.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelId(pub B256);
 
 impl fmt::Debug for ChannelId {
@@ -150,3 +181,5 @@ impl fmt::Display for ChannelId {
         f.write_str(&self.0.to_string())
     }
 }
+
+as_serde!(Side, Sides<T>, Participant, ChannelDef, ChannelId);

@@ -55,9 +55,9 @@ fn a_thousand_payments_share_signatures_and_arrive() {
     }
     world.settle();
     assert_eq!((world.available(0), world.available(1)), (7_000, 13_000));
-    let nonce = world.clients[0].wallet.channel().state().assets[&ETH].out.highest;
+    let nonce = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out.highest;
     assert!(nonce < 60, "{nonce} signatures for 1000 payments");
-    assert!(world.clients[0].wallet.channel().state().assets[&ETH].out.lane.locks.is_empty());
+    assert!(world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out.lane.locks.is_empty());
 }
 
 #[test]

@@ -81,7 +81,8 @@ impl Chain {
             self.ask(contract, &IFarthing::minChallengePeriodCall {}, "latest").await,
             self.ask(contract, &IFarthing::maxChallengePeriodCall {}, "latest").await,
         );
-        let (Ok(min), Ok(max)) = bounds else {
+        let bound = |words: Result<Words>| words?.number::<u32>(0);
+        let (Ok(min), Ok(max)) = (bound(bounds.0), bound(bounds.1)) else {
             return mismatch(format!("What is at {contract} is not Farthing's contract."));
         };
         if !(min..=max).contains(&challenge_period) {
@@ -126,17 +127,19 @@ impl Chain {
             .ok_or_else(|| Failure::new(Code::ChainUnavailable, "The RPC gave no block."))
     }
 
-    /// Calls a view function at a block.
-    pub async fn ask<C: SolCall>(&self, to: Address, call: &C, tag: &str) -> Result<C::Return> {
-        let answer = self.view(to, call.abi_encode(), tag).await?;
-        let decoded = bytes(&answer).and_then(|data| C::abi_decode_returns(&data).ok());
-        decoded
-            .ok_or_else(|| Failure::new(Code::ChainUnavailable, format!("{} answered something else.", C::SIGNATURE)))
+    /// Calls a view function at a block. All that is asked for are numbers.
+    pub fn ask<C: SolCall>(&self, to: Address, call: &C, tag: &str) -> Work<'_, Words> {
+        self.view(to, call.abi_encode(), tag, C::SIGNATURE)
     }
 
-    fn view<'a>(&'a self, to: Address, data: Vec<u8>, tag: &str) -> Work<'a, String> {
+    fn view(&self, to: Address, data: Vec<u8>, tag: &str, what: &'static str) -> Work<'_, Words> {
         let request = object([("to", to.to_string().into()), ("data", hex(data).into())]);
-        self.rpc.text("eth_call", array([request, tag.into()]))
+        let asked = self.rpc.text("eth_call", array([request, tag.into()]));
+        Box::pin(async move {
+            let answer = asked.await?;
+            let words = bytes(&answer).map(|data| data.chunks_exact(32).filter_map(U256::try_from_be_slice).collect());
+            Ok(Words { words: words.unwrap_or_default(), what })
+        })
     }
 
     /// The state of an asset at a block.
@@ -147,11 +150,12 @@ impl Chain {
     async fn read_asset(&self, channel: ChannelId, asset: Asset, block: u64) -> Result<ChainFact> {
         let call = IFarthing::assetStateCall { channelId: channel.0, asset };
         let state = self.ask(self.domain.contract(), &call, &format!("{block:#x}")).await?;
+        let amount = |index| state.number(index).map(Amount::new);
         Ok(ChainFact::Asset {
             asset,
-            deposits: Sides { a: Amount::new(state.depositA), b: Amount::new(state.depositB) },
-            withdrawn: Sides { a: Amount::new(state.withdrawnA), b: Amount::new(state.withdrawnB) },
-            status: AssetStatus::from_index(state.status),
+            deposits: Sides { a: amount(0)?, b: amount(1)? },
+            withdrawn: Sides { a: amount(2)?, b: amount(3)? },
+            status: AssetStatus::from_index(state.number(4)?),
         })
     }
 
@@ -162,7 +166,7 @@ impl Chain {
             for side in Side::BOTH {
                 let call = IFarthing::laneStateCall { channelId: channel.0, asset, payer: side.index() };
                 let lane = self.ask(self.domain.contract(), &call, &format!("{block:#x}")).await?;
-                *shown.of_mut(side) = lane.nonce;
+                *shown.of_mut(side) = lane.number(0)?;
             }
             Ok(ChainFact::Shown { asset, shown })
         })
@@ -174,26 +178,27 @@ impl Chain {
             let (asset, payer) = (lane.asset, lane.payer.index());
             let call = IFarthing::claimedCall { channelId: channel.0, asset, payer, slot };
             let claim = self.ask(self.domain.contract(), &call, &format!("{block:#x}")).await?;
-            Ok(ChainFact::Claimed { lane, slot, units: claim.units, returned: claim.returned })
+            let returned = claim.number::<u32>(1)? != 0;
+            Ok(ChainFact::Claimed { lane, slot, units: claim.number(0)?, returned })
         })
     }
 
     /// When the channel's exit ends, if one has started.
     pub async fn exit_ends_at(&self, channel: ChannelId) -> Result<Option<u64>> {
         let call = IFarthing::exitEndsAtCall { channelId: channel.0 };
-        let ends_at = self.ask(self.domain.contract(), &call, "latest").await?;
+        let ends_at: u64 = self.ask(self.domain.contract(), &call, "latest").await?.number(0)?;
         Ok(Some(ends_at).filter(|ends_at| *ends_at > 0))
     }
 
     /// What the contract may take of the owner's tokens.
     pub async fn allowance(&self, token: Address, owner: Address) -> Result<U256> {
-        self.ask(token, &IERC20::allowanceCall { owner, spender: self.domain.contract() }, "latest").await
+        self.ask(token, &IERC20::allowanceCall { owner, spender: self.domain.contract() }, "latest").await?.number(0)
     }
 
     /// What an account has of an asset.
     pub async fn balance(&self, asset: Asset, owner: Address) -> Result<U256> {
         if asset != farthing_protocol::ETH {
-            return self.ask(asset, &IERC20::balanceOfCall { owner }, "latest").await;
+            return self.ask(asset, &IERC20::balanceOfCall { owner }, "latest").await?.number(0);
         }
         let balance = self.rpc.text("eth_getBalance", array([owner.to_string().as_str(), "latest"])).await?;
         balance.parse().map_err(|_| Failure::new(Code::ChainUnavailable, "The RPC gave no balance."))
@@ -240,15 +245,7 @@ impl Chain {
         let event = IFarthing::EvidenceRecorded::SIGNATURE_HASH.to_string();
         let keys = array(keys.iter().map(|key| key.0.to_string()));
         let logs = self.logs(from, to, [event.into(), keys.into()]).await?;
-        let fact = |log: Log| {
-            let recorded = IFarthing::EvidenceRecorded::decode_raw_log(log.topics, &log.data).ok()?;
-            Some(ChainFact::Evidence {
-                key: ConditionKey(recorded.key),
-                units: recorded.units,
-                evidence: recorded.evidence,
-            })
-        };
-        Ok(logs.into_iter().filter_map(fact).collect())
+        Ok(logs.iter().filter_map(recorded).collect())
     }
 
     /// Evidence that was recorded for any of these keys before this client looked.
@@ -256,7 +253,7 @@ impl Chain {
         let mut recorded = Vec::new();
         for key in keys {
             let call = IFarthing::unitsOfCall { key: key.0 };
-            if self.ask(self.domain.contract(), &call, &format!("{to:#x}")).await? > 0 {
+            if self.ask(self.domain.contract(), &call, &format!("{to:#x}")).await?.number::<u32>(0)? > 0 {
                 recorded.push(*key);
             }
         }
@@ -273,7 +270,7 @@ impl Chain {
         let mut facts = Vec::new();
         for key in keys {
             let call = IFarthing::unitsOfCall { key: key.0 };
-            let units = self.ask(self.domain.contract(), &call, &format!("{at:#x}")).await?;
+            let units = self.ask(self.domain.contract(), &call, &format!("{at:#x}")).await?.number(0)?;
             facts.push(ChainFact::Evidence { key, units, evidence: Bytes::new() });
         }
         Ok(facts)
@@ -300,6 +297,33 @@ fn claim(log: Log) -> Option<ChainFact> {
     let claimed = IFarthing::LockClaimed::decode_raw_log(log.topics, &log.data).ok()?;
     let lane = LaneId { asset: claimed.asset, payer: Side::from_index(claimed.payer).ok()? };
     Some(ChainFact::Claimed { lane, slot: claimed.slot, units: claimed.units, returned: claimed.returned })
+}
+
+/// The numbers that a view function returned.
+#[derive(Debug)]
+pub struct Words {
+    words: Vec<U256>,
+    what: &'static str,
+}
+
+impl Words {
+    /// The number in this place, if it has so few bits.
+    pub fn number<T: TryFrom<U256>>(&self, index: usize) -> Result<T> {
+        let number = self.words.get(index).and_then(|word| T::try_from(*word).ok());
+        number.ok_or_else(|| Failure::new(Code::ChainUnavailable, format!("{} answered something else.", self.what)))
+    }
+}
+
+/// `EvidenceRecorded(bytes32 indexed key, uint32 units, bytes evidence)`.
+fn recorded(log: &Log) -> Option<ChainFact> {
+    let [IFarthing::EvidenceRecorded::SIGNATURE_HASH, key] = log.topics.as_slice() else { return None };
+    // A number in the data, which is also how lengths and the places of what has one are told.
+    let number = |at: usize| u32::try_from(U256::try_from_be_slice(log.data.get(at..at.checked_add(32)?)?)?).ok();
+    let place = |at: usize| usize::try_from(number(at)?).ok();
+    let length = place(32)?;
+    let (start, count) = (length.checked_add(32)?, place(length)?);
+    let evidence = log.data.get(start..start.checked_add(count)?)?;
+    Some(ChainFact::Evidence { key: ConditionKey(*key), units: number(0)?, evidence: Bytes::copy_from_slice(evidence) })
 }
 
 struct Log {

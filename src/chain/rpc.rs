@@ -93,8 +93,9 @@ async fn over_http(url: &str, method: &str, params: Array) -> Result<JsValue> {
 /// Nodes say it by the number 3 or in words.
 #[allow(clippy::float_cmp, reason = "error numbers are small integers")]
 fn reverted(error: &JsValue) -> Option<Code> {
-    let text = message(error);
-    let reverted = get(error, "code").as_f64() == Some(3.0)
-        || ["revert", "insufficient funds"].iter().any(|word| text.to_ascii_lowercase().contains(word));
+    let text = message(error).to_ascii_lowercase();
+    // `str::contains` would bring its search for long needles along.
+    let says = |word: &str| text.as_bytes().windows(word.len()).any(|part| part == word.as_bytes());
+    let reverted = get(error, "code").as_f64() == Some(3.0) || says("revert") || says("insufficient funds");
     reverted.then_some(Code::TransactionFailed)
 }

@@ -4,24 +4,24 @@
 use super::{Client, Notice, Settings};
 use crate::chain::Chain;
 use crate::failure::{Failure, Result};
-use crate::js::{hex, now};
+use crate::js::now;
 use crate::signer::typed_data;
 use crate::small::SmallMap;
 use crate::store::{OpenStore, Store};
 use crate::task::{Bell, Changes, Either, Once, race, sleep};
 use crate::transport::terms::{Register, Terms};
 use alloy_primitives::{Bytes, keccak256};
-use farthing_protocol::Code;
 use farthing_protocol::chain::{AssetStatus, ChainFact};
 use farthing_protocol::channel::Policy;
 use farthing_protocol::eip712::Domain;
 use farthing_protocol::journal::Write;
+use farthing_protocol::json;
+use farthing_protocol::map::Map;
 use farthing_protocol::sign::SecretKey;
 use farthing_protocol::types::{ChannelDef, ChannelId, Participant};
 use farthing_protocol::wallet::{Wallet, WalletConfig};
-use serde::{Deserialize, Serialize};
+use farthing_protocol::{Code, wire};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen_futures::spawn_local;
 
@@ -35,20 +35,20 @@ const FIRST_CONNECTION: u32 = 20_000;
 const SAFETY_MARGIN: (u64, u64) = (60, 3_600);
 const MAX_CHAIN_AGE: (u64, u64) = (120, 3_600);
 
-#[derive(Serialize)]
-struct Nothing {}
-
 /// What the store holds beside the wallet's own records.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 struct Record {
     channel: ChannelDef,
     binding: Option<Bytes>,
 }
 
+wire!(write struct Record { channel, binding });
+wire!(read open struct Record { channel, binding });
+
 impl Client {
     /// Connects; `tell` is called with what happens, after it is durable, and `met` with the hub's terms before that.
     pub async fn connect(settings: Settings, tell: Box<dyn Fn(Notice)>, met: impl Fn(&Terms)) -> Result<Rc<Self>> {
-        let terms: Terms = settings.hub.call("farthing_config", &Nothing {}).await?;
+        let terms: Terms = settings.hub.call("farthing_config", "{}").await?.read()?;
         terms.check()?;
         check_pins(&settings, &terms)?;
         met(&terms);
@@ -111,15 +111,14 @@ impl Client {
             Some(record) => record,
             None => {
                 let record = choose_channel(&settings, &terms, &chain, &key, period, salt).await?;
-                let value = serde_json::to_vec(&record).map_err(|_| Failure::from(Code::Internal))?;
+                let value = json::encode(&record).into_bytes();
                 store.commit(vec![Write::Put { key: record_key, value }]).await?;
                 record
             }
         };
         let def = record.channel;
-        let register =
-            Register { channel: &def, public_key: key.public_key(), binding: record.binding.as_ref().map(hex) };
-        let _: serde::de::IgnoredAny = settings.hub.call("farthing_register", &register).await?;
+        let register = Register { channel: &def, public_key: key.public_key(), binding: record.binding.as_ref() };
+        settings.hub.call("farthing_register", &json::encode(&register)).await?.check()?;
 
         let config = WalletConfig { domain: chain.domain, def, policy: policy(&terms, def.challenge_period) };
         let prefix = Wallet::prefix(&config);
@@ -145,7 +144,7 @@ impl Client {
             wallet.chain(&fact, now());
         }
         wallet.head(head, now());
-        let mut in_flight = BTreeMap::new();
+        let mut in_flight = Map::new();
         for payment in wallet.payments().iter().filter(|payment| !payment.is_final()) {
             in_flight.insert(payment.id, Rc::default());
         }
@@ -221,8 +220,9 @@ fn check_pins(settings: &Settings, terms: &Terms) -> Result<()> {
 async fn load_record(store: &dyn Store, key: &str) -> Result<Option<Record>> {
     let entries = store.load(key).await?;
     let found = entries.iter().find(|(found, _)| found == key);
-    let corrupt = |_| Failure::new(Code::StorageCorrupt, "The record of the channel can't be read.");
-    found.map(|(_, value)| serde_json::from_slice(value).map_err(corrupt)).transpose()
+    let corrupt = || Failure::new(Code::StorageCorrupt, "The record of the channel can't be read.");
+    let read = |value| json::decode(core::str::from_utf8(value).ok()?).ok();
+    found.map(|(_, value)| read(value).ok_or_else(corrupt)).transpose()
 }
 
 /// What the chain says of a channel, over all assets: whether anything happened, and whether anything is still open.

@@ -3,14 +3,15 @@
 
 use super::{Client, Notice};
 use crate::failure::{Failure, Result};
-use crate::js::{hex, now, random};
+use crate::js::{now, random};
 use crate::task::{Either, race, sleep};
 use crate::transport::socket::Socket;
 use alloy_primitives::B256;
+use farthing_protocol::json;
 use farthing_protocol::message::Message;
+use farthing_protocol::sign::Signature;
 use farthing_protocol::types::ChannelId;
-use farthing_protocol::{Code, abi};
-use serde::{Deserialize, Serialize};
+use farthing_protocol::{Code, abi, wire};
 use std::rc::{Rc, Weak};
 
 /// The first and the longest pause before calling again, in milliseconds.
@@ -19,23 +20,22 @@ const BACKOFF: (u32, u32) = (250, 30_000);
 /// After so many silent milliseconds the hub is asked whether it is there.
 const HEARTBEAT: u32 = 30_000;
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct OfChannel {
     channel_id: ChannelId,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Attach {
     channel_id: ChannelId,
-    signature: String,
+    signature: Signature,
 }
 
-#[derive(Deserialize)]
 struct Challenge {
     challenge: B256,
 }
+
+wire!(write struct OfChannel { channel_id = "channelId" });
+wire!(write struct Attach { channel_id = "channelId", signature });
+wire!(read open struct Challenge { challenge });
 
 impl Client {
     /// Runs until the client ends.
@@ -66,14 +66,14 @@ impl Client {
             }
         };
         let socket = Socket::open(self.hub.websocket_url(), self.id, receive).await?;
-        let channel = OfChannel { channel_id: self.id };
-        let Challenge { challenge } = self.hub.call_on(&socket, "farthing_challenge", &channel).await?;
+        let channel = json::encode(&OfChannel { channel_id: self.id });
+        let Challenge { challenge } = self.hub.call_on(&socket, "farthing_challenge", &channel).await?.read()?;
         let session = abi::Session { channelId: self.id.0, challenge };
-        let signature = hex(self.key.sign(self.chain.domain.digest(&session)).as_bytes());
-        let attach = Attach { channel_id: self.id, signature };
+        let signature = self.key.sign(self.chain.domain.digest(&session));
+        let attach = json::encode(&Attach { channel_id: self.id, signature });
         // Messages may follow the answer at once; they wait until the wallet knows that it is connected.
         self.early.take();
-        let _: serde::de::IgnoredAny = self.hub.call_on(&socket, "farthing_attach", &attach).await?;
+        self.hub.call_on(&socket, "farthing_attach", &attach).await?.check()?;
         Ok(socket)
     }
 
@@ -98,10 +98,10 @@ impl Client {
 
     /// Returns when the hub does not answer any more.
     async fn heartbeat(&self, socket: &Rc<Socket>) {
-        let channel = OfChannel { channel_id: self.id };
+        let channel = json::encode(&OfChannel { channel_id: self.id });
         loop {
             sleep(HEARTBEAT).await;
-            let answer: Result<serde::de::IgnoredAny> = self.hub.call_on(socket, "farthing_channel", &channel).await;
+            let answer = self.hub.call_on(socket, "farthing_channel", &channel).await;
             // Any answer will do, a refusal as well.
             if answer.is_err_and(|failure| failure.code() == Code::NotConnected) {
                 return;

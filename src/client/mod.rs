@@ -33,13 +33,14 @@ use crate::transport::terms::Terms;
 use alloy_primitives::Address;
 use farthing_protocol::channel::{ExitStage, SignedClosing, SignedWithdrawal};
 use farthing_protocol::hub::PayeeInfo;
+use farthing_protocol::map::Map;
 use farthing_protocol::message::Message;
 use farthing_protocol::sign::SecretKey;
 use farthing_protocol::types::{Asset, ChannelDef, ChannelId};
 use farthing_protocol::wallet::{Payment, PaymentId, Wallet};
 use farthing_protocol::{Amount, Code};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// What an application is told, unasked.
@@ -98,7 +99,7 @@ pub struct Client {
     /// Told of everything that happened in the wallet.
     changes: Changes,
     /// Payments of ours that are not over, with those who wait for them.
-    in_flight: RefCell<BTreeMap<PaymentId, Rc<Waiter>>>,
+    in_flight: RefCell<Map<PaymentId, Rc<Waiter>>>,
     /// Calls that wait for a place among them.
     gate: RefCell<VecDeque<Once<()>>>,
     payees: RefCell<SmallMap<Address, Once<Result<PayeeInfo>>>>,

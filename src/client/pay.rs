@@ -7,10 +7,10 @@ use crate::task::{Either, Once, Work, race, sleep};
 use crate::transport::terms::AssetTerms;
 use alloy_primitives::Address;
 use farthing_protocol::hub::PayeeInfo;
+use farthing_protocol::json;
 use farthing_protocol::types::Asset;
 use farthing_protocol::wallet::{PayRequest, Payee, Payment, PaymentId, Status};
-use farthing_protocol::{Amount, Code};
-use serde::Serialize;
+use farthing_protocol::{Amount, Code, wire};
 use std::rc::Rc;
 
 /// How long an offer stands if the caller does not say, in seconds.
@@ -45,10 +45,11 @@ pub struct PayOptions {
 /// What became of a payment: completed, or held for a payee that is away.
 pub type Receipt = Payment;
 
-#[derive(Serialize)]
 struct Lookup {
     address: Address,
 }
+
+wire!(write struct Lookup { address });
 
 impl Client {
     /// Pays. Nothing was paid if this fails with another code than `aborted`, `client-closed` or `storage-failed`.
@@ -121,7 +122,11 @@ impl Client {
         }
         let asked = Once::default();
         self.payees.borrow_mut().insert(to, asked.clone());
-        let answer: Result<PayeeInfo> = self.hub.call("farthing_lookup", &Lookup { address: to }).await;
+        let lookup = json::encode(&Lookup { address: to });
+        let answer = match self.hub.call("farthing_lookup", &lookup).await {
+            Ok(answer) => answer.read::<PayeeInfo>(),
+            Err(failure) => Err(failure),
+        };
         if answer.is_err() {
             drop(self.payees.borrow_mut().remove(&to));
         }

@@ -78,8 +78,7 @@ pub fn withdrawal(domain: &Domain, message: &abi::Withdrawal) -> TypedData {
 }
 
 fn quoted(text: &str) -> String {
-    // A string always has a JSON form.
-    serde_json::to_string(text).unwrap_or_default()
+    farthing_protocol::json::encode(text)
 }
 
 fn json(domain: &Domain, name: &str, primary: &str, fields: &[(&str, &str)], values: &[String]) -> String {

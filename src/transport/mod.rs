@@ -7,10 +7,8 @@ pub mod terms;
 use crate::failure::{Failure, Result};
 use crate::js::invalid;
 use crate::task::{Either, Work, race, sleep};
-use farthing_protocol::Code;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use farthing_protocol::json::{self, FromJson, Value};
+use farthing_protocol::{Code, Error};
 use socket::Socket;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -27,40 +25,30 @@ pub struct Hub {
     next_id: Cell<u64>,
 }
 
-/// Whatever comes from the hub.
-#[derive(Deserialize)]
-pub(crate) struct Frame<'a> {
-    #[serde(default)]
-    pub(crate) id: Option<u64>,
-    #[serde(default, borrow)]
-    pub(crate) method: Option<&'a str>,
-    #[serde(default, borrow)]
-    pub(crate) params: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    pub(crate) result: Option<&'a RawValue>,
-    #[serde(default)]
-    pub(crate) error: Option<RpcError>,
-}
+/// What the hub answered to a call: a frame of JSON-RPC.
+#[derive(Debug)]
+pub struct Answer(String);
 
-#[derive(Deserialize)]
-pub(crate) struct RpcError {
-    message: String,
-    #[serde(default)]
-    data: Option<ErrorData>,
-}
+impl Answer {
+    /// Its result.
+    pub fn read<R: FromJson>(&self) -> Result<R> {
+        let frame = Value::parse(&self.0).ok_or_else(unintelligible)?;
+        json::from_value(outcome(&frame)?).map_err(not_as_agreed)
+    }
 
-#[derive(Deserialize)]
-struct ErrorData {
-    code: String,
+    /// Whether it has one.
+    pub fn check(&self) -> Result<()> {
+        self.read()
+    }
 }
 
 impl Hub {
     /// The hub at an `http:` or `https:` URL.
     pub fn new(url: &str) -> Result<Self> {
         let http = url.trim_end_matches('/').to_owned();
-        let websocket = match http.split_once("://") {
-            Some(("https", rest)) if !rest.is_empty() => format!("wss://{rest}"),
-            Some(("http", rest)) if !rest.is_empty() => format!("ws://{rest}"),
+        let websocket = match (http.strip_prefix("https://"), http.strip_prefix("http://")) {
+            (Some(rest), _) if !rest.is_empty() => format!("wss://{rest}"),
+            (_, Some(rest)) if !rest.is_empty() => format!("ws://{rest}"),
             _ => return invalid("hub must be a URL that starts with https:// (or http://)."),
         };
         Ok(Self { http, websocket, socket: RefCell::default(), next_id: Cell::new(1) })
@@ -89,44 +77,33 @@ impl Hub {
         self.socket.borrow().clone()
     }
 
-    /// Calls a method over the open socket, else over HTTP.
-    pub async fn call<P: Serialize, R: DeserializeOwned>(&self, method: &str, params: &P) -> Result<R> {
-        let (id, body) = self.encode(method, params)?;
-        let answer = match self.socket() {
+    /// Calls a method over the open socket, else over HTTP. `params` are JSON.
+    pub fn call<'a>(&'a self, method: &str, params: &str) -> Work<'a, Answer> {
+        let (id, body) = self.request(method, params);
+        match self.socket() {
             Some(socket) => answer_on(socket, id, body),
-            None => self.post(body),
-        };
-        decode(&answer.await?)
+            None => Box::pin(async move { Ok(Answer(http::post(&self.http, &body, Code::NotConnected).await?)) }),
+        }
     }
 
     /// Calls a method on a socket that is not the open one yet.
-    pub async fn call_on<P: Serialize, R: DeserializeOwned>(
-        &self,
-        socket: &Rc<Socket>,
-        method: &str,
-        params: &P,
-    ) -> Result<R> {
-        let (id, body) = self.encode(method, params)?;
-        decode(&answer_on(Rc::clone(socket), id, body).await?)
+    pub fn call_on(&self, socket: &Rc<Socket>, method: &str, params: &str) -> Work<'static, Answer> {
+        let (id, body) = self.request(method, params);
+        answer_on(Rc::clone(socket), id, body)
     }
 
-    fn post(&self, body: String) -> Work<'_, String> {
-        Box::pin(async move { result(&http::post(&self.http, &body, Code::NotConnected).await?) })
-    }
-
-    fn encode<P: Serialize>(&self, method: &str, params: &P) -> Result<(u64, String)> {
+    fn request(&self, method: &str, params: &str) -> (u64, String) {
         let id = self.next_id.get();
         self.next_id.set(id.wrapping_add(1));
-        let params = serde_json::to_string(params).map_err(|_| Failure::from(Code::Internal))?;
-        Ok((id, format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)))
+        (id, format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#))
     }
 }
 
-fn answer_on(socket: Rc<Socket>, id: u64, body: String) -> Work<'static, String> {
+fn answer_on(socket: Rc<Socket>, id: u64, body: String) -> Work<'static, Answer> {
     Box::pin(async move {
         let answer = socket.call(id, &body)?;
         match race(answer.wait(), sleep(PATIENCE)).await {
-            Either::First(text) => text,
+            Either::First(text) => text.map(Answer),
             Either::Second(()) => {
                 socket.forget(id);
                 Err(Failure::new(Code::NotConnected, "The hub does not answer."))
@@ -135,35 +112,22 @@ fn answer_on(socket: Rc<Socket>, id: u64, body: String) -> Work<'static, String>
     })
 }
 
-fn result(text: &str) -> Result<String> {
-    let frame: Frame<'_> = serde_json::from_str(text).map_err(|_| unintelligible())?;
-    frame.outcome()
-}
-
-fn decode<R: DeserializeOwned>(text: &str) -> Result<R> {
-    serde_json::from_str(text)
-        .map_err(|error| Failure::new(Code::HubFault, format!("The hub's answer is not as agreed: {error}.")))
+fn not_as_agreed(error: Error) -> Failure {
+    Failure::new(Code::HubFault, format!("The hub's answer is not as agreed: {}.", error.detail()))
 }
 
 fn unintelligible() -> Failure {
     Failure::new(Code::HubFault, "The hub does not speak JSON-RPC 2.0.")
 }
 
-impl Frame<'_> {
-    pub(crate) fn outcome(&self) -> Result<String> {
-        match (&self.error, self.result) {
-            (Some(error), _) => Err(error.failure()),
-            (None, Some(result)) => Ok(result.get().to_owned()),
-            (None, None) => Err(unintelligible()),
-        }
-    }
-}
-
-impl RpcError {
-    fn failure(&self) -> Failure {
-        let code = self.data.as_ref().and_then(|data| Code::from_name(&data.code)).unwrap_or(Code::HubFault);
+fn outcome<'v, 'a>(frame: &'v Value<'a>) -> Result<&'v Value<'a>> {
+    let (error, result) = (frame.get("error"), frame.get("result"));
+    if error.is_some() {
+        let message = error.get("message").text().ok_or_else(unintelligible)?;
+        let code = error.get("data").get("code").text().and_then(Code::from_name).unwrap_or(Code::HubFault);
         // What the hub says is shown to people, so it is kept short.
-        let said: String = self.message.chars().filter(|c| !c.is_control()).take(300).collect();
-        Failure::new(code, format!("The hub says: {}.", said.trim_end_matches('.')))
+        let said: String = message.chars().filter(|c| !c.is_control()).take(300).collect();
+        return Err(Failure::new(code, format!("The hub says: {}.", said.trim_end_matches('.'))));
     }
+    if result.is_some() { Ok(result) } else { Err(unintelligible()) }
 }

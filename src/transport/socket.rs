@@ -1,15 +1,13 @@
 //! One WebSocket to the hub, from its opening to its end. Frames are text of at most 65,536 bytes each way.
 
-use super::Frame;
 use crate::failure::{Failure, Result};
 use crate::js::{get, set};
 use crate::small::SmallMap;
 use crate::task::{Either, Once, race, sleep};
 use farthing_protocol::Code;
+use farthing_protocol::json::{self, Value};
 use farthing_protocol::message::{MAX_MESSAGE, Message};
 use farthing_protocol::types::ChannelId;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -46,14 +44,6 @@ impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Socket").finish_non_exhaustive()
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Push<'a> {
-    channel_id: ChannelId,
-    #[serde(borrow)]
-    messages: Vec<&'a RawValue>,
 }
 
 impl Socket {
@@ -168,27 +158,26 @@ fn take(
     if text.len() > MAX_MESSAGE {
         return Err(());
     }
-    let frame: Frame<'_> = serde_json::from_str(text).map_err(drop)?;
-    if let Some(id) = frame.id {
-        let answer = answers.borrow_mut().remove(&id);
+    let frame = Value::parse(text).ok_or(())?;
+    let id = frame.get("id");
+    if id.is_some() {
+        let answer = answers.borrow_mut().remove(&json::from_value(id).map_err(drop)?);
         if let Some(answer) = answer {
-            answer.send(frame.outcome());
+            answer.send(Ok(text.to_owned()));
         }
         return Ok(());
     }
-    if frame.error.is_some() {
+    if frame.get("error").is_some() {
         // A frame of ours was not taken, and with it messages: a new connection makes up for them.
         return Err(());
     }
     // Other notifications may come with later versions.
-    if frame.method != Some("farthing_messages") {
+    if frame.get("method").text() != Some("farthing_messages") {
         return Ok(());
     }
-    let push: Push<'_> = serde_json::from_str(frame.params.ok_or(())?.get()).map_err(drop)?;
-    if push.channel_id != channel {
-        return Ok(());
+    let push = frame.get("params");
+    if json::from_value::<ChannelId>(push.get("channelId")).map_err(drop)? == channel {
+        receive(json::from_value(push.get("messages")).map_err(drop)?);
     }
-    let messages = push.messages.iter().map(|message| Message::decode(message.get()));
-    receive(messages.collect::<core::result::Result<_, _>>().map_err(drop)?);
     Ok(())
 }

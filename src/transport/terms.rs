@@ -1,18 +1,16 @@
 //! What the hub says of itself and of others. Nothing of it is believed where the chain or a signature can say it.
 
 use crate::failure::{Failure, Result};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 use farthing_protocol::sign::PublicKey;
 use farthing_protocol::types::{Asset, ChannelDef};
-use farthing_protocol::{Amount, Code};
-use serde::{Deserialize, Serialize};
+use farthing_protocol::{Amount, Code, wire};
 
 /// The version of the protocol that this client speaks.
 const PROTOCOL: u32 = 1;
 
 /// The answer of `farthing_config`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the hub's OpenRPC document describes every field")]
 pub struct Terms {
     pub protocol_version: u32,
@@ -29,8 +27,7 @@ pub struct Terms {
 }
 
 /// Who the hub is.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug)]
 #[allow(missing_docs, reason = "the hub's OpenRPC document describes every field")]
 pub struct HubKeys {
     pub owner: Address,
@@ -39,7 +36,7 @@ pub struct HubKeys {
 }
 
 /// Challenge periods that the hub takes, in seconds.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug)]
 #[allow(missing_docs, reason = "the hub's OpenRPC document describes every field")]
 pub struct Period {
     pub min: u32,
@@ -48,8 +45,7 @@ pub struct Period {
 }
 
 /// What the hub does in one asset.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the hub's OpenRPC document describes every field")]
 pub struct AssetTerms {
     pub asset: Asset,
@@ -61,15 +57,25 @@ pub struct AssetTerms {
 }
 
 /// The parameters of `farthing_register`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 #[allow(missing_docs, missing_debug_implementations, reason = "the hub's OpenRPC document describes every field")]
 pub struct Register<'a> {
     pub channel: &'a ChannelDef,
     pub public_key: PublicKey,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub binding: Option<String>,
+    pub binding: Option<&'a Bytes>,
 }
+
+wire!(read open struct Terms {
+    protocol_version = "protocolVersion", chain_id = "chainId", contract, hub,
+    challenge_period = "challengePeriod", confirmations, safety_margin = "safetyMargin",
+    min_lock_time = "minLockTime", max_lock_time = "maxLockTime", max_locks = "maxLocks", assets
+});
+wire!(read open struct HubKeys { owner, signer, public_key = "publicKey" });
+wire!(read open struct Period { min, max, default });
+wire!(read open struct AssetTerms {
+    asset, symbol, decimals, channel_capacity = "channelCapacity", min_payment = "minPayment",
+    max_payment = "maxPayment"
+});
+wire!(write struct Register<'a> { channel, public_key = "publicKey", binding: optional });
 
 impl Terms {
     /// Refuses what this client can't live with.

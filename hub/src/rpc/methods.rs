@@ -7,9 +7,10 @@ use super::socket::Session;
 use alloy_primitives::{Address, B256, Bytes};
 use farthing_protocol::abi;
 use farthing_protocol::hub::Registration;
+use farthing_protocol::json;
 use farthing_protocol::message::Message;
 use farthing_protocol::sign::{PublicKey, Signature};
-use farthing_protocol::{ChannelDef, ChannelId, Code, Error};
+use farthing_protocol::{ChannelDef, ChannelId, Code, Error, wire};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -93,12 +94,13 @@ struct Attach {
     signature: Signature,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Messages {
     channel_id: ChannelId,
     messages: Vec<Message>,
 }
+
+// Payments pass here, so it is read without serde in between.
+wire!(struct Messages { channel_id = "channelId", messages });
 
 /// Whether a call is made to wait when its caller is too fast, rather than refused: a peer message that was dropped
 /// would be missed until the next sync.
@@ -188,7 +190,9 @@ async fn attach(app: &App, session: &mut Session, params: Attach, id: Option<&Ra
 
 /// Hands messages of an attached channel to the core. All of a frame are taken, or none.
 async fn messages(app: &App, session: &mut Session, params: Option<&RawValue>) -> Result<(), RpcError> {
-    let Messages { channel_id, messages } = parse(params).map_err(RpcError::messages)?;
+    let text = params.map_or("{}", RawValue::get);
+    let Messages { channel_id, messages } =
+        json::decode(text).map_err(|error| RpcError::messages(error.detail().to_owned()))?;
     if !session.attached.contains(&channel_id) {
         return Err(Code::NotAuthenticated.into());
     }

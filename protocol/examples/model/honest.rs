@@ -220,7 +220,7 @@ impl Honest {
         }
         // The driver reads what was recorded for the keys of locks that are about to end.
         let unread = match &self.machine {
-            Machine::Hub(hub) => hub.unread_keys(),
+            Machine::Hub(hub) => hub.unread_keys().into_iter().collect(),
             Machine::Wallet(wallet) => wallet.unread_keys(),
         };
         for key in unread {
@@ -238,13 +238,13 @@ impl Honest {
     /// its channels only the lanes and the money are compared.
     fn state_images(&self) -> Vec<Vec<u8>> {
         if let Machine::Wallet(wallet) = &self.machine {
-            return vec![encode(wallet.channel().state()).unwrap()];
+            return vec![encode(wallet.channel().state())];
         }
         let books = self.defs.iter().enumerate().flat_map(|(index, _)| self.nth(index).state().assets.values());
         books
             .map(|book| {
                 let lanes = (&book.out, &book.inc.lane, &book.inc.accepted, &book.inc.acknowledgement, book.inc.seen);
-                encode(&(lanes, book.deposits, book.withdrawn, &book.withdrawals, &book.closing)).unwrap()
+                encode(&(lanes, book.deposits, book.withdrawn, &book.withdrawals, &book.closing))
             })
             .collect()
     }

@@ -117,7 +117,7 @@ impl World {
             }
             2 => {
                 let slot = *self.rng.pick(&slots)?;
-                let pending = &lane.locks[&slot];
+                let pending = lane.locks.get(&slot).unwrap();
                 let known = self.known_units(foe, pending);
                 let least = pending.lock.redeemed + 1;
                 let silent = self.temper.silent == Some(foe);
@@ -132,7 +132,7 @@ impl World {
             }
             _ => {
                 let slot = *self.rng.pick(&slots)?;
-                let pending = &lane.locks[&slot];
+                let pending = lane.locks.get(&slot).unwrap();
                 let given_up = self
                     .honest
                     .channel(&self.foes[foe].id)

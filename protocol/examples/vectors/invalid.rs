@@ -11,7 +11,7 @@ use farthing_protocol::eip712::Domain;
 use farthing_protocol::envelope::{Letter, SharedKey};
 use farthing_protocol::error::Code;
 use farthing_protocol::hub::Registration;
-use farthing_protocol::journal::encode;
+use farthing_protocol::journal::{FORMAT, encode};
 use farthing_protocol::lane::{Lane, MAX_CONDITION_BYTES, MAX_ENVELOPE, MAX_MEMO, Op, Update};
 use farthing_protocol::message::{Closing, ClosingAsset, MAX_MESSAGE, Message, Withdrawal};
 use farthing_protocol::proof::{LaneId, Proof, SignedProof};
@@ -391,7 +391,7 @@ fn envelopes() -> Value {
 fn storage() -> Vec<Value> {
     let registration =
         Registration { channel: def(), public_key: Some(user().public_key()), binding: Some(vec![1, 2, 3].into()) };
-    let good = encode(&registration).unwrap();
+    let good = encode(&registration);
     let with = |at: usize, byte: u8| {
         let mut bytes = good.clone();
         bytes[at] = byte;
@@ -400,22 +400,23 @@ fn storage() -> Vec<Value> {
     let mut cases = vec![
         ("nothing", "Registration", Code::StorageCorrupt, Vec::new()),
         ("no version", "Registration", Code::StorageCorrupt, with(0, 0)),
-        ("a newer version", "Registration", Code::StorageVersion, with(0, 2)),
+        ("an older version", "Registration", Code::StorageVersion, with(0, FORMAT - 1)),
+        ("a newer version", "Registration", Code::StorageVersion, with(0, FORMAT + 1)),
         ("the newest version", "Registration", Code::StorageVersion, with(0, 255)),
-        ("a newer version of something else", "State", Code::StorageVersion, vec![2]),
+        ("a newer version of something else", "State", Code::StorageVersion, vec![FORMAT + 1]),
         ("the version alone", "Registration", Code::StorageCorrupt, good[..1].to_vec()),
         ("cut in half", "Registration", Code::StorageCorrupt, good[..good.len() / 2].to_vec()),
         ("a byte too few", "Registration", Code::StorageCorrupt, good[..good.len() - 1].to_vec()),
         ("a byte too many", "Registration", Code::StorageCorrupt, [&good[..], &[0]].concat()),
         ("something else", "State", Code::StorageCorrupt, good.clone()),
-        ("a list of 2^64 - 1 entries", "Facts", Code::StorageCorrupt, [&[1][..], &[0xff; 9], &[1]].concat()),
-        ("an unknown fact", "Fact", Code::StorageCorrupt, vec![1, 99]),
-        ("a number that never ends", "Facts", Code::StorageCorrupt, [&[1][..], &[0xff; 20]].concat()),
+        ("a list of 2^64 - 1 entries", "Facts", Code::StorageCorrupt, [&[FORMAT][..], &[0xff; 9], &[1]].concat()),
+        ("an unknown fact", "Fact", Code::StorageCorrupt, vec![FORMAT, 99]),
+        ("a number that never ends", "Facts", Code::StorageCorrupt, [&[FORMAT][..], &[0xff; 20]].concat()),
     ];
     let public_key = good.windows(33).position(|part| part == user().public_key().as_bytes()).unwrap();
     cases.push(("a public key that is none", "Registration", Code::StorageCorrupt, with(public_key, 9)));
     let signed = Fact::PeerAccepted { asset: ETH, nonce: 1, acknowledgement: Some(user().sign(B256::ZERO)) };
-    let mut fact = encode(&signed).unwrap();
+    let mut fact = encode(&signed);
     let last = fact.len() - 1;
     fact[last] = 29;
     cases.push(("a signature with v 29", "Fact", Code::StorageCorrupt, fact));

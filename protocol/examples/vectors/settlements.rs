@@ -383,7 +383,7 @@ impl World {
     }
 
     fn claim(&mut self, payer: Side, lane: &mut Lane, slot: u16) {
-        let PendingLock { lock, condition, expiry, .. } = lane.locks[&slot].clone();
+        let PendingLock { lock, condition, expiry, .. } = lane.locks.get(&slot).unwrap().clone();
         let proven = self.units.get(&lock.key.0).copied().unwrap_or_default();
         let claimed = self.claims.entry((payer, slot)).or_default();
         let is_expired = self.time > expiry;

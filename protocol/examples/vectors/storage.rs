@@ -1,5 +1,5 @@
-//! Stored records of format version 1. A build of a later format must still read them: when it comes, this file's
-//! output is kept as it is, and `storage-v2.json` begins.
+//! Stored records of format version 2. A build of a later format must still read them: when it comes, this file's
+//! output is kept as it is, and `storage-v3.json` begins.
 
 use crate::common::{bytes, domain, key};
 use crate::messages::{START, TOKEN, def, hub, id, lock, sides, update, user};
@@ -7,6 +7,7 @@ use alloy_primitives::keccak256;
 use farthing_protocol::amount::Amount;
 use farthing_protocol::chain::{AssetStatus, ChainFact};
 use farthing_protocol::channel::{Fact, OpRef, SignedClosing, SignedWithdrawal, State};
+use farthing_protocol::codec::Encode;
 use farthing_protocol::condition::{ALL_UNITS, Condition, sha256};
 use farthing_protocol::hub::Registration;
 use farthing_protocol::journal::{FORMAT, encode};
@@ -15,13 +16,13 @@ use farthing_protocol::message::{Closing, ClosingAsset, Withdrawal};
 use farthing_protocol::proof::LaneId;
 use farthing_protocol::types::{ETH, Side, Sides};
 use farthing_protocol::wallet::{Direction, Payment, PaymentId, Status};
-use serde::Serialize;
 use serde_json::{Value, json};
+use std::fmt::Debug;
 
 pub(crate) fn all() -> Value {
-    assert_eq!(FORMAT, 1, "keep storage-v1.json as it is, and write storage-v2.json from here on");
+    assert_eq!(FORMAT, 2, "keep storage-v2.json as it is, and write storage-v3.json from here on");
     json!({
-        "about": "hex is the stored record: its format version, then postcard; json is the same value, for people and for comparison",
+        "about": "hex is the stored record: its format version, then the value as protocol/src/codec.rs writes it; text is the same value, for people and for comparison",
         "format": FORMAT,
         "records": records(),
     })
@@ -53,13 +54,13 @@ fn records() -> Vec<Value> {
     records
 }
 
-fn record<T: Serialize>(kind: &str, name: &str, value: &T) -> Value {
-    json!({
-        "type": kind,
-        "name": name,
-        "hex": bytes(encode(value).unwrap()),
-        "json": serde_json::to_value(value).unwrap(),
-    })
+fn record<T: Encode + Debug>(kind: &str, name: &str, value: &T) -> Value {
+    let mut record = json!({ "type": kind, "name": name, "hex": bytes(encode(value)) });
+    // A state also shows what follows from its content, and that is not stored.
+    if kind != "State" {
+        record["text"] = format!("{value:?}").into();
+    }
+    record
 }
 
 fn facts() -> Vec<(&'static str, Fact)> {

@@ -3,6 +3,7 @@
 use super::{Channel, Event, Fact};
 use crate::amount::Amount;
 use crate::chain::{AssetStatus, ChainCall};
+use crate::codec::stored;
 use crate::error::{Code, Error};
 use crate::message::{Closing, ClosingAsset, Message, Withdrawal};
 use crate::sign::{SecretKey, Signature};
@@ -11,10 +12,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, Bytes};
-use serde::{Deserialize, Serialize};
 
 /// A withdrawal and the signatures under it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SignedWithdrawal {
     /// The terms.
     pub withdrawal: Withdrawal,
@@ -26,8 +26,10 @@ pub struct SignedWithdrawal {
     pub submit: bool,
 }
 
+stored!(struct SignedWithdrawal { withdrawal, signatures, owner_signature, submit });
+
 /// A closing and the signatures under it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SignedClosing {
     /// The terms.
     pub closing: Closing,
@@ -38,6 +40,8 @@ pub struct SignedClosing {
     /// Whether the side that did not propose sends the transaction.
     pub submit: bool,
 }
+
+stored!(struct SignedClosing { closing, signatures, proposer, submit });
 
 impl Channel {
     /// Signs a withdrawal of ours and asks the peer to sign it too.

@@ -3,6 +3,7 @@
 use super::{ExitStage, SignedClosing, SignedWithdrawal};
 use crate::amount::Amount;
 use crate::chain::ChainCall;
+use crate::codec::stored;
 use crate::error::Error;
 use crate::lane::LockRef;
 use crate::message::Message;
@@ -27,7 +28,7 @@ pub enum Effect {
 }
 
 /// Names one of our own ops for ever.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct OpRef {
     /// Which lane.
     pub lane: LaneId,
@@ -36,6 +37,8 @@ pub struct OpRef {
     /// Its place among that update's ops.
     pub index: u32,
 }
+
+stored!(struct OpRef { lane, nonce, index });
 
 /// What happened in a channel, for the machine that owns it.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,10 +6,10 @@ use crate::amount::Amount;
 use crate::chain::{AssetStatus, ChainCall, ChainFact};
 use crate::error::{Code, Error};
 use crate::lane::{LockRef, Op, PendingLock};
+use crate::map::{Map, Set};
 use crate::proof::{LaneId, SignedProof};
 use crate::sign::Signature;
 use crate::types::{Asset, Sides};
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -75,8 +75,8 @@ impl Channel {
         }
         if self.state.leaving {
             // Asked again: whatever was refused or got lost on its way is sent once more.
-            self.submitted.clear();
-            self.answered.clear();
+            self.submitted = Set::new();
+            self.answered = Map::new();
             self.starting = None;
         } else {
             self.record(Fact::Leaving);
@@ -111,7 +111,7 @@ impl Channel {
     }
 
     pub(super) fn handle_exit_gone(&mut self) {
-        self.answered.clear();
+        self.answered = Map::new();
         if self.state.exit.is_some() && !self.state.assets.values().any(|book| book.status == AssetStatus::Settled) {
             self.record(Fact::Chain(ChainFact::ExitGone));
             self.starting = None;
@@ -212,7 +212,7 @@ impl Channel {
     /// The content of both lanes at the proofs that their asset was settled by. Our own lane may have been settled by
     /// an older proof of ours; of the peer's lane the contract takes none that is newer than ours, and we show that.
     pub(super) fn rebuild_settled(&mut self) {
-        let mut settled = BTreeMap::new();
+        let mut settled = Map::new();
         for (asset, book) in &self.state.assets {
             let Some(shown) = book.shown.filter(|_| book.status == AssetStatus::Settled) else { continue };
             if let Some(lane) = book.out.lane_at(*shown.of(self.us)) {

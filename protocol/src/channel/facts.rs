@@ -6,18 +6,18 @@ use super::incoming::Incoming;
 use super::outgoing::Outgoing;
 use crate::amount::Amount;
 use crate::chain::{AssetStatus, ChainFact};
+use crate::codec::stored;
 use crate::condition::ConditionKey;
 use crate::lane::{PendingLock, Update};
+use crate::map::{Map, Set};
 use crate::message::{Closing, Withdrawal};
 use crate::sign::Signature;
 use crate::types::{Asset, Side, Sides};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use alloy_primitives::Bytes;
-use serde::{Deserialize, Serialize};
 
 /// One thing that became true.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fact {
     /// We signed an update of our lane.
     Signed {
@@ -104,7 +104,7 @@ pub enum Fact {
 }
 
 /// What was claimed of a lock after settlement.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Claimed {
     /// Units paid to the payee by claims.
     pub units: u32,
@@ -112,8 +112,28 @@ pub struct Claimed {
     pub returned: bool,
 }
 
+stored!(struct Claimed { units, returned });
+
+stored!(enum Fact {
+    0 => Outdated,
+    1 => Signed { asset, update },
+    2 => PeerAccepted { asset, nonce, acknowledgement },
+    3 => PeerRefused { asset, nonce },
+    4 => Lapsed { asset, placed, slot },
+    5 => Received { asset, update, acknowledgement },
+    6 => Seen { asset, nonce },
+    7 => GaveUp { asset, placed, slot },
+    8 => Evidence { key, units, evidence, on_chain },
+    9 => Withdrawal(signed),
+    10 => WithdrawalLapsed(withdrawal),
+    11 => Closing(signed),
+    12 => ClosingLapsed(closing),
+    13 => Chain(fact),
+    14 => Leaving,
+});
+
 /// The best evidence known for a key.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Known {
     /// Units it proves.
     pub units: u32,
@@ -123,8 +143,10 @@ pub struct Known {
     pub on_chain: u32,
 }
 
+stored!(struct Known { units, evidence, on_chain });
+
 /// What is known of one asset.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct AssetBook {
     /// Confirmed deposits.
     pub deposits: Sides<Amount>,
@@ -143,8 +165,10 @@ pub struct AssetBook {
     /// Nonces of the best proofs that an exit was shown, by payer; once settled, of those it was settled by.
     pub shown: Option<Sides<u64>>,
     /// Claims of locks after settlement, by payer and slot.
-    pub claimed: BTreeMap<(Side, u16), Claimed>,
+    pub claimed: Map<(Side, u16), Claimed>,
 }
+
+stored!(struct AssetBook { deposits, withdrawn, status, out, inc, withdrawals, closing, shown, claimed });
 
 impl AssetBook {
     /// What a side has withdrawn, counting everything signed until it has lapsed. [2]
@@ -163,12 +187,12 @@ impl AssetBook {
 }
 
 /// All facts of a channel, added up.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
     /// By asset.
-    pub assets: BTreeMap<Asset, AssetBook>,
+    pub assets: Map<Asset, AssetBook>,
     /// By condition key.
-    pub evidence: BTreeMap<ConditionKey, Known>,
+    pub evidence: Map<ConditionKey, Known>,
     /// End of the challenge period of an exit, Unix seconds.
     pub exit: Option<u64>,
     /// Whether the peer has shown newer state of ours than we have.
@@ -177,20 +201,22 @@ pub struct State {
     pub leaving: bool,
 }
 
+stored!(struct State { assets, evidence, exit, outdated, leaving });
+
 impl State {
     /// Replays a fact read from the store. Unlike [`State::apply`] it also redoes the changes of the lanes.
     pub fn replay(&mut self, fact: &Fact) -> Result<(), crate::error::Error> {
         match fact {
             Fact::Signed { asset, update } => {
-                let out = &mut self.assets.entry(*asset).or_default().out;
+                let out = &mut self.assets.or_default(*asset).out;
                 let undo = out.lane.apply(update.proof.nonce, &update.ops)?;
                 out.push(update.clone(), undo);
             }
             Fact::Received { asset, update, acknowledgement } => {
-                let inc = &mut self.assets.entry(*asset).or_default().inc;
+                let inc = &mut self.assets.or_default(*asset).inc;
                 let undo = inc.lane.apply(update.proof.nonce, &update.ops)?;
                 self.forfeit(*asset, &undo.releases(&update.ops));
-                self.assets.entry(*asset).or_default().inc.accept(update, *acknowledgement);
+                self.assets.or_default(*asset).inc.accept(update, *acknowledgement);
             }
             other => self.apply(other),
         }
@@ -200,7 +226,7 @@ impl State {
     /// Counts what is lost by releases of locks that we hold evidence for and did not give up.
     pub(crate) fn forfeit(&mut self, asset: Asset, released: &[(u32, u16, PendingLock)]) {
         let lost = self.lost_by(asset, released);
-        let inc = &mut self.assets.entry(asset).or_default().inc;
+        let inc = &mut self.assets.or_default(asset).inc;
         inc.forfeited = inc.forfeited.plus(lost).unwrap_or(Amount::MAX);
     }
 
@@ -221,23 +247,23 @@ impl State {
         match fact {
             Fact::Signed { .. } | Fact::Received { .. } => {}
             Fact::PeerAccepted { asset, nonce, acknowledgement } => {
-                self.assets.entry(*asset).or_default().out.accept(*nonce, *acknowledgement);
+                self.assets.or_default(*asset).out.accept(*nonce, *acknowledgement);
             }
             Fact::PeerRefused { asset, nonce } => {
-                self.assets.entry(*asset).or_default().out.refuse(*nonce);
+                self.assets.or_default(*asset).out.refuse(*nonce);
             }
             Fact::Lapsed { asset, placed, slot } => {
-                self.assets.entry(*asset).or_default().out.lapse(*placed, *slot);
+                self.assets.or_default(*asset).out.lapse(*placed, *slot);
             }
             Fact::Seen { asset, nonce } => {
-                let inc = &mut self.assets.entry(*asset).or_default().inc;
+                let inc = &mut self.assets.or_default(*asset).inc;
                 inc.seen = inc.seen.max(*nonce);
             }
             Fact::GaveUp { asset, placed, slot } => {
-                self.assets.entry(*asset).or_default().inc.given_up.insert((*placed, *slot));
+                self.assets.or_default(*asset).inc.given_up.insert((*placed, *slot));
             }
             Fact::Evidence { key, units, evidence, on_chain } => {
-                let known = self.evidence.entry(*key).or_default();
+                let known = self.evidence.or_default(*key);
                 if *units > known.units {
                     known.units = *units;
                     known.evidence = evidence.clone();
@@ -247,29 +273,29 @@ impl State {
                 }
             }
             Fact::Withdrawal(signed) => {
-                let list = &mut self.assets.entry(signed.withdrawal.asset).or_default().withdrawals;
+                let list = &mut self.assets.or_default(signed.withdrawal.asset).withdrawals;
                 list.retain(|old| old.withdrawal != signed.withdrawal);
                 list.push(signed.clone());
             }
             Fact::WithdrawalLapsed(withdrawal) => {
-                let list = &mut self.assets.entry(withdrawal.asset).or_default().withdrawals;
+                let list = &mut self.assets.or_default(withdrawal.asset).withdrawals;
                 list.retain(|old| old.withdrawal != *withdrawal);
             }
             Fact::Closing(signed) => {
                 for entry in &signed.closing.assets {
-                    self.assets.entry(entry.asset).or_default().closing = Some(signed.clone());
+                    self.assets.or_default(entry.asset).closing = Some(signed.clone());
                 }
             }
             Fact::ClosingLapsed(closing) => {
                 for entry in &closing.assets {
-                    let book = self.assets.entry(entry.asset).or_default();
+                    let book = self.assets.or_default(entry.asset);
                     if book.closing.as_ref().is_some_and(|signed| signed.closing == *closing) {
                         book.closing = None;
                     }
                 }
             }
             Fact::Chain(ChainFact::Asset { asset, deposits, withdrawn, status }) => {
-                let book = self.assets.entry(*asset).or_default();
+                let book = self.assets.or_default(*asset);
                 book.deposits = *deposits;
                 book.withdrawn = *withdrawn;
                 // What it was settled by is told after this.
@@ -282,10 +308,10 @@ impl State {
                 self.assets.values_mut().for_each(|book| book.shown = None);
             }
             Fact::Chain(ChainFact::Shown { asset, shown }) => {
-                self.assets.entry(*asset).or_default().shown = Some(*shown);
+                self.assets.or_default(*asset).shown = Some(*shown);
             }
             Fact::Chain(ChainFact::Claimed { lane, slot, units, returned }) => {
-                let book = self.assets.entry(lane.asset).or_default();
+                let book = self.assets.or_default(lane.asset);
                 book.claimed.insert((lane.payer, *slot), Claimed { units: *units, returned: *returned });
             }
             Fact::Leaving => self.leaving = true,
@@ -300,7 +326,7 @@ impl State {
         if evidence.len() < 1024 {
             return;
         }
-        let live: alloc::collections::BTreeSet<ConditionKey> = assets
+        let live: Set<ConditionKey> = assets
             .values()
             .flat_map(|book| {
                 let pending = book.out.lane.locks.values().chain(book.inc.lane.locks.values());

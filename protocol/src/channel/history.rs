@@ -2,10 +2,10 @@
 //! an older proof could never be claimed back.
 
 use super::outgoing::Outgoing;
+use crate::codec::stored;
 use crate::lane::{Lane, Undo, Update};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use serde::{Deserialize, Serialize};
 
 /// Changes of a lane after which its payee acknowledges, so that the payer may forget.
 pub(crate) const ACKNOWLEDGE_AFTER: usize = 64;
@@ -17,13 +17,15 @@ pub(crate) const MAX_CHANGES: usize = 1_024;
 pub(crate) const MAX_REFUSED: usize = 64;
 
 /// Every proof of our lane since the last acknowledged one.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct History {
     /// Accepted, oldest first: its nonce, and how it is taken back.
     steps: VecDeque<(u64, Undo)>,
     /// Refused: signed all the same, so the payee can show them.
     refused: Vec<Update>,
 }
+
+stored!(struct History { steps, refused });
 
 impl History {
     pub(crate) fn accepted(&mut self, nonce: u64, undo: Undo) {

@@ -4,20 +4,20 @@
 use super::history::ACKNOWLEDGE_AFTER;
 use super::{Channel, Event, Fact, OpRef};
 use crate::amount::Amount;
+use crate::codec::stored;
 use crate::condition::Kind;
 use crate::error::{Code, Error};
 use crate::lane::{Lane, LockRef, Op, Undo, Update};
+use crate::map::Set;
 use crate::message::Message;
 use crate::proof::SignedProof;
 use crate::sign::{SecretKey, Signature};
 use crate::types::Asset;
-use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use serde::{Deserialize, Serialize};
 
 /// The lane that we are paid with.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Incoming {
     /// Content at the accepted proof.
     pub lane: Lane,
@@ -33,8 +33,10 @@ pub struct Incoming {
     /// take the dust cap again after every expiry. [9]
     pub forfeited: Amount,
     /// Locks whose rest we gave up, by the nonce that placed them and their slot.
-    pub given_up: BTreeSet<(u64, u16)>,
+    pub given_up: Set<(u64, u16)>,
 }
+
+stored!(struct Incoming { lane, accepted, acknowledgement, seen, unacknowledged, forfeited, given_up });
 
 impl Incoming {
     /// Nonce of the newest accepted proof; 0 if none.

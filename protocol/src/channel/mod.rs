@@ -32,11 +32,11 @@ use crate::condition::ConditionKey;
 use crate::eip712::Domain;
 use crate::error::{Code, Error};
 use crate::lane::{Lane, LockRef};
+use crate::map::{Map, Set};
 use crate::message::Message;
 use crate::proof::LaneId;
 use crate::sign::SecretKey;
 use crate::types::{Asset, ChannelDef, ChannelId, Side, Sides};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -64,33 +64,33 @@ pub struct Channel {
     pub(crate) state: State,
     pub(crate) head: Option<Head>,
     pub(crate) queue: Queue,
-    pub(crate) peer_deposits: BTreeMap<Asset, Sides<Amount>>,
+    pub(crate) peer_deposits: Map<Asset, Sides<Amount>>,
     /// Locks of ours that the payee gave up, waiting for their release to be signed.
-    pub(crate) to_release: BTreeSet<LockRef>,
-    pub(crate) submitted: BTreeSet<String>,
+    pub(crate) to_release: Set<LockRef>,
+    pub(crate) submitted: Set<String>,
     /// Releases that the peer refused; tried again with the next block.
-    pub(crate) deferred: BTreeSet<LockRef>,
+    pub(crate) deferred: Set<LockRef>,
     /// Assets on which the peer refuses even a proof without ops; tried again with the next block.
-    pub(crate) paused: BTreeSet<Asset>,
+    pub(crate) paused: Set<Asset>,
     /// Refusals since the peer last accepted something.
     pub(crate) refusals: u32,
     /// Keys whose recorded units were read at a block after their expiry.
-    pub(crate) read: BTreeSet<ConditionKey>,
+    pub(crate) read: Set<ConditionKey>,
     /// Redemptions of ours that were told already, by lock and units.
-    pub(crate) told: BTreeSet<(LockRef, u32)>,
+    pub(crate) told: Set<(LockRef, u32)>,
     pub(crate) synced: bool,
     /// Connected, and the peer's newest proofs have not come yet: what we signed now could not be built on them.
     pub(crate) connecting: bool,
     /// Lanes at the proofs that their asset was settled by, as far as we can rebuild them.
-    pub(crate) settled: BTreeMap<LaneId, Lane>,
+    pub(crate) settled: Map<LaneId, Lane>,
     /// The call that starts our exit, while it is under way.
     pub(crate) starting: Option<String>,
     /// Proofs that we answered an exit with: the nonce, and the newest block at that time.
-    pub(crate) answered: BTreeMap<LaneId, (u64, u64)>,
+    pub(crate) answered: Map<LaneId, (u64, u64)>,
     /// The stage that was told last.
     pub(crate) stage: ExitStage,
     /// Locks that the application was told of as overdue.
-    pub(crate) overdue: BTreeSet<LockRef>,
+    pub(crate) overdue: Set<LockRef>,
     facts: Vec<Fact>,
     effects: Vec<Effect>,
     events: Vec<Event>,
@@ -120,21 +120,21 @@ impl Channel {
             state,
             head: None,
             queue: Queue::default(),
-            peer_deposits: BTreeMap::new(),
-            to_release: BTreeSet::new(),
-            submitted: BTreeSet::new(),
-            deferred: BTreeSet::new(),
-            paused: BTreeSet::new(),
+            peer_deposits: Map::new(),
+            to_release: Set::new(),
+            submitted: Set::new(),
+            deferred: Set::new(),
+            paused: Set::new(),
             refusals: 0,
-            read: BTreeSet::new(),
-            told: BTreeSet::new(),
+            read: Set::new(),
+            told: Set::new(),
             synced: false,
             connecting: false,
-            settled: BTreeMap::new(),
+            settled: Map::new(),
             starting: None,
-            answered: BTreeMap::new(),
+            answered: Map::new(),
             stage: ExitStage::None,
-            overdue: BTreeSet::new(),
+            overdue: Set::new(),
             facts: Vec::new(),
             effects: Vec::new(),
             events: Vec::new(),
@@ -337,7 +337,7 @@ impl Channel {
 
     /// A transaction that was asked for was not mined and won't be: it is asked for again while it is due.
     pub fn submit_failed(&mut self, id: &str) {
-        self.submitted.remove(id);
+        self.submitted.remove(&String::from(id));
         self.answered
             .retain(|lane, (nonce, at)| !id.ends_with(&format!("/{}/{}/{nonce}/{at}", lane.asset, lane.payer.index())));
         if self.starting.as_deref() == Some(id) {
@@ -354,7 +354,7 @@ impl Channel {
     }
 
     pub(crate) fn book_mut(&mut self, asset: Asset) -> &mut AssetBook {
-        self.state.assets.entry(asset).or_default()
+        self.state.assets.or_default(asset)
     }
 
     /// Whether anybody has deposited an asset, as far as we have seen it confirmed.
@@ -397,8 +397,8 @@ impl Channel {
 
     /// What was refused may be accepted now.
     pub(crate) fn try_again(&mut self) {
-        self.deferred.clear();
-        self.paused.clear();
+        self.deferred = Set::new();
+        self.paused = Set::new();
     }
 
     /// The later of our clock and the newest block, Unix seconds.
@@ -421,7 +421,7 @@ impl Channel {
     /// Keys whose recorded units have to be read (`unitsOf`, at the final block of the head that was given last) and
     /// given as [`ChainFact::Evidence`], zero included, before their locks can be released or given back.
     #[must_use]
-    pub fn unread_keys(&self) -> BTreeSet<ConditionKey> {
+    pub fn unread_keys(&self) -> Set<ConditionKey> {
         let locks = self.state.assets.values().flat_map(|book| {
             let pending = book.out.lane.locks.values().chain(book.inc.lane.locks.values());
             let pending = pending.map(|pending| (pending.lock.key, pending.expiry));
@@ -438,7 +438,7 @@ impl Channel {
 
     /// Keys of all locks that evidence could matter for: recorded evidence has to be given as it becomes final.
     #[must_use]
-    pub fn live_keys(&self) -> BTreeSet<ConditionKey> {
+    pub fn live_keys(&self) -> Set<ConditionKey> {
         let books = self.state.assets.values().flat_map(|book| {
             let pending = book.out.lane.locks.values().chain(book.inc.lane.locks.values());
             let refused = book.out.refused.iter().filter_map(|refused| refused.lock).map(|lock| lock.key);

@@ -5,6 +5,7 @@ use super::history::History;
 use super::queue::{Queued, cost};
 use super::{Channel, Event, Fact, OpRef};
 use crate::amount::Amount;
+use crate::codec::stored;
 use crate::condition::ConditionKey;
 use crate::error::{Code, Error};
 use crate::lane::{Lane, LockRef, Op, Undo, Update};
@@ -14,15 +15,16 @@ use crate::sign::{SecretKey, Signature};
 use crate::types::{Asset, Side, Sides};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use serde::{Deserialize, Serialize};
 
 /// An update that was signed and not answered yet.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct InFlight {
     /// What was signed.
     pub update: Update,
     pub(super) undo: Undo,
 }
+
+stored!(struct InFlight { update, undo });
 
 impl InFlight {
     /// Keys of the locks that it would bring back if it were refused.
@@ -32,7 +34,7 @@ impl InFlight {
 }
 
 /// What the payee could end up with by showing one of our proofs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Exposure {
     /// Of the proof.
     pub nonce: u64,
@@ -40,8 +42,10 @@ pub struct Exposure {
     pub spent: Amount,
 }
 
+stored!(struct Exposure { nonce, spent });
+
 /// A lock that older proofs of ours hold.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OldLock {
     /// Nonce of the proof that placed it.
     pub placed: u64,
@@ -57,8 +61,10 @@ pub struct OldLock {
     pub redeemed: u32,
 }
 
+stored!(struct OldLock { placed, slot, key, expiry, value, redeemed });
+
 /// An op that was refused or a lock that was released, and that still counts because an older proof holds it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refused {
     /// Of the update that was refused, or that released the lock.
     pub nonce: u64,
@@ -72,8 +78,10 @@ pub struct Refused {
     pub released: bool,
 }
 
+stored!(struct Refused { nonce, index, lock, until, released });
+
 /// The lane that we pay with.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Outgoing {
     /// Content at the newest signed proof that was not refused.
     pub lane: Lane,
@@ -97,6 +105,10 @@ pub struct Outgoing {
     /// Every proof that the payee may still show.
     pub history: History,
 }
+
+stored!(struct Outgoing {
+    lane, accepted, in_flight, highest, exposures, acknowledged, refused, handed, rebase, history
+});
 
 impl Outgoing {
     /// Nonce of the newest accepted proof; 0 if none.

@@ -1,8 +1,8 @@
 //! What a participant accepts. Each side has its own; the hub tells its clients what it accepts.
 
 use crate::amount::Amount;
+use crate::map::Map;
 use crate::types::Asset;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use alloy_primitives::Address;
 
@@ -27,7 +27,7 @@ pub struct Policy {
     /// Most pending locks in a lane.
     pub max_locks: usize,
     /// Per asset; an asset that is not listed has no dust.
-    pub dust: BTreeMap<Asset, Dust>,
+    pub dust: Map<Asset, Dust>,
     /// Seconds after which the newest block seen is too old to accept payments.
     pub max_chain_age: u64,
     /// Largest step from one nonce to the next.
@@ -41,7 +41,7 @@ pub struct Policy {
     /// Whether we send withdrawals and closings that the peer asks us to send, at our gas.
     pub relay: bool,
     /// Least that a withdrawal has to be for that, by asset; an asset that is not listed has no least amount.
-    pub relay_least: BTreeMap<Asset, Amount>,
+    pub relay_least: Map<Asset, Amount>,
     /// Withdrawals of one asset that may be signed and not mined.
     pub max_withdrawals: usize,
     /// Whether we leave a channel whose peer does not redeem what the chain shows to be proven; else the owner is told.
@@ -57,14 +57,14 @@ impl Default for Policy {
             min_lock_time: 1_800,
             max_lock_time: 7 * 86_400,
             max_locks: 4_096,
-            dust: BTreeMap::new(),
+            dust: Map::new(),
             max_chain_age: 3_600,
             max_nonce_step: 1 << 20,
             window: 8,
             max_update_bytes: 48 * 1024,
             external_conditions: Vec::new(),
             relay: true,
-            relay_least: BTreeMap::new(),
+            relay_least: Map::new(),
             max_withdrawals: 4,
             leave_overdue: false,
             max_deadline: 3_600,

@@ -3,8 +3,9 @@
 use crate::amount::Amount;
 use crate::condition::ConditionKey;
 use crate::lane::Op;
+use crate::map::{Map, Set};
 use crate::types::Asset;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 
 /// An op that waits for the next signature.
 #[derive(Clone, Debug)]
@@ -18,8 +19,8 @@ pub(crate) struct Queued {
 struct Waiting {
     ops: VecDeque<Queued>,
     cost: Amount,
-    slots: BTreeSet<u16>,
-    keys: BTreeSet<ConditionKey>,
+    slots: Set<u16>,
+    keys: Set<ConditionKey>,
     /// Where to look for the next free slot.
     next_slot: u16,
 }
@@ -27,12 +28,12 @@ struct Waiting {
 /// The ops that wait, by asset.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
-    assets: BTreeMap<Asset, Waiting>,
+    assets: Map<Asset, Waiting>,
 }
 
 impl Queue {
     pub(crate) fn push(&mut self, asset: Asset, queued: Queued) {
-        let waiting = self.assets.entry(asset).or_default();
+        let waiting = self.assets.or_default(asset);
         waiting.cost = waiting.cost.plus(cost(&queued.op)).unwrap_or(Amount::MAX);
         if let Op::Lock { slot, condition, expiry, .. } = &queued.op {
             waiting.slots.insert(*slot);

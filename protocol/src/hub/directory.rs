@@ -3,16 +3,18 @@
 use super::Hub;
 use crate::abi;
 use crate::channel::Channel;
+use crate::codec::stored;
 use crate::error::{Code, Error};
 use crate::journal::{Journal, Write, encode};
+use crate::json::bridge::as_serde;
+use crate::json::wire;
 use crate::sign::{PublicKey, Signature};
 use crate::types::{ChannelDef, ChannelId, Participant, Side};
 use alloc::format;
 use alloy_primitives::{Address, Bytes};
-use serde::{Deserialize, Serialize};
 
 /// What a client tells the hub of its channel.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Registration {
     /// The channel; the hub is `B`.
     pub channel: ChannelDef,
@@ -22,20 +24,22 @@ pub struct Registration {
     pub binding: Option<Bytes>,
 }
 
+stored!(struct Registration { channel, public_key, binding });
+
 /// What a payer needs to know of a payee. It checks all of it itself.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PayeeInfo {
     /// The payee's channel.
     pub channel: ChannelDef,
     /// Of its signer; secrets are encrypted to it.
     pub public_key: PublicKey,
     /// The owner's signature that binds the signer.
-    #[serde(default)]
     pub binding: Option<Bytes>,
     /// Whether it is connected now.
     pub online: bool,
 }
+
+wire!(struct PayeeInfo { channel, public_key = "publicKey", binding, online });
 
 impl Hub {
     /// Admits a channel with this hub's terms. Repeating it adds what was missing.
@@ -67,14 +71,14 @@ impl Hub {
             merged.public_key = merged.public_key.or(registration.public_key);
             merged.binding = merged.binding.or(registration.binding);
             if merged != entry.registration {
-                self.writes.push(Write::Put { key, value: encode(&(&merged, entry.proven))? });
+                self.writes.push(Write::Put { key, value: encode(&(&merged, entry.proven)) });
                 entry.registration = merged;
                 self.list(id);
             }
             return Ok(id);
         }
         let channel = Channel::new(domain, def, Side::B, self.config.policy.clone())?;
-        self.writes.push(Write::Put { key, value: encode(&(&registration, false))? });
+        self.writes.push(Write::Put { key, value: encode(&(&registration, false)) });
         self.insert(channel, Journal::new(format!("c/{id}")), registration, false);
         Ok(id)
     }
@@ -100,7 +104,7 @@ impl Hub {
         let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
         if !entry.proven {
             entry.proven = true;
-            self.writes.push(Write::Put { key: format!("c/{id}/def"), value: encode(&(&entry.registration, true))? });
+            self.writes.push(Write::Put { key: format!("c/{id}/def"), value: encode(&(&entry.registration, true)) });
         }
         self.list(id);
         Ok(())
@@ -119,3 +123,5 @@ impl Hub {
         Ok(PayeeInfo { channel, public_key, binding, online: entry.online })
     }
 }
+
+as_serde!(PayeeInfo);

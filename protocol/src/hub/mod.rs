@@ -406,7 +406,7 @@ impl Hub {
     pub(crate) fn store_pair(&mut self, incoming: ChannelLock, outgoing: ChannelLock) -> Result<(), Error> {
         self.outgoing_of.insert(incoming, outgoing);
         self.incoming_of.insert(outgoing, incoming);
-        self.writes.push(Write::Put { key: pair_key(&incoming), value: encode(&(incoming, outgoing))? });
+        self.writes.push(Write::Put { key: pair_key(&incoming), value: encode(&(incoming, outgoing)) });
         Ok(())
     }
 

@@ -15,20 +15,21 @@ use crate::chain::{AssetStatus, ChainCall, ChainFact, Head};
 use crate::channel::{
     Channel, Effect, Event as ChannelEvent, ExitStage, Fact, OpRef, Policy, SignedClosing, SignedWithdrawal, State,
 };
+use crate::codec::stored;
 use crate::eip712::Domain;
 use crate::envelope::SharedKey;
 use crate::error::{Code, Error};
 use crate::journal::{Commit, Journal, Sealed, Write, decode, encode};
 use crate::lane::LockRef;
+use crate::map::{Map, Set};
 use crate::message::{Closing, Message, Withdrawal};
 use crate::sign::{PublicKey, SecretKey};
 use crate::types::{Asset, ChannelDef, ChannelId, Side};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, Bytes};
-use serde::{Deserialize, Serialize};
+use core::cmp::Reverse;
 
 /// What a wallet is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -122,17 +123,21 @@ pub struct Balance {
     pub status: AssetStatus,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 enum WalletFact {
     Channel(Fact),
     Payment(Payment),
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+stored!(enum WalletFact { 0 => Channel(fact), 1 => Payment(payment) });
+
+#[derive(Clone, Debug, Default)]
 struct WalletState {
     channel: State,
     live: Vec<Payment>,
 }
+
+stored!(struct WalletState { channel, live });
 
 /// The client's logic.
 #[derive(Debug)]
@@ -141,16 +146,16 @@ pub struct Wallet {
     key: SecretKey,
     journal: Journal,
     /// Payments that can still change, and ended ones that are not in the history yet.
-    payments: BTreeMap<PaymentId, Payment>,
-    by_lock: BTreeMap<LockRef, PaymentId>,
-    by_op: BTreeMap<OpRef, PaymentId>,
+    payments: Map<PaymentId, Payment>,
+    by_lock: Map<LockRef, PaymentId>,
+    by_op: Map<OpRef, PaymentId>,
     /// Asked for and not signed yet.
-    queued: BTreeMap<u64, Payment>,
-    queued_ids: BTreeSet<PaymentId>,
-    changed: Vec<PaymentId>,
+    queued: Map<u64, Payment>,
+    queued_ids: Set<PaymentId>,
+    changed: Set<PaymentId>,
     next_ticket: u64,
     /// Shared keys with payees of this session.
-    payer_keys: BTreeMap<Address, SharedKey>,
+    payer_keys: Map<Address, SharedKey>,
     /// The last payer's shared key.
     payee_key: Option<(PublicKey, SharedKey)>,
     events: Vec<Event>,
@@ -176,8 +181,7 @@ impl Wallet {
     pub fn restore(config: WalletConfig, key: SecretKey, entries: &[(String, Vec<u8>)]) -> Result<Self, Error> {
         let (journal, snapshot, batches) = Journal::load::<WalletState, WalletFact>(prefix_of(&config), entries)?;
         let mut state = snapshot.unwrap_or_default();
-        let mut payments: BTreeMap<PaymentId, Payment> =
-            state.live.drain(..).map(|payment| (payment.id, payment)).collect();
+        let mut payments: Map<PaymentId, Payment> = state.live.drain(..).map(|payment| (payment.id, payment)).collect();
         for fact in batches.into_iter().flatten() {
             match fact {
                 WalletFact::Channel(fact) => state.channel.replay(&fact)?,
@@ -200,14 +204,14 @@ impl Wallet {
             channel,
             key,
             journal,
-            payments: BTreeMap::new(),
-            by_lock: BTreeMap::new(),
-            by_op: BTreeMap::new(),
-            queued: BTreeMap::new(),
-            queued_ids: BTreeSet::new(),
-            changed: Vec::new(),
+            payments: Map::new(),
+            by_lock: Map::new(),
+            by_op: Map::new(),
+            queued: Map::new(),
+            queued_ids: Set::new(),
+            changed: Set::new(),
             next_ticket: 0,
-            payer_keys: BTreeMap::new(),
+            payer_keys: Map::new(),
             payee_key: None,
             events: Vec::new(),
             commits: 0,
@@ -248,9 +252,9 @@ impl Wallet {
     /// Payments that can still change, and those that ended lately, newest first.
     #[must_use]
     pub fn payments(&self) -> Vec<Payment> {
-        let mut list: Vec<Payment> = self.payments.values().chain(self.queued.values()).cloned().collect();
-        list.sort_by_key(|payment| core::cmp::Reverse((payment.created, payment.id)));
-        list
+        let all = self.payments.values().chain(self.queued.values());
+        let ordered: Map<_, _> = all.map(|payment| (Reverse((payment.created, payment.id)), payment)).collect();
+        ordered.into_values().cloned().collect()
     }
 
     /// Ended payments, as a value under `<prefix>/history/` holds them.
@@ -338,7 +342,7 @@ impl Wallet {
 
     /// Keys whose recorded units have to be read; see [`Channel::unread_keys`].
     #[must_use]
-    pub fn unread_keys(&self) -> alloc::collections::BTreeSet<crate::condition::ConditionKey> {
+    pub fn unread_keys(&self) -> Set<crate::condition::ConditionKey> {
         self.channel.unread_keys()
     }
 
@@ -392,8 +396,6 @@ impl Wallet {
         self.react(now);
         let output = self.channel.drain();
         let mut facts: Vec<WalletFact> = output.facts.into_iter().map(WalletFact::Channel).collect();
-        self.changed.sort_unstable();
-        self.changed.dedup();
         for id in core::mem::take(&mut self.changed) {
             if let Some(payment) = self.payments.get(&id) {
                 facts.push(WalletFact::Payment(payment.clone()));
@@ -450,11 +452,12 @@ impl Wallet {
             }
             if !ended.is_empty() {
                 let key = format!("{}/history/{:016}", self.journal.prefix(), self.journal.next_number());
-                writes.push(Write::Put { key, value: encode(&ended)? });
+                writes.push(Write::Put { key, value: encode(&ended) });
             }
         }
         let (channel, payments) = (&self.channel, &self.payments);
-        let snapshot = || WalletState { channel: channel.state.clone(), live: payments.values().cloned().collect() };
+        // What WalletState reads.
+        let snapshot = || (&channel.state, payments.values().collect::<Vec<_>>());
         writes.extend(self.journal.append(facts, size, snapshot)?);
         Ok(writes)
     }
@@ -490,7 +493,7 @@ impl Wallet {
             edit(payment);
             if *payment != before {
                 payment.updated = now;
-                self.changed.push(id);
+                self.changed.insert(id);
             }
         }
     }

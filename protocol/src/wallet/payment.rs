@@ -2,16 +2,18 @@
 
 use crate::amount::Amount;
 use crate::channel::OpRef;
+use crate::codec::stored;
 use crate::lane::LockRef;
 use crate::types::Asset;
 use alloc::string::String;
 use alloy_primitives::Address;
 use core::fmt;
-use serde::{Deserialize, Serialize};
 
 /// Names a payment of this wallet.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PaymentId(pub [u8; 16]);
+
+stored!(struct PaymentId { 0 });
 
 impl fmt::Debug for PaymentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,7 +22,7 @@ impl fmt::Debug for PaymentId {
 }
 
 /// Which way the money goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {
     /// From us.
     Sent,
@@ -28,8 +30,10 @@ pub enum Direction {
     Received,
 }
 
+stored!(enum Direction { 0 => Sent, 1 => Received });
+
 /// How far a payment is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {
     /// On its way.
     Pending,
@@ -43,8 +47,10 @@ pub enum Status {
     Failed,
 }
 
+stored!(enum Status { 0 => Pending, 1 => Held, 2 => Completed, 3 => Returning, 4 => Failed });
+
 /// A payment.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Payment {
     /// Its name.
     pub id: PaymentId,
@@ -77,6 +83,10 @@ pub struct Payment {
     /// The op that carries it.
     pub op: Option<OpRef>,
 }
+
+stored!(struct Payment {
+    id, direction, asset, amount, to, memo, status, code, created, updated, expiry, preimage, settled, lock, op
+});
 
 /// The preimage of a payment on its way is a secret, and a memo is private.
 impl fmt::Debug for Payment {

@@ -32,7 +32,7 @@ impl Wallet {
                     lock: None,
                     op: None,
                 };
-                self.changed.push(id);
+                self.changed.insert(id);
                 self.index(payment);
                 self.events.push(super::Event::Balance { asset: op.lane.asset });
             }
@@ -95,7 +95,7 @@ impl Wallet {
             lock: Some(*lock),
             op: None,
         };
-        self.changed.push(id);
+        self.changed.insert(id);
         self.index(payment);
         Ok(())
     }

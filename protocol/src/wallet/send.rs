@@ -171,7 +171,7 @@ impl Wallet {
                     self.queued_ids.remove(&payment.id);
                     payment.op = Some(op);
                     payment.lock = lock;
-                    self.changed.push(payment.id);
+                    self.changed.insert(payment.id);
                     self.index(payment);
                 }
             }
@@ -281,7 +281,7 @@ fn fail(payment: &mut Payment) {
 
 /// A nonce of 192 bits from the payment's randomness.
 fn nonce_of(entropy: &[u8; 32], id: &[u8; 16]) -> [u8; 24] {
-    let data: alloc::vec::Vec<u8> = b"nonce".iter().chain(entropy).chain(id).copied().collect();
+    let data = [b"nonce".as_slice(), entropy, id].concat();
     let hash = sha256(&data);
     let mut nonce = [0; 24];
     for (to, from) in nonce.iter_mut().zip(hash) {

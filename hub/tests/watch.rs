@@ -10,8 +10,9 @@
 
 mod support;
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{B256, Bytes, U256};
 use farthing_hub::clock;
+use farthing_hub::store::{Sqlite, Store};
 use farthing_hub::watch::{Tower, WatchNode};
 use farthing_protocol::chain::ChainCall;
 use farthing_protocol::condition::{Condition, sha256};
@@ -24,7 +25,9 @@ use farthing_protocol::watch::{SignedReceipt, WatchOrder, WatchedEvidence, Watch
 use farthing_protocol::{Amount, Code, ETH, Side, Sides};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use sqlx::{Connection, SqliteConnection};
 use std::path::Path;
+use std::slice::from_ref;
 use support::client::call;
 use support::tower::{Pair, address, caught_up, spawn, start, transactions, units};
 use support::{Chain, until};
@@ -125,27 +128,27 @@ async fn a_tower_killed_after_its_receipt_answers_an_exit_that_it_did_not_see() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_channel_asked_for_while_its_exit_runs_is_answered_also_after_a_crash() {
+async fn a_channel_that_was_not_read_before_a_crash_is_read_after_it() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("watch.sqlite");
-    let program = Path::new(env!("CARGO_BIN_EXE_farthing-hub"));
     let chain = Chain::start().await;
     let pair = Pair::funded(&chain, 1, 1_000).await;
+    let tower = start(&chain, &database, "").await;
+    put(&url(&tower), pair.order(Side::B), &[pair.lane(Side::A, 7, 400)]).await.unwrap();
+    end(tower).await;
     pair.exit(&chain, &[pair.lane(Side::A, 1, 10)]).await;
     chain.mine(20).await;
-    // It looks at the chain once an hour, so it has seen nothing when it is killed.
-    let tower = spawn(program, &chain, &database, "stuck_after = 1").await;
-    chain.ask("evm_setAutomine", json!([false])).await;
-    put(&tower.url, pair.order(Side::B), &[pair.lane(Side::A, 7, 400)]).await.unwrap();
-    tower.kill().await;
-    let tower = spawn(program, &chain, &database, "stuck_after = 1").await;
-    until("the answer is mined", || async {
-        chain.mine(1).await;
-        (pair.shown(&chain, Side::A).await.nonce == 7).then_some(())
-    })
-    .await;
-    assert_eq!(transactions(&chain).await, 1);
-    tower.kill().await;
+    // As if it had been asked for after the exit was final, and the crash had come before the next look.
+    let seen = chain.rpc.block(chain.rpc.latest().await.unwrap().number - 2).await.unwrap().unwrap();
+    let store = Sqlite::open(&database).await.unwrap();
+    store.set_fact("cursor", format!("{} {}", seen.number, seen.hash)).await.unwrap();
+    store.close().await.unwrap();
+    let mut connection = SqliteConnection::connect(&database.display().to_string()).await.unwrap();
+    sqlx::query("UPDATE watched SET checked = 0").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let tower = start(&chain, &database, "").await;
+    pair.until_shown(&chain, Side::A, 7).await;
+    end(tower).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,33 +156,69 @@ async fn a_reorg_that_undoes_the_exit_and_mines_it_again_is_answered_again() {
     let folder = tempfile::tempdir().unwrap();
     let chain = Chain::start().await;
     let pair = Pair::funded(&chain, 1, 1_000).await;
-    let tower = start(&chain, &folder.path().join("watch.sqlite"), "stuck_after = 1").await;
+    let more = "stuck_after = 1\nconfirmations = 50";
+    let tower = start(&chain, &folder.path().join("watch.sqlite"), more).await;
     put(&url(&tower), pair.order(Side::B), &[pair.lane(Side::A, 7, 400)]).await.unwrap();
     caught_up(&tower, &chain).await;
     let old = [pair.lane(Side::A, 1, 10)];
-    // Each time the exit ends at the very same second. The first time it is mined again at once; then so late that
-    // the tower has forgotten it; and then, although it had been final.
+    // Each time it starts, and so ends, at the very same second.
     let at = chain.rpc.latest().await.unwrap().timestamp + 1_000;
-    for (before, after) in [(0, 1), (0, 6), (4, 4)] {
-        let snapshot = chain.ask("evm_snapshot", json!([])).await;
+    let exit = async || {
         chain.ask("evm_setNextBlockTimestamp", json!([at])).await;
         pair.exit(&chain, &old).await;
-        pair.until_shown(&chain, Side::A, 7).await;
-        chain.mine(before).await;
-        caught_up(&tower, &chain).await;
+    };
+    let undo = async |snapshot: Value| {
         chain.ask("evm_revert", json!([snapshot])).await;
         assert_eq!(pair.shown(&chain, Side::A).await.nonce, 0, "undone");
-        chain.mine(after).await;
-        caught_up(&tower, &chain).await;
-    }
-    chain.ask("evm_setNextBlockTimestamp", json!([at])).await;
-    pair.exit(&chain, &old).await;
+    };
+    let snapshot = chain.ask("evm_snapshot", json!([])).await;
+    exit().await;
+    pair.until_shown(&chain, Side::A, 7).await;
+    undo(snapshot).await;
+
+    // It is mined again at once, and the answer with it.
+    let snapshot = chain.ask("evm_snapshot", json!([])).await;
+    exit().await;
+    pair.until_shown(&chain, Side::A, 7).await;
+    undo(snapshot).await;
+
+    // It is mined again when the tower has forgotten it and the answer may have failed.
+    chain.mine(60).await;
+    caught_up(&tower, &chain).await;
+    until("it is forgotten", || async {
+        let status = call(&url(&tower), "watch_status", json!({ "channelId": pair.id() })).await.unwrap();
+        status["exitEndsAt"].is_null().then_some(())
+    })
+    .await;
+    exit().await;
     until("it is answered again", || async {
-        // A transaction that was mined on the chain that is gone has to fail or be mined first.
+        // That the answer failed has to be final first.
         chain.mine(1).await;
         (pair.shown(&chain, Side::A).await.nonce == 7).then_some(())
     })
     .await;
+    assert_eq!(pair.settle(&chain).await, (U256::from(600), U256::from(400)));
+    end(tower).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_a_reorg_below_what_was_final_undoes_is_given_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let chain = Chain::start().await;
+    let pair = Pair::funded(&chain, 1, 1_000).await;
+    let tower = start(&chain, &folder.path().join("watch.sqlite"), "").await;
+    put(&url(&tower), pair.order(Side::B), &[pair.lane(Side::A, 7, 400)]).await.unwrap();
+    let old = [pair.lane(Side::A, 1, 10)];
+    let snapshot = chain.ask("evm_snapshot", json!([])).await;
+    pair.exit(&chain, &old).await;
+    pair.until_shown(&chain, Side::A, 7).await;
+    chain.mine(4).await;
+    caught_up(&tower, &chain).await;
+    chain.ask("evm_revert", json!([snapshot])).await;
+    chain.mine(20).await;
+    caught_up(&tower, &chain).await;
+    pair.exit(&chain, &old).await;
+    pair.until_shown(&chain, Side::A, 7).await;
     assert_eq!(pair.settle(&chain).await, (U256::from(600), U256::from(400)));
     end(tower).await;
 }
@@ -226,14 +265,16 @@ async fn what_is_not_in_order_is_refused_with_its_code_and_changes_nothing() {
     let late = WatchOrder::sign(pair.def, clock::now() - 1, address(), &pair.domain, &pair.b);
     refused(Code::BadExpiry, late, newer.clone()).await;
     refused(Code::UnknownChannel, order, Pair { asset: ETH, ..Pair::new(&chain, 1) }.lane(Side::A, 8, 1)).await;
-    refused(Code::InvalidArgument, order, pair.lane(Side::B, 99, 1)).await;
+    let twice = [pair.lane(Side::A, 8, 500), pair.lane(Side::A, 9, 501)];
+    assert_eq!(put(&url, order, &twice).await.unwrap_err()["data"]["code"], "invalid-argument");
+    assert_eq!(rows(&tower.tower).await, counted);
 
     // Another channel of the same signers is one too many for Bob, but not for Alice.
     let mut second = Pair::new(&chain, 1);
     second.def.salt = 2;
     chain.deposit(&second.def, second.asset, Amount::new(5)).await;
     let lane = second.lane(Side::A, 1, 1);
-    let error = put(&url, second.order(Side::B), &[lane.clone()]).await.unwrap_err();
+    let error = put(&url, second.order(Side::B), from_ref(&lane)).await.unwrap_err();
     assert_eq!(error["data"]["code"], Code::LimitExceeded.as_str());
     assert_eq!(rows(&tower.tower).await, counted);
     let unfunded = Pair::new(&chain, 3);
@@ -357,7 +398,7 @@ async fn evidence_is_recorded_before_it_expires_and_forgotten_afterwards() {
     let (first, second) = (locked(&pair, 1, [1; 32], expiry), locked(&pair, 2, [2; 32], expiry));
     let key = |lane: &WatchedLane| -> B256 { lane.evidence[0].condition.key(expiry).0 };
     let code = |error: Value| error["data"]["code"].as_str().unwrap().to_owned();
-    assert_eq!(code(put(&url, pair.order(Side::A), &[first.clone()]).await.unwrap_err()), "limit-exceeded");
+    assert_eq!(code(put(&url, pair.order(Side::A), from_ref(&first)).await.unwrap_err()), "limit-exceeded");
     let mut wrong = first.clone();
     wrong.evidence[0].evidence = Bytes::from_static(&[9; 32]);
     assert_eq!(code(put(&url, pair.order(Side::B), &[wrong]).await.unwrap_err()), "bad-evidence");
@@ -366,10 +407,10 @@ async fn evidence_is_recorded_before_it_expires_and_forgotten_afterwards() {
     assert_eq!(code(put(&url, pair.order(Side::B), &[elsewhere]).await.unwrap_err()), "bad-evidence");
     assert_eq!(rows(&tower.tower).await, [0; 4]);
 
-    put(&url, pair.order(Side::B), &[first.clone()]).await.unwrap();
+    put(&url, pair.order(Side::B), from_ref(&first)).await.unwrap();
     assert_eq!(rows(&tower.tower).await, [1, 1, 1, 1]);
     // The first lock is gone from the newer proof, and its evidence with it.
-    put(&url, pair.order(Side::B), &[second.clone()]).await.unwrap();
+    put(&url, pair.order(Side::B), from_ref(&second)).await.unwrap();
     assert_eq!(rows(&tower.tower).await, [1, 1, 1, 1]);
     chain.mine(1).await;
     caught_up(&tower, &chain).await;
@@ -408,6 +449,5 @@ async fn a_low_balance_is_told_and_strangers_get_no_evidence_recorded() {
     let lane = locked(&pair, 1, [1; 32], clock::now() + 1_000);
     let error = put(&url(&tower), pair.order(Side::B), &[lane]).await.unwrap_err();
     assert_eq!(error["data"]["code"], "limit-exceeded");
-    assert_ne!(pair.def.a.owner, Address::ZERO);
     end(tower).await;
 }

@@ -78,7 +78,7 @@ impl Tower {
         let mut better = Vec::with_capacity(proofs.len());
         for proof in proofs {
             let payer = proof.lane().payer.index();
-            let shown = self.inner.view(IFarthing::laneStateCall { channelId: id.0, asset, payer }, None).await?;
+            let shown = self.inner.view(IFarthing::laneStateCall { channelId: id.0, asset, payer }).await?;
             if proof.improves(&shown) {
                 better.push(*proof);
             }
@@ -125,7 +125,7 @@ impl Tower {
         let due = self.inner.store.evidence_until(now.saturating_add(self.inner.config.record_margin)).await?;
         for piece in due.into_iter().filter(|piece| head.timestamp <= piece.expiry) {
             let key = piece.condition.key(piece.expiry);
-            if self.inner.view(IFarthing::unitsOfCall { key: key.0 }, None).await? >= piece.units {
+            if self.inner.view(IFarthing::unitsOfCall { key: key.0 }).await? >= piece.units {
                 continue;
             }
             let (name, units) = (format!("evidence/{}/{}", key.0, piece.units), piece.units);

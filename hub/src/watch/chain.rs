@@ -58,7 +58,10 @@ impl Tower {
         for channel in &gone {
             tracing::info!(%channel, "a channel is over; not watched any more");
         }
-        self.set_balance(self.inner.rpc.balance(self.inner.config.gas_key.address()).await?);
+        match self.inner.rpc.balance(self.inner.config.gas_key.address()).await {
+            Ok(balance) => self.set_balance(balance),
+            Err(error) => tracing::warn!(%error, "the gas account's balance could not be read"),
+        }
         Ok(Heard { unread: BTreeSet::new(), gone })
     }
 

@@ -6,7 +6,7 @@ use super::store::{Put, PutLane, Taken, TowerStore, Watched};
 use crate::chain::{Block, Order, Rpc};
 use crate::clock;
 use crate::health::Health;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::SolCall;
 use farthing_protocol::abi::IFarthing;
 use farthing_protocol::chain::AssetStatus;
@@ -260,12 +260,17 @@ impl Inner {
 
     /// The last second of an exit at the newest block; zero without one.
     pub(super) async fn exit_ends_at(&self, id: ChannelId) -> Result<u64, Error> {
-        self.view(IFarthing::exitEndsAtCall { channelId: id.0 }, None).await
+        self.view(IFarthing::exitEndsAtCall { channelId: id.0 }).await
     }
 
     /// What the chain says of an asset, at this block or the newest.
     pub(super) async fn stake(&self, id: ChannelId, asset: Asset, at: Option<Block>) -> Result<Stake, Error> {
-        let state = self.view(IFarthing::assetStateCall { channelId: id.0, asset }, at).await?;
+        let answer = self.ask(&IFarthing::assetStateCall { channelId: id.0, asset }, at).await?;
+        // No answer at all: the contract is younger than this block.
+        if answer.is_empty() && at.is_some() {
+            return Ok(Stake { open: true, funded: false });
+        }
+        let state = IFarthing::assetStateCall::abi_decode_returns(&answer).map_err(|_| not_the_contract())?;
         // Each sum of two 128-bit numbers fits 256.
         let sum = |a: u128, b: u128| U256::from(a).saturating_add(U256::from(b));
         Ok(Stake {
@@ -274,15 +279,18 @@ impl Inner {
         })
     }
 
-    /// Asks the contract.
-    pub(super) async fn view<C: SolCall>(&self, call: C, at: Option<Block>) -> Result<C::Return, Error> {
+    /// What a view of the contract returns at the newest block.
+    pub(super) async fn view<C: SolCall>(&self, call: C) -> Result<C::Return, Error> {
+        let answer = self.ask(&call, None).await?;
+        C::abi_decode_returns(&answer).map_err(|_| not_the_contract())
+    }
+
+    async fn ask<C: SolCall>(&self, call: &C, at: Option<Block>) -> Result<Bytes, Error> {
         let (contract, data) = (self.config.contract, call.abi_encode().into());
-        let answer = match at {
-            Some(block) => self.rpc.call_at(contract, data, block.hash).await?,
-            None => self.rpc.call_latest(contract, data).await?,
-        };
-        C::abi_decode_returns(&answer)
-            .map_err(|_| Error::new(Code::ChainMismatch, "the contract's answer can't be read"))
+        match at {
+            Some(block) => self.rpc.call_at(contract, data, block.hash).await,
+            None => self.rpc.call_latest(contract, data).await,
+        }
     }
 }
 
@@ -328,6 +336,10 @@ async fn write(
         }
     }
     Ok(())
+}
+
+fn not_the_contract() -> Error {
+    Error::new(Code::ChainMismatch, "the contract's answer can't be read; is it the right address?")
 }
 
 fn gone() -> Error {

@@ -24,6 +24,7 @@ pub const PERIOD: u32 = 600;
 pub fn toml(chain: &Chain, database: &Path, more: &str) -> String {
     let Chain { url, contract, .. } = chain;
     let database = database.display();
+    let confirmations = if more.contains("confirmations") { "" } else { "confirmations = 2" };
     format!(
         r#"
         listen = "127.0.0.1:0"
@@ -32,7 +33,7 @@ pub fn toml(chain: &Chain, database: &Path, more: &str) -> String {
         contract = "{contract}"
         database = "{database}"
         poll_interval_ms = 20
-        confirmations = 2
+        {confirmations}
         {more}"#
     )
 }

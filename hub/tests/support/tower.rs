@@ -1,11 +1,12 @@
 //! A watchtower, and two people with a channel who need no hub.
 
 use super::chain::{Chain, OWNER_KEY};
+use super::client::call;
 use super::{Process, until};
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolCall;
 use farthing_hub::clock;
-use farthing_hub::watch::{RawWatch, WatchConfig, WatchNode};
+use farthing_hub::watch::{RawWatch, Tower, WatchConfig, WatchNode};
 use farthing_protocol::abi::{IFarthing, LaneState};
 use farthing_protocol::chain::ChainCall;
 use farthing_protocol::eip712::Domain;
@@ -13,9 +14,9 @@ use farthing_protocol::proof::{LaneId, Proof, SignedProof};
 use farthing_protocol::sign::SecretKey;
 use farthing_protocol::tree::empty_root;
 use farthing_protocol::types::Participant;
-use farthing_protocol::watch::{WatchOrder, WatchedLane};
+use farthing_protocol::watch::{SignedReceipt, WatchOrder, WatchedLane};
 use farthing_protocol::{Amount, Asset, ChannelDef, ChannelId, Side};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 
 pub const PERIOD: u32 = 600;
@@ -48,6 +49,24 @@ pub async fn start(chain: &Chain, database: &Path, more: &str) -> WatchNode {
 /// A tower in a process of its own.
 pub async fn spawn(program: &Path, chain: &Chain, database: &Path, more: &str) -> Process {
     Process::spawn(program, "watch", &toml(chain, database, more), database).await
+}
+
+pub async fn put(url: &str, order: WatchOrder, lanes: &[WatchedLane]) -> Result<Vec<SignedReceipt>, Value> {
+    let mut answer = call(url, "watch_put", json!({ "order": order, "lanes": lanes })).await?;
+    Ok(serde_json::from_value(answer["receipts"].take()).unwrap())
+}
+
+pub fn url(node: &WatchNode) -> String {
+    format!("http://{}", node.address)
+}
+
+pub async fn end(node: WatchNode) {
+    node.stop();
+    node.ended().await.unwrap();
+}
+
+pub async fn rows(tower: &Tower) -> [u64; 4] {
+    tower.rows().await.unwrap()
 }
 
 /// The address that orders name.

@@ -63,6 +63,25 @@ async fn an_exit_that_shows_the_newest_proofs_needs_no_answer() {
     put(&url(&tower), pair.order(Side::B), &[pair.lane(Side::A, 8, 500)]).await.unwrap();
     pair.until_shown(&chain, Side::A, 8).await;
     assert_eq!(transactions(&chain).await, 1, "only what was new");
+
+    // Asked again and again while an answer waits to be mined, it does not answer again.
+    chain.ask("evm_setAutomine", json!([false])).await;
+    let mut looks = tower.health.looks();
+    for _ in 0..4 {
+        put(&url(&tower), pair.order(Side::B), &[pair.lane(Side::A, 9, 600)]).await.unwrap();
+        // One that was under way, and one that began after the put.
+        for _ in 0..2 {
+            looks.changed().await.unwrap();
+        }
+    }
+    chain.ask("evm_setAutomine", json!([true])).await;
+    until("it is mined", || async {
+        chain.mine(1).await;
+        (pair.shown(&chain, Side::A).await.nonce == 9).then_some(())
+    })
+    .await;
+    caught_up(&tower, &chain).await;
+    assert_eq!(transactions(&chain).await, 2, "only what was new");
     end(tower).await;
 }
 
@@ -155,7 +174,9 @@ async fn a_reorg_that_undoes_the_exit_and_mines_it_again_is_answered_again() {
     pair.until_shown(&chain, Side::A, 7).await;
     undo(snapshot).await;
 
-    // It is mined again when the tower has forgotten it and the answer may have failed.
+    // It is mined again when the tower has forgotten it and the answer has failed.
+    until("the answer is mined without an exit", || async { (transactions(&chain).await == 1).then_some(()) }).await;
+    assert_eq!(pair.shown(&chain, Side::A).await.nonce, 0, "it failed");
     chain.mine(60).await;
     caught_up(&tower, &chain).await;
     until("it is forgotten", || async {
@@ -165,7 +186,7 @@ async fn a_reorg_that_undoes_the_exit_and_mines_it_again_is_answered_again() {
     .await;
     exit().await;
     until("it is answered again", || async {
-        // That the answer failed has to be final first.
+        // A look comes with each block, and the sender may learn after this one that the answer has failed.
         chain.mine(1).await;
         (pair.shown(&chain, Side::A).await.nonce == 7).then_some(())
     })

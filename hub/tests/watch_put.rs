@@ -111,7 +111,8 @@ async fn a_receipt_proves_what_is_watched() {
         let name = LaneId { asset: lane.asset, payer: lane.payer };
         receipt.verify(&pair.domain, address(), pair.id(), name, &lane.signed).unwrap();
     }
-    // Asking again for the same changes nothing, not even the time.
+    // Asking again for the same, at another second, changes nothing, not even the time.
+    until("a second has passed", || async { (clock::now() > receipts[0].receipt.time).then_some(()) }).await;
     assert_eq!(put(&url(&tower), pair.order(Side::A), &lanes).await.unwrap(), receipts);
     assert_eq!(rows(&tower.tower).await, [1, 2, 2, 0]);
     end(tower).await;
@@ -148,17 +149,17 @@ async fn pages(tower: &farthing_hub::watch::Tower) -> u64 {
     tower.pages().await.unwrap()
 }
 
-/// A proof with one lock of 30 in slot 3, and the evidence for it.
-fn locked(pair: &Pair, nonce: u64, secret: [u8; 32], expiry: u64) -> WatchedLane {
+/// A proof with one lock of 30 in the slot of its nonce, and the evidence for it.
+fn locked(pair: &Pair, nonce: u16, secret: [u8; 32], expiry: u64) -> WatchedLane {
     let condition = Condition::hash_lock(sha256(&secret));
     let lock = Lock { key: condition.key(expiry), n: 3, unit_price: Amount::new(10), redeemed: 0 };
     let mut tree = LockTree::default();
-    tree.set(3, lock.leaf());
-    let (locks_root, siblings) = (tree.root(), tree.siblings(3));
-    let proof = Proof { nonce, transferred: Amount::ZERO, locked: Amount::new(30), locks_root, seen: 0 };
+    tree.set(nonce, lock.leaf());
+    let (locks_root, siblings) = (tree.root(), tree.siblings(nonce));
+    let proof = Proof { nonce: nonce.into(), transferred: Amount::ZERO, locked: Amount::new(30), locks_root, seen: 0 };
     let evidence = Bytes::copy_from_slice(&secret);
     let Lock { n, unit_price, redeemed, .. } = lock;
-    let evidence = WatchedEvidence { slot: 3, n, unit_price, redeemed, condition, expiry, siblings, evidence };
+    let evidence = WatchedEvidence { slot: nonce, n, unit_price, redeemed, condition, expiry, siblings, evidence };
     WatchedLane { evidence: vec![evidence], ..pair.sign(Side::A, proof) }
 }
 

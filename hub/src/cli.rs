@@ -3,6 +3,7 @@
 use crate::config::{Config, LogFormat, Raw};
 use crate::node::Node;
 use crate::store::{Sqlite, Store};
+use crate::watch::{RawWatch, WatchConfig, WatchNode};
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
@@ -29,9 +30,18 @@ enum Command {
         #[arg(long)]
         print_config: bool,
     },
-    /// Asks a running hub how it is; fails if it is not ready
+    /// Runs a watchtower, which answers exits for clients of any hub, until it is told to end
+    Watch {
+        /// TOML file; every option also comes from FARTHING_WATCH_<OPTION>
+        #[arg(long, env = "FARTHING_WATCH_CONFIG")]
+        config: Option<PathBuf>,
+        /// Prints the checked configuration, without secrets, and ends
+        #[arg(long)]
+        print_config: bool,
+    },
+    /// Asks a running hub or watchtower how it is; fails if it is not ready
     Status {
-        /// Of the hub
+        /// Of the hub or watchtower
         #[arg(long, env = "FARTHING_HUB_URL", default_value = "http://127.0.0.1:7190")]
         url: url::Url,
     },
@@ -51,6 +61,17 @@ pub async fn run(cli: Cli) -> Result<()> {
                 serve(config).await
             }
         }
+        Command::Watch { config, print_config } => {
+            let raw = RawWatch::read(config.as_deref(), std::env::vars())?;
+            let log_format = raw.log_format;
+            let config = WatchConfig::check(raw)?;
+            if print_config {
+                print(&config.printable())
+            } else {
+                log(log_format);
+                watch(config).await
+            }
+        }
         Command::Status { url } => status(url).await,
     }
 }
@@ -62,7 +83,23 @@ async fn serve(config: Config) -> Result<()> {
     // One line for whoever started this and needs the port.
     println!("{}", json!({ "listening": format!("http://{}", node.address), "owner": owner, "signer": signer }));
     tracing::info!(address = %node.address, %owner, %signer, "listening");
-    let stop = node.stopper();
+    end_when_asked(node.stopper());
+    node.ended().await
+}
+
+async fn watch(config: WatchConfig) -> Result<()> {
+    let (tower, gas_account) = (config.signer.address(), config.gas_key.address());
+    let node = WatchNode::start(config).await?;
+    println!(
+        "{}",
+        json!({ "listening": format!("http://{}", node.address), "tower": tower, "gasAccount": gas_account })
+    );
+    tracing::info!(address = %node.address, %tower, %gas_account, "listening");
+    end_when_asked(node.stopper());
+    node.ended().await
+}
+
+fn end_when_asked(stop: tokio::sync::watch::Sender<bool>) {
     tokio::spawn(async move {
         match asked_to_end().await {
             Ok(()) => stop.send_replace(true),
@@ -72,7 +109,6 @@ async fn serve(config: Config) -> Result<()> {
             }
         }
     });
-    node.ended().await
 }
 
 async fn asked_to_end() -> Result<()> {
@@ -92,14 +128,17 @@ async fn asked_to_end() -> Result<()> {
 async fn status(url: url::Url) -> Result<()> {
     let ready: Value = get(&url, "ready").await?;
     print(&ready)?;
-    if ready.get("ready") == Some(&Value::Bool(true)) { Ok(()) } else { bail!("the hub at {url} is not ready") }
+    if ready.pointer("/gas/low") == Some(&Value::Bool(true)) {
+        eprintln!("farthing-hub: the watchtower's gas account runs low");
+    }
+    if ready.get("ready") == Some(&Value::Bool(true)) { Ok(()) } else { bail!("{url} is not ready") }
 }
 
 async fn get(url: &url::Url, path: &str) -> Result<Value> {
     let url = url.join(path).context("the hub's URL")?;
     let response = reqwest::get(url.clone()).await.with_context(|| format!("{url} does not answer"))?;
     let text = response.text().await.with_context(|| format!("{url} does not answer"))?;
-    serde_json::from_str(&text).with_context(|| format!("{url} is no Farthing hub"))
+    serde_json::from_str(&text).with_context(|| format!("{url} is no Farthing hub or watchtower"))
 }
 
 fn print(value: &Value) -> Result<()> {

@@ -2,7 +2,7 @@
 //!
 //! Secrets come from the environment or from a key file, never from the configuration file, and never reach a log.
 
-mod raw;
+pub(crate) mod raw;
 
 pub use raw::{Limits, Listed, LogFormat, Raw};
 
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Anvil's and Hardhat's chain id: blocks come at once and cost nothing.
-const DEVELOPMENT_CHAIN: u64 = 31_337;
+pub(crate) const DEVELOPMENT_CHAIN: u64 = 31_337;
 
 /// A checked configuration.
 #[derive(Clone, Debug)]

@@ -30,7 +30,7 @@ pub fn read(raw: &Raw) -> Result<Keys> {
     Ok(Keys { owner, signer })
 }
 
-fn key(name: &str, value: Option<&Zeroizing<String>>, file: Option<&Path>) -> Result<Option<SecretKey>> {
+pub(crate) fn key(name: &str, value: Option<&Zeroizing<String>>, file: Option<&Path>) -> Result<Option<SecretKey>> {
     let text = match (value, file) {
         (Some(_), Some(_)) => bail!("{name} and {name}_file are both set"),
         (Some(value), None) => value.clone(),

@@ -24,3 +24,4 @@ pub mod keys;
 pub mod node;
 pub mod rpc;
 pub mod store;
+pub mod watch;

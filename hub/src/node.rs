@@ -8,6 +8,7 @@ use crate::core::{self, Core, Parts};
 use crate::health::Health;
 use crate::rpc::{self, App};
 use crate::store::Store;
+use alloy_primitives::Address;
 use anyhow::{Context, Result, bail, ensure};
 use axum::serve::ListenerExt;
 use farthing_protocol::hub::Hub;
@@ -39,7 +40,7 @@ impl Node {
     pub async fn start(config: Config, store: Arc<dyn Store>) -> Result<Self> {
         check_identity(&config, &*store).await?;
         let rpc = Rpc::new(config.rpc_url.0.clone());
-        check_chain(&config, &rpc).await?;
+        check_chain(&rpc, config.rpc_host(), config.chain_id, config.contract).await?;
 
         let entries = store.load("").await?;
         let hub = Hub::restore(config.hub(), config.keys.signer.clone(), &entries, clock::now())
@@ -63,7 +64,7 @@ impl Node {
         let watcher = Watcher::new(
             WatcherConfig {
                 contract: config.contract,
-                assets: config.assets.keys().copied().collect(),
+                assets: Some(config.assets.keys().copied().collect()),
                 confirmations: config.confirmations,
                 poll_interval: config.poll_interval,
                 log_range: config.log_range,
@@ -190,19 +191,20 @@ async fn check_identity(config: &Config, store: &dyn Store) -> Result<()> {
     Ok(())
 }
 
-async fn check_chain(config: &Config, rpc: &Rpc) -> Result<()> {
+/// Waits for the RPC, and refuses another chain or an address without a contract.
+pub(crate) async fn check_chain(rpc: &Rpc, host: &str, expected: u64, contract: Address) -> Result<()> {
     let start = tokio::time::Instant::now();
     let chain_id = loop {
         match rpc.chain_id().await {
             Ok(chain_id) => break chain_id,
             Err(error) if start.elapsed() < RPC_PATIENCE => {
-                tracing::warn!(%error, rpc = config.rpc_host(), "waiting for the RPC");
+                tracing::warn!(%error, rpc = host, "waiting for the RPC");
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
             Err(error) => return Err(error).context("rpc_url"),
         }
     };
-    ensure!(chain_id == config.chain_id, "chain_id: configured is {}, the RPC has {chain_id}", config.chain_id);
-    ensure!(rpc.has_code(config.contract).await?, "contract: there is no contract at {}", config.contract);
+    ensure!(chain_id == expected, "chain_id: configured is {expected}, the RPC has {chain_id}");
+    ensure!(rpc.has_code(contract).await?, "contract: there is no contract at {contract}");
     Ok(())
 }

@@ -9,6 +9,7 @@ mod limits;
 mod methods;
 mod openrpc;
 mod socket;
+pub(crate) mod tower;
 
 pub use openrpc::DOCUMENT as OPENRPC;
 

@@ -7,6 +7,7 @@ mod sqlite;
 mod transactions;
 
 pub use sqlite::Sqlite;
+pub(crate) use sqlite::failed;
 pub use transactions::{Attempt, Status, Transaction};
 
 use farthing_protocol::Error;

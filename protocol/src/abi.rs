@@ -32,6 +32,11 @@ alloy_sol_types::sol! {
     // Off chain only: proves the signer key to the hub on one connection.
     #[derive(Debug, PartialEq, Eq)]
     struct Session { bytes32 channelId; bytes32 challenge; }
+    // Off chain only: asks a watchtower to watch a channel, and its promise to show a proof.
+    #[derive(Debug, PartialEq, Eq)]
+    struct WatchOrder { bytes32 channelId; address tower; uint64 deadline; }
+    #[derive(Debug, PartialEq, Eq)]
+    struct WatchReceipt { bytes32 channelId; address asset; uint8 payer; uint64 nonce; bytes32 proofHash; uint64 time; }
 
     #[derive(Debug, PartialEq, Eq)]
     struct SignedProof { address asset; uint8 payer; uint64 nonce; uint128 transferred; uint128 locked; bytes32 locksRoot; uint64 seen; bytes signature; bytes acknowledgement; }

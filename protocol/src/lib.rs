@@ -42,6 +42,7 @@ pub mod sign;
 pub mod tree;
 pub mod types;
 pub mod wallet;
+pub mod watch;
 
 pub use amount::Amount;
 pub use error::{Blame, Code, Error};

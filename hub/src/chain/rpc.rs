@@ -110,6 +110,11 @@ impl Rpc {
         Ok(!code.is_empty())
     }
 
+    /// Wei of an account at the newest block.
+    pub async fn balance(&self, account: Address) -> Result<U256, Error> {
+        ask(async { self.provider.get_balance(account).latest().await }).await
+    }
+
     /// Transactions of an account up to the newest block.
     pub async fn nonce(&self, account: Address) -> Result<u64, Error> {
         ask(async { self.provider.get_transaction_count(account).latest().await }).await

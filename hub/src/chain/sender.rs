@@ -4,8 +4,9 @@
 //! again and not a second transaction; nothing else uses the owner's account; an outcome is reported when its block
 //! is final, and again after a restart if the core may not have heard it.
 
+use super::listener::Listener;
 use super::rpc::{Estimate, Fees, Rpc};
-use crate::core::{Core, Outcome};
+use crate::core::Outcome;
 use crate::store::{Attempt, Status, Store, Transaction};
 use alloy::consensus::{SignableTransaction, TxEip1559};
 use alloy::eips::eip2718::Encodable2718;
@@ -52,32 +53,32 @@ pub struct Order {
     pub allowance: Option<(Address, Amount)>,
 }
 
-/// Sends until its core is gone.
+/// Sends until its listener is gone.
 #[derive(Debug)]
-pub struct Sender {
+pub struct Sender<L> {
     config: SenderConfig,
     rpc: Rpc,
     store: Arc<dyn Store>,
-    core: Core,
+    listener: L,
     orders: mpsc::UnboundedReceiver<Order>,
     looks: watch::Receiver<(Instant, Option<Head>)>,
     broadcast_at: BTreeMap<String, u64>,
 }
 
-impl Sender {
+impl<L: Listener> Sender<L> {
     /// A sender of what comes through `orders`; it looks for receipts whenever the chain was looked at.
     pub const fn new(
         config: SenderConfig,
         rpc: Rpc,
         store: Arc<dyn Store>,
-        core: Core,
+        listener: L,
         orders: mpsc::UnboundedReceiver<Order>,
         looks: watch::Receiver<(Instant, Option<Head>)>,
     ) -> Self {
-        Self { config, rpc, store, core, orders, looks, broadcast_at: BTreeMap::new() }
+        Self { config, rpc, store, listener, orders, looks, broadcast_at: BTreeMap::new() }
     }
 
-    /// Runs until the core is gone.
+    /// Runs until the listener is gone.
     pub async fn run(mut self) {
         loop {
             tokio::select! {
@@ -111,7 +112,7 @@ impl Sender {
             }
             // Asked for again: the core may not have heard how it ended.
             return match outcome_of(&known) {
-                Some(outcome) => self.core.outcome(known.id, outcome).await,
+                Some(outcome) => self.listener.outcome(known.id, outcome).await,
                 None => Ok(()),
             };
         }
@@ -273,7 +274,7 @@ impl Sender {
         tracing::info!(id = transaction.id, call = transaction.label, ?status, "transaction ended");
         let ended = Transaction { status, ..transaction.clone() };
         match outcome_of(&ended) {
-            Some(outcome) => self.core.outcome(ended.id, outcome).await,
+            Some(outcome) => self.listener.outcome(ended.id, outcome).await,
             None => Ok(()),
         }
     }

@@ -1,12 +1,12 @@
-//! Follows the chain and tells the core what is final.
+//! Follows the chain and tells its listener (a hub's core, or a watchtower) what is final.
 //!
-//! Duties: the core hears of a final block only after every fact up to it, since locks are released when their
+//! Duties: the listener hears of a final block only after every fact up to it, since locks are released when their
 //! expiry is final; facts are read at that very block; the place up to which the chain was read is stored only after
-//! the core has made the facts durable. Facts are absolute, so reading twice is harmless.
+//! the listener has made the facts durable. Facts are absolute, so reading twice is harmless.
 
+use super::listener::Listener;
 use super::logs::Happened;
 use super::rpc::{Block, Rpc};
-use crate::core::Core;
 use crate::health::Health;
 use crate::store::Store;
 use alloy_primitives::{Address, B256, Bytes};
@@ -36,8 +36,8 @@ const CURSOR: &str = "cursor";
 pub struct WatcherConfig {
     /// Whose logs it reads.
     pub contract: Address,
-    /// Assets that it reads the state of.
-    pub assets: Vec<Asset>,
+    /// Assets that it reads the state of; without a list all, but only when something happened to them.
+    pub assets: Option<Vec<Asset>>,
     /// Blocks on top of one before it is final.
     pub confirmations: u64,
     /// How often it looks.
@@ -46,20 +46,20 @@ pub struct WatcherConfig {
     pub log_range: u64,
 }
 
-/// Follows the chain until its core is gone.
+/// Follows the chain until its listener is gone.
 #[derive(Debug)]
-pub struct Watcher {
+pub struct Watcher<L> {
     config: WatcherConfig,
     rpc: Rpc,
     store: Arc<dyn Store>,
-    core: Core,
+    listener: L,
     /// Channels registered since the last look.
     registered: mpsc::UnboundedReceiver<ChannelId>,
     health: Arc<Health>,
     known: BTreeSet<ChannelId>,
     /// Channels whose whole state has to be read.
     unread: BTreeSet<ChannelId>,
-    /// Exits that the core was told of; one that a reorg mined again ends at another time.
+    /// Exits at the last look above what was final then: the listener was told of them.
     exits: BTreeSet<(ChannelId, u64)>,
     /// Channels whose exit was not final at the last look; a reorg may take it back.
     young: BTreeSet<ChannelId>,
@@ -74,14 +74,14 @@ struct Cursor {
     hash: B256,
 }
 
-impl Watcher {
+impl<L: Listener> Watcher<L> {
     /// A watcher for the channels that are known at the start; later ones come through `registered`.
     /// Every look at the chain is told to `health`.
     pub fn new(
         config: WatcherConfig,
         rpc: Rpc,
         store: Arc<dyn Store>,
-        core: Core,
+        listener: L,
         known: impl IntoIterator<Item = ChannelId>,
         registered: mpsc::UnboundedReceiver<ChannelId>,
         health: Arc<Health>,
@@ -91,7 +91,7 @@ impl Watcher {
             config,
             rpc,
             store,
-            core,
+            listener,
             registered,
             health,
             unread: known.clone(),
@@ -103,7 +103,14 @@ impl Watcher {
         }
     }
 
-    /// Runs until the core is gone. Failures of the RPC are logged and tried again, ever more slowly.
+    /// For a listener that remembers what it was told: at the start only these channels have to be read.
+    #[must_use]
+    pub fn with_unread(mut self, unread: BTreeSet<ChannelId>) -> Self {
+        self.unread = unread;
+        self
+    }
+
+    /// Runs until the listener is gone. Failures of the RPC are logged and tried again, ever more slowly.
     pub async fn run(mut self) {
         let mut failures = 0_u32;
         loop {
@@ -157,15 +164,15 @@ impl Watcher {
         }
         // A channel that its client did not register is known from here on; its state is read in the same breath.
         let announced = std::mem::take(&mut happened.opened);
-        for channel in self.core.announced(announced).await? {
+        for channel in self.listener.announced(announced).await? {
             self.add(channel);
         }
         let mut facts = self.read_states(&happened, final_block).await?;
         facts.extend(self.read_shown(&happened, final_block).await?);
         let claimed = happened.claimed.drain(..).filter(|(channel, _)| self.known.contains(channel));
         facts.extend(claimed.map(|(channel, fact)| (Some(channel), fact)));
-        let gone = self.gone_exits(&happened).await?;
-        facts.extend(gone.iter().map(|channel| (Some(*channel), ChainFact::ExitGone)));
+        let undone = self.undone_exits(&happened).await?;
+        facts.extend(undone.iter().map(|channel| (Some(*channel), ChainFact::ExitGone)));
         facts.extend(self.read_exits(&happened).await?);
         facts.extend(happened.evidence.drain(..).map(|fact| (None, fact)));
         // The logs were asked for by number. If the final block changed meanwhile, they may be another chain's.
@@ -178,18 +185,22 @@ impl Watcher {
             final_number,
             final_timestamp: final_block.timestamp,
         };
-        let unread = self.core.chain(facts, head).await?;
-        if !unread.is_empty() {
-            let reads: Vec<_> = unread.into_iter().map(|key| self.read_units(key, final_block).boxed()).collect();
+        let heard = self.listener.chain(facts, head).await?;
+        if !heard.unread.is_empty() {
+            let reads: Vec<_> = heard.unread.into_iter().map(|key| self.read_units(key, final_block).boxed()).collect();
             let units = stream::iter(reads).buffered(CONCURRENCY).try_collect().await?;
-            self.core.recorded(units).await?;
+            self.listener.recorded(units).await?;
         }
+        let gone = self.listener.caught_up(&self.unread, final_block).await?;
         self.save(Cursor { number: final_block.number, hash: final_block.hash }).await?;
         self.unread.clear();
-        self.exits.retain(|(channel, _)| !gone.contains(channel));
-        self.young.retain(|channel| !gone.contains(channel));
-        self.exits.extend(happened.exits.iter().filter_map(told));
+        self.young.retain(|channel| !undone.contains(channel));
         self.young.extend(happened.exits.iter().map(|(channel, _)| *channel));
+        for channel in heard.gone.into_iter().chain(gone) {
+            self.known.remove(&channel);
+        }
+        // Not kept for longer: an exit that a reorg undid may be mined again, and end at the same second.
+        self.exits = happened.exits.iter().filter_map(told).collect();
         self.last = Some((newest, head));
         self.health.looked(head);
         Ok(())
@@ -226,15 +237,19 @@ impl Watcher {
         let mut wanted: BTreeSet<(ChannelId, Asset)> = happened
             .touched
             .iter()
-            .filter(|(channel, asset)| self.known.contains(channel) && self.config.assets.contains(asset))
+            .filter(|(channel, asset)| self.known.contains(channel) && self.listed(asset))
             .copied()
             .collect();
         for channel in &self.unread {
-            wanted.extend(self.config.assets.iter().map(|asset| (*channel, *asset)));
+            wanted.extend(self.config.assets.iter().flatten().map(|asset| (*channel, *asset)));
         }
         let reads: Vec<_> =
             wanted.into_iter().map(|(channel, asset)| self.read_state(channel, asset, at).boxed()).collect();
         stream::iter(reads).buffered(CONCURRENCY).try_collect().await
+    }
+
+    fn listed(&self, asset: &Asset) -> bool {
+        self.config.assets.as_ref().is_none_or(|listed| listed.contains(asset))
     }
 
     async fn read_state(
@@ -284,7 +299,7 @@ impl Watcher {
     }
 
     /// Channels whose exit is not there any more. Logs of blocks that are not final are read at every look.
-    async fn gone_exits(&mut self, happened: &Happened) -> Result<BTreeSet<ChannelId>, Error> {
+    async fn undone_exits(&mut self, happened: &Happened) -> Result<BTreeSet<ChannelId>, Error> {
         let there: BTreeSet<ChannelId> = happened.exits.iter().map(|(channel, _)| *channel).collect();
         let mut doubtful: BTreeSet<ChannelId> = self.young.difference(&there).copied().collect();
         doubtful.extend(self.unread.iter().copied());

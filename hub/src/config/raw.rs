@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail, ensure};
 use farthing_protocol::amount::Amount;
 use farthing_protocol::channel::Dust;
 use farthing_protocol::hub::AssetPolicy;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -206,22 +207,32 @@ impl Raw {
 
     /// Parses a file's text under the environment's values.
     pub fn parse(text: &str, name: &str, env: impl Iterator<Item = (String, String)>) -> Result<Self> {
-        let mut table: toml::Table = text.parse().with_context(|| format!("{name} is not TOML"))?;
-        for secret in SECRETS {
-            if table.contains_key(secret) {
-                let variable = secret.to_uppercase();
-                bail!("{name}: {secret} does not belong in a file; use {PREFIX}{variable} or {secret}_file");
-            }
-        }
-        for (variable, value) in env {
-            let Some(option) = variable.strip_prefix(PREFIX).filter(|rest| !NOT_OPTIONS.contains(rest)) else {
-                continue;
-            };
-            set(&mut table, &option.to_lowercase(), &value)
-                .with_context(|| format!("the environment variable {variable}"))?;
-        }
-        Self::deserialize(table).map_err(|error| anyhow::anyhow!("{name}: {}", error.message()))
+        options(text, name, PREFIX, env)
     }
+}
+
+/// Options from a file's text, under those of the environment whose names start with `prefix`.
+pub(crate) fn options<T: DeserializeOwned>(
+    text: &str,
+    name: &str,
+    prefix: &str,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<T> {
+    let mut table: toml::Table = text.parse().with_context(|| format!("{name} is not TOML"))?;
+    for secret in SECRETS {
+        if table.contains_key(secret) {
+            let variable = secret.to_uppercase();
+            bail!("{name}: {secret} does not belong in a file; use {prefix}{variable} or {secret}_file");
+        }
+    }
+    for (variable, value) in env {
+        let Some(option) = variable.strip_prefix(prefix).filter(|rest| !NOT_OPTIONS.contains(rest)) else {
+            continue;
+        };
+        set(&mut table, &option.to_lowercase(), &value)
+            .with_context(|| format!("the environment variable {variable}"))?;
+    }
+    T::deserialize(table).map_err(|error| anyhow::anyhow!("{name}: {}", error.message()))
 }
 
 fn set(table: &mut toml::Table, option: &str, value: &str) -> Result<()> {

@@ -64,7 +64,7 @@ pub(super) enum Answer {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+pub(super) struct Nothing {}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -83,8 +83,8 @@ struct Lookup {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct OfChannel {
-    channel_id: ChannelId,
+pub(super) struct OfChannel {
+    pub(super) channel_id: ChannelId,
 }
 
 #[derive(Deserialize)]
@@ -205,7 +205,7 @@ async fn messages(app: &App, session: &mut Session, params: Option<&RawValue>) -
     Ok(())
 }
 
-fn read<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, RpcError> {
+pub(super) fn read<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, RpcError> {
     parse(params).map_err(RpcError::params)
 }
 
@@ -217,6 +217,6 @@ fn parse<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
-fn value(result: &impl serde::Serialize) -> Result<Value, RpcError> {
+pub(super) fn value(result: &impl serde::Serialize) -> Result<Value, RpcError> {
     serde_json::to_value(result).map_err(|_| Code::Internal.into())
 }

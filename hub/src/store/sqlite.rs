@@ -72,7 +72,7 @@ impl Sqlite {
     }
 
     /// The connection; other users wait.
-    pub(super) async fn lock(&self) -> Result<Locked<'_>, Error> {
+    pub(crate) async fn lock(&self) -> Result<Locked<'_>, Error> {
         let guard = self.connection.lock().await;
         if guard.is_none() {
             return Err(Error::new(Code::StorageFailed, "the store is closed"));
@@ -82,10 +82,10 @@ impl Sqlite {
 }
 
 /// The one connection, which is there: [`Sqlite::lock`] looked.
-pub(super) struct Locked<'a>(MutexGuard<'a, Option<SqliteConnection>>);
+pub(crate) struct Locked<'a>(MutexGuard<'a, Option<SqliteConnection>>);
 
 impl Locked<'_> {
-    pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
+    pub(crate) fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
         self.0.as_mut().ok_or_else(|| Error::new(Code::StorageFailed, "the store is closed"))
     }
 }
@@ -194,7 +194,7 @@ impl Store for Sqlite {
 }
 
 /// What a failure of the database becomes. The cause is for the log; clients get the code.
-pub(super) fn failed(error: sqlx::Error) -> Error {
+pub(crate) fn failed(error: sqlx::Error) -> Error {
     Error::new(Code::StorageFailed, error.to_string())
 }
 

@@ -66,12 +66,18 @@ pub struct Process {
 impl Process {
     /// Starts `program` (with arguments) on this configuration and waits until it listens.
     pub async fn start(program: &Path, chain: &Chain, database: &Path, more: &str) -> Self {
+        Self::spawn(program, "run", &toml(chain, database, more), database).await
+    }
+
+    /// Starts `program` with a command on this configuration.
+    pub async fn spawn(program: &Path, command: &str, toml: &str, database: &Path) -> Self {
         let file = database.with_extension("toml");
-        std::fs::write(&file, toml(chain, database, more)).unwrap();
+        std::fs::write(&file, toml).unwrap();
         let mut child = Command::new(program)
-            .args(["run", "--config"])
+            .args([command, "--config"])
             .arg(&file)
             .env("FARTHING_HUB_PRIVATE_KEY", OWNER_KEY)
+            .env("FARTHING_WATCH_PRIVATE_KEY", OWNER_KEY)
             .env("FARTHING_HUB_LOG", std::env::var("FARTHING_HUB_LOG").unwrap_or_else(|_| "warn".into()))
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -19,6 +19,7 @@
 pub mod chain;
 pub mod client;
 pub mod hub;
+pub mod tower;
 
 pub use chain::Chain;
 pub use client::{Client, ClientConfig};

@@ -79,12 +79,25 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/**
+ * A second place for the backup, beside the hub's: sealed with the signer's key, some kilobytes, only the newest counts.
+ * On an empty device the wallet comes back from the newer of the two.
+ */
+export interface BackupPlace {
+  /** Keeps the bytes in place of earlier ones. */
+  put(bytes: Uint8Array): Promise<void> | void;
+  /** What was put last; nothing if there is none. */
+  get(): Promise<Uint8Array | null | undefined> | Uint8Array | null | undefined;
+}
+
 /** Options of {@link connect}. */
 export interface ConnectOptions {
   /** The hub's URL, `https:` or `http:`. */
   hub: string;
   /** Who owns the money. */
   wallet: Wallet;
+  /** A second place for the backup. Without it only the hub keeps one, and a hub can give back an old one. */
+  backup?: BackupPlace;
   /** An Ethereum node's HTTP URL. Needed with a local key; a wallet is its own node unless this is given. */
   rpc?: string;
   /**
@@ -285,6 +298,15 @@ export type ClientEvent =
       readonly endsAt?: number;
       /** `claiming`: locks that still hold money of yours. */
       readonly locks?: number;
+    }
+  | {
+      readonly type: "restored";
+      /** Which backup was taken: the newest of the hub's and your own. */
+      readonly from: "hub" | "backup";
+      /** When it was made, milliseconds since 1970. */
+      readonly madeAt: number;
+      /** Who gave an older one. */
+      readonly older?: "hub" | "backup";
     }
   | { readonly type: "connected" }
   | { readonly type: "disconnected" }

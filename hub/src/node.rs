@@ -94,7 +94,7 @@ impl Node {
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr().context("the listening address")?;
         let (stop, stopping) = watch::channel(false);
-        let app = App::new(&config, core.clone(), Arc::clone(&health), stopping);
+        let app = App::new(&config, core.clone(), Arc::clone(&store), Arc::clone(&health), stopping);
         let tasks = Tasks { watcher: tokio::spawn(watcher.run()), sender: tokio::spawn(sender.run()) };
         // Before it has seen the chain the hub would refuse what clients send again as soon as they are back.
         let mut looks = health.looks();

@@ -16,6 +16,7 @@ pub use openrpc::DOCUMENT as OPENRPC;
 use crate::config::Config;
 use crate::core::Core;
 use crate::health::Health;
+use crate::store::Store;
 use axum::Router;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -32,6 +33,7 @@ use tower_http::cors::{Any, CorsLayer};
 #[derive(Debug)]
 pub struct App {
     core: Core,
+    store: Arc<dyn Store>,
     health: Arc<Health>,
     domain: Domain,
     limits: crate::config::Limits,
@@ -48,10 +50,17 @@ pub struct App {
 impl App {
     /// What the methods work with, for a hub with this configuration.
     #[must_use]
-    pub fn new(config: &Config, core: Core, health: Arc<Health>, stopping: watch::Receiver<bool>) -> Arc<Self> {
+    pub fn new(
+        config: &Config,
+        core: Core,
+        store: Arc<dyn Store>,
+        health: Arc<Health>,
+        stopping: watch::Receiver<bool>,
+    ) -> Arc<Self> {
         let limits = config.limits;
         Arc::new(Self {
             core,
+            store,
             health,
             domain: Domain::new(config.chain_id, config.contract),
             limits,

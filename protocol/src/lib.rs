@@ -22,6 +22,7 @@ extern crate std;
 
 pub mod abi;
 pub mod amount;
+pub mod backup;
 pub mod chain;
 pub mod channel;
 pub mod codec;

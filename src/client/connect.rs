@@ -1,6 +1,7 @@
 //! From options to a running client: ask the hub for its terms, check the chain, derive the key, open the store,
 //! find or choose the channel, start the loops.
 
+use super::backup::{self, Restored};
 use super::{Client, Notice, Settings};
 use crate::chain::Chain;
 use crate::failure::{Failure, Result};
@@ -11,8 +12,8 @@ use crate::store::{OpenStore, Store};
 use crate::task::{Bell, Changes, Either, Once, race, sleep};
 use crate::transport::terms::{Register, Terms};
 use alloy_primitives::{Bytes, keccak256};
-use farthing_protocol::chain::{AssetStatus, ChainFact};
-use farthing_protocol::channel::Policy;
+use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
+use farthing_protocol::channel::{ExitStage, Policy};
 use farthing_protocol::eip712::Domain;
 use farthing_protocol::journal::Write;
 use farthing_protocol::json;
@@ -101,8 +102,11 @@ impl Client {
                     "This wallet signs the same message differently each time; no session key can be made of it.",
                 ));
             }
-            // A channel whose assets were all closed is over; the next one has another salt.
-            if is_over(&chain, &terms, &known.channel).await? {
+            // A channel whose assets were all closed is over, unless locks are still to be claimed; the next one has
+            // another salt.
+            if is_over(&chain, &terms, &known.channel).await?
+                && !is_claiming(&load_wallet(&chain, &terms, &*store, &key, known.channel, head).await?)
+            {
                 salt = known.channel.salt.saturating_add(1);
                 record = None;
             }
@@ -110,9 +114,13 @@ impl Client {
         let record = match record {
             Some(record) => record,
             None => {
-                let record = choose_channel(&settings, &terms, &chain, &key, period, salt).await?;
-                let value = json::encode(&record).into_bytes();
-                store.commit(vec![Write::Put { key: record_key, value }]).await?;
+                let (record, restored) = choose_channel(&settings, &terms, &chain, &key, period, salt).await?;
+                let mut writes = vec![Write::Put { key: record_key, value: json::encode(&record).into_bytes() }];
+                if let Some((snapshot, restored)) = restored {
+                    writes.push(Wallet::from_backup(&wallet_config(&chain, &terms, record.channel), snapshot));
+                    tell(Notice::Restored(restored));
+                }
+                store.commit(writes).await?;
                 record
             }
         };
@@ -120,30 +128,9 @@ impl Client {
         let register = Register { channel: &def, public_key: key.public_key(), binding: record.binding.as_ref() };
         settings.hub.call("farthing_register", &json::encode(&register)).await?.check()?;
 
-        let config = WalletConfig { domain: chain.domain, def, policy: policy(&terms, def.challenge_period) };
-        let prefix = Wallet::prefix(&config);
-        let mut entries = store.load(&format!("{prefix}/snapshot")).await?;
-        entries.extend(store.load(&format!("{prefix}/log/")).await?);
-        let mut wallet = Wallet::restore(config, key.clone(), &entries)?;
+        let prefix = Wallet::prefix(&wallet_config(&chain, &terms, def));
+        let wallet = load_wallet(&chain, &terms, &*store, &key, def, head).await?;
         let id = wallet.id();
-        for terms in &terms.assets {
-            wallet.chain(&chain.asset(id, terms.asset, head.final_number).await?, now());
-        }
-        let exit = chain.exit_ends_at(id).await?;
-        wallet.chain(&exit.map_or(ChainFact::ExitGone, |ends_at| ChainFact::ExitStarted { ends_at }), now());
-        if exit.is_some() {
-            for terms in &terms.assets {
-                wallet.chain(&chain.shown(id, terms.asset, head.final_number).await?, now());
-            }
-            for (lane, slot) in wallet.channel().settled_locks() {
-                wallet.chain(&chain.claimed(id, lane, slot, head.final_number).await?, now());
-            }
-        }
-        let keys: Vec<_> = wallet.channel().live_keys().into_iter().collect();
-        for fact in chain.recorded_evidence(&keys, head.final_number).await? {
-            wallet.chain(&fact, now());
-        }
-        wallet.head(head, now());
         let mut in_flight = Map::new();
         for payment in wallet.payments().iter().filter(|payment| !payment.is_final()) {
             in_flight.insert(payment.id, Rc::default());
@@ -176,6 +163,10 @@ impl Client {
             told_deposits: RefCell::new(told_deposits),
             early: RefCell::default(),
             connected: Cell::new(false),
+            binding: record.binding,
+            backup: settings.backup,
+            unsaved: Bell::default(),
+            stale_backup: Cell::new(true),
             closed: Once::default(),
             ended: Once::default(),
             failed: RefCell::default(),
@@ -188,6 +179,7 @@ impl Client {
         spawn_local(Rc::clone(self).watch_chain(self.chain.head().final_number.saturating_add(1)));
         spawn_local(Rc::clone(self).keep_connected());
         spawn_local(Rc::clone(self).tick());
+        spawn_local(Rc::clone(self).keep_backup());
         self.work.ring();
         let connected = async {
             while !self.connected.get() {
@@ -225,6 +217,51 @@ async fn load_record(store: &dyn Store, key: &str) -> Result<Option<Record>> {
     found.map(|(_, value)| read(value).ok_or_else(corrupt)).transpose()
 }
 
+/// The wallet as its store holds it, told what the chain says now.
+async fn load_wallet(
+    chain: &Chain,
+    terms: &Terms,
+    store: &dyn Store,
+    key: &SecretKey,
+    def: ChannelDef,
+    head: Head,
+) -> Result<Wallet> {
+    let config = wallet_config(chain, terms, def);
+    let prefix = Wallet::prefix(&config);
+    let mut entries = store.load(&format!("{prefix}/snapshot")).await?;
+    entries.extend(store.load(&format!("{prefix}/log/")).await?);
+    let mut wallet = Wallet::restore(config, key.clone(), &entries)?;
+    let id = wallet.id();
+    for terms in &terms.assets {
+        wallet.chain(&chain.asset(id, terms.asset, head.final_number).await?, now());
+    }
+    let exit = chain.exit_ends_at(id).await?;
+    wallet.chain(&exit.map_or(ChainFact::ExitGone, |ends_at| ChainFact::ExitStarted { ends_at }), now());
+    if exit.is_some() {
+        for terms in &terms.assets {
+            wallet.chain(&chain.shown(id, terms.asset, head.final_number).await?, now());
+        }
+        for (lane, slot) in wallet.channel().settled_locks() {
+            wallet.chain(&chain.claimed(id, lane, slot, head.final_number).await?, now());
+        }
+    }
+    let keys: Vec<_> = wallet.channel().live_keys().into_iter().collect();
+    for fact in chain.recorded_evidence(&keys, head.final_number).await? {
+        wallet.chain(&fact, now());
+    }
+    wallet.head(head, now());
+    Ok(wallet)
+}
+
+/// Whether an exit has left locks that still hold money of ours.
+fn is_claiming(wallet: &Wallet) -> bool {
+    matches!(wallet.channel().exit_stage(), ExitStage::Settling | ExitStage::Claiming { .. })
+}
+
+fn wallet_config(chain: &Chain, terms: &Terms, def: ChannelDef) -> WalletConfig {
+    WalletConfig { domain: chain.domain, def, policy: policy(terms, def.challenge_period) }
+}
+
 /// What the chain says of a channel, over all assets: whether anything happened, and whether anything is still open.
 async fn usage(chain: &Chain, terms: &Terms, id: ChannelId, block: u64) -> Result<(bool, bool)> {
     let (mut used, mut open) = (false, false);
@@ -243,8 +280,8 @@ async fn is_over(chain: &Chain, terms: &Terms, def: &ChannelDef) -> Result<bool>
     Ok(used && !open)
 }
 
-/// The first channel that the chain knows nothing of. One that is in use there and not in the store is not taken up
-/// again: what was signed in it is unknown.
+/// The first channel that the chain knows nothing of. One that is in use there and not in the store is taken up again
+/// from a backup only: what was signed in it is unknown otherwise.
 async fn choose_channel(
     settings: &Settings,
     terms: &Terms,
@@ -252,7 +289,7 @@ async fn choose_channel(
     key: &SecretKey,
     challenge_period: u32,
     first_salt: u64,
-) -> Result<Record> {
+) -> Result<(Record, Option<(Vec<u8>, Restored)>)> {
     let owner = settings.owner.address();
     for salt in first_salt..first_salt.saturating_add(MAX_SALT) {
         let channel = ChannelDef {
@@ -265,10 +302,14 @@ async fn choose_channel(
         let id = channel.id(chain.domain.chain_id(), chain.domain.contract());
         let (used, open) = usage(chain, terms, id, chain.head().number).await?;
         if open {
-            return Err(Failure::new(
-                Code::StateOutdated,
-                format!("The chain knows channel {id} of this account with money in it, and this store does not."),
-            ));
+            let Some((backup, restored)) = backup::find(settings, key, id).await? else {
+                let detail = format!(
+                    "The chain knows channel {id} of this account with money in it; this store does not, and there is \
+                     no backup of it."
+                );
+                return Err(Failure::new(Code::StateOutdated, detail));
+            };
+            return Ok((Record { channel, binding: backup.binding }, Some((backup.snapshot, restored))));
         }
         if used {
             continue;
@@ -280,7 +321,7 @@ async fn choose_channel(
                 Some(settings.owner.sign(&typed_data::binding(&chain.domain, owner, key.address(), id)).await?.into())
             }
         };
-        return Ok(Record { channel, binding });
+        return Ok((Record { channel, binding }, None));
     }
     Err(Failure::new(Code::Unsupported, "This account has closed too many channels with this hub."))
 }

@@ -20,8 +20,8 @@ const BACKOFF: (u32, u32) = (250, 30_000);
 /// After so many silent milliseconds the hub is asked whether it is there.
 const HEARTBEAT: u32 = 30_000;
 
-struct OfChannel {
-    channel_id: ChannelId,
+pub(super) struct OfChannel {
+    pub(super) channel_id: ChannelId,
 }
 
 struct Attach {
@@ -85,6 +85,9 @@ impl Client {
         self.receive(self.early.take());
         drop(self.payees.take());
         (self.tell)(Notice::Connected);
+        if self.stale_backup.get() {
+            self.unsaved.ring();
+        }
         self.work.ring();
         self.changes.notify();
         let ended = race(socket.closed(), self.closed.wait());

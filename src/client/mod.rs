@@ -4,6 +4,7 @@
 //! durable. All methods take `&self`; no borrow of the wallet lives across an await, nor across a call into
 //! JavaScript, which may call back.
 
+mod backup;
 mod connect;
 mod connection;
 mod deposit;
@@ -15,6 +16,7 @@ mod settings;
 mod view;
 mod watch;
 
+pub use backup::Restored;
 pub use deposit::DepositRequest;
 pub use exit::{ExitProgress, ExitStep};
 pub use pay::{PayOptions, Receipt};
@@ -30,7 +32,7 @@ use crate::store::OpenStore;
 use crate::task::{Bell, Changes, Once, Work};
 use crate::transport::Hub;
 use crate::transport::terms::Terms;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 use farthing_protocol::channel::{ExitStage, SignedClosing, SignedWithdrawal};
 use farthing_protocol::hub::PayeeInfo;
 use farthing_protocol::map::Map;
@@ -42,6 +44,7 @@ use farthing_protocol::{Amount, Code};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use wasm_bindgen::JsValue;
 
 /// What an application is told, unasked.
 #[derive(Clone, Debug)]
@@ -64,6 +67,8 @@ pub enum Notice {
         /// Where it stands.
         stage: ExitStage,
     },
+    /// The wallet came back from a backup.
+    Restored(Restored),
     /// The hub is connected.
     Connected,
     /// The hub is not connected; the client goes on trying.
@@ -114,6 +119,13 @@ pub struct Client {
     /// Messages that came before the connection was ours to use.
     early: RefCell<Vec<Message>>,
     connected: Cell<bool>,
+    /// The owner's signature for the signer, where they differ.
+    binding: Option<Bytes>,
+    /// `{ put, get }` of the application, for backups.
+    backup: Option<JsValue>,
+    /// Rung when a backup is due, and whether the last one is old.
+    unsaved: Bell,
+    stale_backup: Cell<bool>,
     closed: Once<()>,
     /// The driver has ended and the store is closed.
     ended: Once<()>,
@@ -152,6 +164,7 @@ impl Client {
 
     /// Lets the hub, the timers and the store go. What is in flight goes on when the client connects again.
     pub async fn disconnect(&self) {
+        self.save_last_backup().await;
         if !self.closed.is_sent() {
             self.closed.send(());
             self.hub.use_socket(None);

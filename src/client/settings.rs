@@ -38,6 +38,8 @@ pub struct Settings {
     pub rpc: Option<String>,
     /// Where state is kept.
     pub store: StoreChoice,
+    /// `{ put, get }` of the application, for backups.
+    pub backup: Option<JsValue>,
     /// For a new channel, seconds.
     pub challenge_period: Option<u32>,
     /// At least so many, and at least as many as the hub waits for.

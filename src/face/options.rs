@@ -213,6 +213,11 @@ impl Options {
             None if store.is_object() => StoreChoice::Object(store),
             _ => return self.wrong("store", "\"memory\", a path, or an object with load, commit and close"),
         };
+        let backup = self.value("backup");
+        let complete = || ["put", "get"].iter().all(|method| get_function(&backup, method).is_some());
+        if !backup.is_undefined() && !complete() {
+            return self.wrong("backup", "an object with put and get");
+        }
         let challenge_period = self.integer("challengePeriod", 1)?.map(u32::try_from).transpose();
         let Ok(challenge_period) = challenge_period else {
             return self.wrong("challengePeriod", "a number of seconds");
@@ -226,6 +231,7 @@ impl Options {
             hub,
             rpc,
             store,
+            backup: Some(backup).filter(|backup| !backup.is_undefined()),
             challenge_period,
             confirmations: self.integer("confirmations", 1)?,
             poll_interval: u32::try_from(poll_interval).unwrap_or(u32::MAX).min(600_000),

@@ -176,6 +176,12 @@ pub fn notice(terms: &Terms, notice: Notice) -> JsValue {
                 ("locks", optional(locks, Into::into)),
             ])
         }
+        Notice::Restored(restored) => frozen([
+            typed("restored"),
+            ("from", restored.from.into()),
+            ("madeAt", date(restored.time)),
+            ("older", optional(restored.older, Into::into)),
+        ]),
         Notice::Connected => frozen([typed("connected")]),
         Notice::Disconnected => frozen([typed("disconnected")]),
         Notice::Error(failure) => frozen([typed("error"), ("error", failure.into())]),

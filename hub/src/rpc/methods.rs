@@ -6,7 +6,9 @@ use super::openrpc;
 use super::socket::Session;
 use alloy_primitives::{Address, B256, Bytes};
 use farthing_protocol::abi;
+use farthing_protocol::backup::MAX_BACKUP;
 use farthing_protocol::hub::Registration;
+use farthing_protocol::journal::Write;
 use farthing_protocol::json;
 use farthing_protocol::message::Message;
 use farthing_protocol::sign::{PublicKey, Signature};
@@ -27,11 +29,13 @@ pub(super) enum Method {
     Challenge,
     Attach,
     Messages,
+    BackupPut,
+    BackupGet,
     Discover,
 }
 
 /// Every method's name. `openrpc.json` describes the same ones.
-pub(super) const METHODS: [(Method, &str); 8] = [
+pub(super) const METHODS: [(Method, &str); 10] = [
     (Method::Config, "farthing_config"),
     (Method::Register, "farthing_register"),
     (Method::Lookup, "farthing_lookup"),
@@ -39,6 +43,8 @@ pub(super) const METHODS: [(Method, &str); 8] = [
     (Method::Challenge, "farthing_challenge"),
     (Method::Attach, "farthing_attach"),
     (Method::Messages, "farthing_messages"),
+    (Method::BackupPut, "farthing_backupPut"),
+    (Method::BackupGet, "farthing_backupGet"),
     (Method::Discover, "rpc.discover"),
 ];
 
@@ -92,6 +98,13 @@ pub(super) struct OfChannel {
 struct Attach {
     channel_id: ChannelId,
     signature: Signature,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct BackupPut {
+    channel_id: ChannelId,
+    backup: Bytes,
 }
 
 struct Messages {
@@ -152,6 +165,15 @@ pub(super) async fn call(
             messages(app, socket_only(session)?, params).await?;
             Value::Null
         }
+        Method::BackupPut => {
+            put_backup(app, socket_only(session)?, read(params)?).await?;
+            Value::Null
+        }
+        Method::BackupGet => {
+            let OfChannel { channel_id } = read(params)?;
+            let found = app.store.load(&backup_key(channel_id)).await?;
+            json!({ "backup": found.into_iter().next().map(|(_, value)| Bytes::from(value)) })
+        }
     };
     Ok(Answer::Result(result))
 }
@@ -203,6 +225,23 @@ async fn messages(app: &App, session: &mut Session, params: Option<&RawValue>) -
     session.wait(messages.len().saturating_sub(1)).await;
     app.core.messages(channel_id, messages).await?;
     Ok(())
+}
+
+fn backup_key(channel: ChannelId) -> String {
+    format!("backup/{channel}")
+}
+
+/// Keeps the client's own sealed state, the newest only. It is of no use to anybody without the client's key.
+async fn put_backup(app: &App, session: &Session, params: BackupPut) -> Result<(), RpcError> {
+    let BackupPut { channel_id, backup } = params;
+    if !session.attached.contains(&channel_id) {
+        return Err(Code::NotAuthenticated.into());
+    }
+    if backup.len() > MAX_BACKUP {
+        return Err(Error::new(Code::LimitExceeded, "a backup has at most 30,000 bytes").into());
+    }
+    let write = Write::Put { key: backup_key(channel_id), value: backup.to_vec() };
+    Ok(app.store.commit(&[write]).await?)
 }
 
 pub(super) fn read<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, RpcError> {

@@ -49,7 +49,13 @@ impl Channel {
             if book.status != AssetStatus::Open {
                 continue;
             }
-            if let Some(signed) = book.inc.accepted {
+            // What a bare proof locks can't be claimed without its ops. It is shown if it hands over at least all that
+            // the newest one that we have whole could bring.
+            let whole = book.inc.lane.spent().unwrap_or(Amount::MAX);
+            let bare = book.inc.bare.filter(|bare| bare.proof.nonce > book.inc.accepted_nonce());
+            if let Some(signed) = bare.filter(|bare| bare.proof.transferred >= whole) {
+                proofs.push((self.their_lane(*asset), signed, None));
+            } else if let Some(signed) = book.inc.accepted {
                 proofs.push((self.their_lane(*asset), signed, book.inc.acknowledgement));
             }
             if let Some((signed, acknowledgement)) = book.out.acknowledged {

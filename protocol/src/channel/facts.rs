@@ -11,6 +11,7 @@ use crate::condition::ConditionKey;
 use crate::lane::{PendingLock, Update};
 use crate::map::{Map, Set};
 use crate::message::{Closing, Withdrawal};
+use crate::proof::SignedProof;
 use crate::sign::Signature;
 use crate::types::{Asset, Side, Sides};
 use alloc::vec::Vec;
@@ -101,6 +102,15 @@ pub enum Fact {
     Outdated,
     /// We leave without the peer's help: nothing more is signed or accepted.
     Leaving,
+    /// After a restore, the peer has shown what it holds of ours.
+    Synced,
+    /// The peer showed a proof of its own lane that is newer than ours, without the ops that lead to it.
+    Bare {
+        /// Which asset.
+        asset: Asset,
+        /// The proof.
+        signed: SignedProof,
+    },
 }
 
 /// What was claimed of a lock after settlement.
@@ -130,6 +140,8 @@ stored!(enum Fact {
     12 => ClosingLapsed(closing),
     13 => Chain(fact),
     14 => Leaving,
+    15 => Bare { asset, signed },
+    16 => Synced,
 });
 
 /// The best evidence known for a key.
@@ -199,9 +211,11 @@ pub struct State {
     pub outdated: bool,
     /// Whether we leave.
     pub leaving: bool,
+    /// Whether it comes from a backup, and the peer has not shown yet what it holds of ours.
+    pub restored: bool,
 }
 
-stored!(struct State { assets, evidence, exit, outdated, leaving });
+stored!(struct State { assets, evidence, exit, outdated, leaving, restored });
 
 impl State {
     /// Replays a fact read from the store. Unlike [`State::apply`] it also redoes the changes of the lanes.
@@ -315,6 +329,12 @@ impl State {
                 book.claimed.insert((lane.payer, *slot), Claimed { units: *units, returned: *returned });
             }
             Fact::Leaving => self.leaving = true,
+            Fact::Synced => self.restored = false,
+            Fact::Bare { asset, signed } => {
+                let inc = &mut self.assets.or_default(*asset).inc;
+                inc.seen = inc.seen.max(signed.proof.nonce);
+                inc.bare = Some(*signed);
+            }
             Fact::Chain(ChainFact::Evidence { .. }) => {}
             Fact::Outdated => self.outdated = true,
         }

@@ -23,6 +23,8 @@ pub struct Incoming {
     pub lane: Lane,
     /// The newest proof that we accepted.
     pub accepted: Option<SignedProof>,
+    /// A newer one that the payer showed in a sync, after we had lost its ops: worth showing at an exit.
+    pub bare: Option<SignedProof>,
     /// Our acknowledgement of exactly that proof, if one was due.
     pub acknowledgement: Option<Signature>,
     /// The highest nonce that the payer signed, accepted or not.
@@ -36,7 +38,7 @@ pub struct Incoming {
     pub given_up: Set<(u64, u16)>,
 }
 
-stored!(struct Incoming { lane, accepted, acknowledgement, seen, unacknowledged, forfeited, given_up });
+stored!(struct Incoming { lane, accepted, bare, acknowledgement, seen, unacknowledged, forfeited, given_up });
 
 impl Incoming {
     /// Nonce of the newest accepted proof; 0 if none.

@@ -111,6 +111,8 @@ impl Channel {
     ) -> Result<Self, Error> {
         def.check()?;
         let id = def.id(domain.chain_id(), domain.contract());
+        // A restored store may be an old one: nothing is signed before the peer has shown what it holds of ours.
+        let connecting = state.restored;
         let mut channel = Self {
             domain,
             def,
@@ -129,7 +131,7 @@ impl Channel {
             read: Set::new(),
             told: Set::new(),
             synced: false,
-            connecting: false,
+            connecting,
             settled: Map::new(),
             starting: None,
             answered: Map::new(),

@@ -2,6 +2,8 @@
 
 use super::{Channel, Event, Fact};
 use crate::message::{LaneSync, Message};
+use crate::proof::{LaneId, SignedProof};
+use crate::types::Asset;
 use alloc::vec::Vec;
 
 impl Channel {
@@ -36,7 +38,33 @@ impl Channel {
     /// The connection is gone.
     pub const fn disconnected(&mut self) {
         self.synced = false;
-        self.connecting = false;
+        self.connecting = self.state.restored;
+    }
+
+    /// Whether the peer shows, by our own signature, more of our lane than we know; or, right after a restore, by its
+    /// own, more of its lane than we have. What it sends anew comes after the sync, so there it is no sign.
+    fn is_behind(&self, entry: &LaneSync) -> bool {
+        let book = self.book(entry.asset);
+        let verified = |signed: &SignedProof, lane: LaneId| {
+            let signer = self.def.participant(lane.payer).signer;
+            signed.verify(&self.domain, self.id, lane, signer).is_ok()
+        };
+        let highest = book.map_or(0, |book| book.out.highest);
+        let ours = entry.accepted.filter(|signed| signed.proof.nonce > highest);
+        let accepted = book.map_or(0, |book| book.inc.accepted_nonce());
+        let theirs = entry.signed.filter(|signed| self.state.restored && signed.proof.nonce > accepted);
+        ours.is_some_and(|signed| verified(&signed, self.our_lane(entry.asset)))
+            || theirs.is_some_and(|signed| verified(&signed, self.their_lane(entry.asset)))
+    }
+
+    /// After a restore from an old backup, the peer's lane may be ahead of ours. What it signed counts at an exit.
+    fn take_bare(&mut self, asset: Asset, signed: SignedProof) {
+        let Some(book) = self.book(asset) else { return };
+        let newest = book.inc.bare.map_or(0, |bare| bare.proof.nonce).max(book.inc.accepted_nonce());
+        let lane = self.their_lane(asset);
+        if signed.proof.nonce > newest && signed.verify(&self.domain, self.id, lane, self.peer_signer()).is_ok() {
+            self.record(Fact::Bare { asset, signed });
+        }
     }
 
     pub(super) fn handle_sync(&mut self, lanes: Vec<LaneSync>, now: u64) {
@@ -44,24 +72,26 @@ impl Channel {
         if self.synced {
             return;
         }
+        let behind = lanes.iter().any(|entry| self.is_behind(entry));
+        // We signed or accepted this and do not know it: our store is an old one.
+        if behind && !self.state.outdated {
+            self.record(Fact::Outdated);
+            self.emit(Event::Outdated);
+        }
+        if self.state.restored {
+            self.record(Fact::Synced);
+        }
         for entry in lanes {
-            let LaneSync { asset, signed: _, accepted, acknowledgement } = entry;
-            let Some(accepted) = accepted else { continue };
+            let LaneSync { asset, signed, accepted, acknowledgement } = entry;
+            if let Some(signed) = signed.filter(|_| self.state.outdated) {
+                self.take_bare(asset, signed);
+            }
             let ours = self.our_lane(asset);
             let signer = self.def.participant(self.us).signer;
-            if accepted.verify(&self.domain, self.id, ours, signer).is_err() {
-                continue;
+            let verified = |signed: &SignedProof| signed.verify(&self.domain, self.id, ours, signer).is_ok();
+            if let Some(accepted) = accepted.filter(verified) {
+                self.handle_accepted(asset, accepted.proof.nonce, acknowledgement, now);
             }
-            let highest = self.book(asset).map_or(0, |book| book.out.highest);
-            if accepted.proof.nonce > highest {
-                // We signed this and do not know it: our store is an old one.
-                if !self.state.outdated {
-                    self.record(Fact::Outdated);
-                    self.emit(Event::Outdated);
-                }
-                continue;
-            }
-            self.handle_accepted(asset, accepted.proof.nonce, acknowledgement, now);
         }
         self.synced = true;
         self.connecting = false;

@@ -462,6 +462,22 @@ impl Wallet {
         Ok(writes)
     }
 
+    /// What a backup holds of this wallet: a snapshot for its journal, and how far it has come.
+    #[must_use]
+    pub fn backup(&self) -> (Vec<u8>, u64) {
+        let progress = self.channel.state.assets.values().map(|book| book.out.highest.saturating_add(book.inc.seen));
+        // What WalletState reads, after no record at all.
+        let restored = State { restored: true, ..self.channel.state.clone() };
+        let state = (restored, self.payments.values().collect::<Vec<_>>());
+        (encode(&(0_u64, state)), progress.fold(0, u64::saturating_add))
+    }
+
+    /// The first writes of a wallet that is restored from a backup.
+    #[must_use]
+    pub fn from_backup(config: &WalletConfig, snapshot: Vec<u8>) -> Write {
+        Write::Put { key: format!("{}/snapshot", prefix_of(config)), value: snapshot }
+    }
+
     fn check_sound(&self) -> Result<(), Error> {
         if self.poisoned { Err(Code::StorageFailed.into()) } else { Ok(()) }
     }

@@ -1,0 +1,121 @@
+//! A wallet that comes back from a backup: the newest one goes on, an old one is noticed and signs nothing.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod support;
+
+use farthing_protocol::Code;
+use farthing_protocol::chain::{ChainCall, ChainFact};
+use farthing_protocol::channel::ExitStage;
+use farthing_protocol::types::{ETH, Side};
+use farthing_protocol::wallet::{Event, Wallet, WalletEffect};
+use support::{World, entries, write};
+
+fn funded() -> World {
+    let mut world = World::new(2);
+    for client in 0..2 {
+        world.connect(client);
+        world.deposit(client, Side::A, ETH, 10_000);
+    }
+    world.settle();
+    world
+}
+
+/// The device is lost; a new one starts from this snapshot.
+fn restore(world: &mut World, client: usize, snapshot: Vec<u8>) {
+    world.disconnect(client);
+    let lost = &mut world.clients[client];
+    lost.store.clear();
+    lost.events.clear();
+    write(&mut lost.store, &[Wallet::from_backup(&lost.config, snapshot)]);
+    lost.wallet = Wallet::restore(lost.config.clone(), lost.key.clone(), &entries(&lost.store)).unwrap();
+    world.mine();
+}
+
+#[test]
+fn the_newest_backup_goes_on_as_if_nothing_had_happened() {
+    let mut world = funded();
+    world.pay(0, 1, 700).unwrap();
+    world.pay(1, 0, 50).unwrap();
+    world.settle();
+    let (snapshot, progress) = world.clients[0].wallet.backup();
+    assert!(progress > 0);
+    restore(&mut world, 0, snapshot);
+    // Nothing is signed before the hub has shown what it holds.
+    world.pay(0, 1, 1).unwrap();
+    world.settle();
+    assert_eq!(world.clients[0].wallet.backup().1, progress);
+    world.connect(0);
+    world.settle();
+    assert_eq!((world.available(0), world.available(1)), (9_349, 10_651));
+    world.pay(1, 0, 10_000).unwrap();
+    world.settle();
+    assert_eq!(world.available(0), 19_349);
+    assert!(!world.clients[0].events.contains(&Event::Outdated));
+}
+
+#[test]
+fn a_backup_from_before_payments_of_ours_is_named_and_signs_nothing() {
+    let mut world = funded();
+    world.pay(0, 1, 700).unwrap();
+    world.settle();
+    let (old, before) = world.clients[0].wallet.backup();
+    world.pay(0, 1, 300).unwrap();
+    world.settle();
+    assert!(world.clients[0].wallet.backup().1 > before);
+    restore(&mut world, 0, old);
+    world.connect(0);
+    world.settle();
+    assert!(world.clients[0].events.contains(&Event::Outdated));
+    assert_eq!(world.pay(0, 1, 1).unwrap_err().code(), Code::StateOutdated);
+}
+
+#[test]
+fn after_an_old_backup_an_exit_shows_the_newest_proof_that_the_hub_signed() {
+    let mut world = funded();
+    world.pay(1, 0, 100).unwrap();
+    world.settle();
+    let (old, _) = world.clients[0].wallet.backup();
+    world.pay(1, 0, 900).unwrap();
+    world.settle();
+    let newest = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().inc.accepted.unwrap();
+    restore(&mut world, 0, old);
+    world.connect(0);
+    world.settle();
+    assert!(world.clients[0].events.contains(&Event::Outdated));
+    world.clients[0].wallet.exit(world.now).unwrap();
+    let mut shown = Vec::new();
+    while let Some((commit, sealed)) = world.clients[0].wallet.poll_commit(world.now).unwrap() {
+        world.clients[0].wallet.committed();
+        for effect in sealed.open(&commit.durable()).unwrap() {
+            if let WalletEffect::Submit { call: ChainCall::StartExit { proofs, .. }, .. } = effect {
+                shown.extend(proofs);
+            }
+        }
+    }
+    assert!(shown.iter().any(|(lane, signed, _)| lane.payer == Side::B && *signed == newest));
+}
+
+#[test]
+fn who_leaves_signs_nothing_more_also_after_a_restart() {
+    let mut world = funded();
+    world.pay(0, 1, 10).unwrap();
+    world.clients[0].wallet.exit(world.now).unwrap();
+    assert_eq!(world.clients[0].wallet.channel().exit_stage(), ExitStage::Starting);
+    world.settle();
+    assert_eq!(world.available(1), 10_000);
+    world.restart_client(0);
+    assert_eq!(world.clients[0].wallet.channel().exit_stage(), ExitStage::Starting);
+    assert_eq!(world.pay(0, 1, 1).unwrap_err().code(), Code::ChannelExiting);
+    world.clients[0].wallet.chain(&ChainFact::ExitStarted { ends_at: world.now + 60 }, world.now);
+    assert!(matches!(world.clients[0].wallet.channel().exit_stage(), ExitStage::Challenge { .. }));
+    // A reorg takes it back: it is started again.
+    world.clients[0].wallet.chain(&ChainFact::ExitGone, world.now);
+    assert_eq!(world.clients[0].wallet.channel().exit_stage(), ExitStage::Starting);
+}

@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { parseEther } from "viem";
 import { farthing } from "../support/env.mjs";
-import { rejection } from "../support/wallet.mjs";
 import { createWorld } from "../support/world.mjs";
 
 const { connect } = await farthing();
@@ -102,7 +101,7 @@ test("the newer of two backups is taken, and an old one is named", async () => {
 
 test("a backup of another key or a damaged one is refused, and so is a place without methods", async () => {
   const [a, b] = [await world.account(), await world.account()];
-  await assert.rejects(local(a, { backup: { put() {} } }), rejection("invalid-argument"));
+  await assert.rejects(local(a, { backup: { put() {} } }), { code: "invalid-argument" });
   const own = place();
   const alice = await local(a, { backup: own });
   await alice.deposit({ asset: "ETH", amount: 1_000n });

@@ -54,7 +54,7 @@ const BAD = [
   `await client.pay({ to: "0x12", asset: "ETH" });`,
   `await client.pay({ to: "nobody", asset: "ETH", amount: 5n });`,
   `await client.pay({ to: "0x12", asset: "ETH", amount: 5n, ammount: 5n });`,
-  `await client.exit();`,
+  `await client.exit({ now: true });`,
   `client.on("paymnt", () => {});`,
   `(await client.balances())[0]!.available = 5n;`,
   `await connect({ hub: "h" });`,

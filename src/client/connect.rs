@@ -167,6 +167,7 @@ impl Client {
             backup: settings.backup,
             unsaved: Bell::default(),
             stale_backup: Cell::new(true),
+            ending: Cell::new(false),
             closed: Once::default(),
             ended: Once::default(),
             failed: RefCell::default(),

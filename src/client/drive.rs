@@ -34,7 +34,7 @@ impl Client {
     /// gathers for the next.
     async fn commit_all(self: &Rc<Self>) -> Result<()> {
         loop {
-            if self.failed.borrow().is_some() {
+            if self.failed.borrow().is_some() || self.ending.get() {
                 return Ok(());
             }
             let polled = self.wallet.borrow_mut().poll_commit(now())?;

@@ -126,6 +126,8 @@ pub struct Client {
     /// Rung when a backup is due, and whether the last one is old.
     unsaved: Bell,
     stale_backup: Cell<bool>,
+    /// Whether the client is about to end.
+    ending: Cell<bool>,
     closed: Once<()>,
     /// The driver has ended and the store is closed.
     ended: Once<()>,
@@ -164,6 +166,8 @@ impl Client {
 
     /// Lets the hub, the timers and the store go. What is in flight goes on when the client connects again.
     pub async fn disconnect(&self) {
+        // From here on nothing new is signed, so the last backup holds everything that was.
+        self.ending.set(true);
         self.save_last_backup().await;
         if !self.closed.is_sent() {
             self.closed.send(());

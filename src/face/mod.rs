@@ -78,6 +78,7 @@ pub fn connect(options: JsValue, environment: JsValue, tell: Function) -> Promis
             "challengePeriod",
             "confirmations",
             "pollInterval",
+            "backup",
             "chainId",
             "contract",
             "signal",

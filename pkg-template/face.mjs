@@ -6,7 +6,7 @@ import { glue } from "./core.mjs";
 /** Events that an iterator keeps for a slow reader, before it drops the oldest. */
 const BACKLOG = 4096;
 
-const EVENTS = ["payment", "deposit", "withdrawal", "closing", "exit", "restored", "connected", "disconnected", "error"];
+const EVENTS = ["payment", "deposit", "withdrawal", "closing", "exit", "restored", "watched", "connected", "disconnected", "error"];
 
 /** The exports of an entry, given its way to load the module and what its platform adds. */
 export function face(init, environment) {

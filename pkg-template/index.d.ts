@@ -96,6 +96,8 @@ export interface ConnectOptions {
   hub: string;
   /** Who owns the money. */
   wallet: Wallet;
+  /** URLs of watchtowers: they answer an exit while this client is away, and can do nothing else. */
+  watchtowers?: readonly string[];
   /** A second place for the backup. Without it only the hub keeps one, and a hub can give back an old one. */
   backup?: BackupPlace;
   /** An Ethereum node's HTTP URL. Needed with a local key; a wallet is its own node unless this is given. */
@@ -308,6 +310,8 @@ export type ClientEvent =
       /** Who gave an older one. */
       readonly older?: "hub" | "backup";
     }
+  /** A watchtower promised, signed by `tower`, to show the newest proofs. */
+  | { readonly type: "watched"; readonly url: string; readonly tower: Address }
   | { readonly type: "connected" }
   | { readonly type: "disconnected" }
   | { readonly type: "error"; readonly error: FarthingError };

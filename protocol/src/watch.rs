@@ -14,6 +14,7 @@ use crate::proof::{LaneId, SignedProof};
 use crate::sign::{SecretKey, Signature};
 use crate::tree::{DEPTH, empty_root, root_of_branch};
 use crate::types::{Asset, ChannelDef, ChannelId, Side};
+use crate::wire;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes};
 use core::cmp::Ordering;
@@ -29,6 +30,21 @@ pub struct WatchOrder {
     pub deadline: u64,
     /// By one of the channel's signers, over the EIP-712 struct `WatchOrder(channelId, tower, deadline)`.
     pub signature: Signature,
+}
+
+wire!(write struct WatchOrder { channel, deadline, signature });
+wire!(write struct WatchedLane { asset, payer, signed, acknowledgement: optional });
+wire!(read open struct WatchReceipt { channel_id = "channelId", asset, payer, nonce, proof_hash = "proofHash", time });
+wire!(write struct WatchReceipt { channel_id = "channelId", asset, payer, nonce, proof_hash = "proofHash", time });
+wire!(read open struct SignedReceipt { receipt, signature });
+wire!(write struct SignedReceipt { receipt, signature });
+
+impl WatchedLane {
+    /// Which lane.
+    #[must_use]
+    pub const fn lane(&self) -> LaneId {
+        LaneId { asset: self.asset, payer: self.payer }
+    }
 }
 
 impl WatchOrder {

@@ -166,5 +166,6 @@ impl Client {
     pub(super) fn needs_backup(&self) {
         self.stale_backup.set(true);
         self.unsaved.ring();
+        self.unwatched.ring();
     }
 }

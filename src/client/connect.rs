@@ -166,6 +166,8 @@ impl Client {
             binding: record.binding,
             backup: settings.backup,
             unsaved: Bell::default(),
+            watchtowers: settings.watchtowers,
+            unwatched: Bell::default(),
             stale_backup: Cell::new(true),
             ending: Cell::new(false),
             closed: Once::default(),
@@ -181,6 +183,8 @@ impl Client {
         spawn_local(Rc::clone(self).keep_connected());
         spawn_local(Rc::clone(self).tick());
         spawn_local(Rc::clone(self).keep_backup());
+        spawn_local(Rc::clone(self).keep_watched());
+        self.unwatched.ring();
         self.work.ring();
         let connected = async {
             while !self.connected.get() {

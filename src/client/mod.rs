@@ -15,6 +15,7 @@ mod payout;
 mod settings;
 mod view;
 mod watch;
+mod watchtower;
 
 pub use backup::Restored;
 pub use deposit::DepositRequest;
@@ -69,6 +70,13 @@ pub enum Notice {
     },
     /// The wallet came back from a backup.
     Restored(Restored),
+    /// A watchtower promised to show the newest proofs.
+    Watched {
+        /// Where it is.
+        url: String,
+        /// The key that signs its receipts.
+        tower: Address,
+    },
     /// The hub is connected.
     Connected,
     /// The hub is not connected; the client goes on trying.
@@ -123,6 +131,10 @@ pub struct Client {
     binding: Option<Bytes>,
     /// `{ put, get }` of the application, for backups.
     backup: Option<JsValue>,
+    /// URLs of watchtowers.
+    watchtowers: Vec<String>,
+    /// Rung when they may have to be handed something.
+    unwatched: Bell,
     /// Rung when a backup is due, and whether the last one is old.
     unsaved: Bell,
     stale_backup: Cell<bool>,

@@ -40,6 +40,8 @@ pub struct Settings {
     pub store: StoreChoice,
     /// `{ put, get }` of the application, for backups.
     pub backup: Option<JsValue>,
+    /// URLs of watchtowers.
+    pub watchtowers: Vec<String>,
     /// For a new channel, seconds.
     pub challenge_period: Option<u32>,
     /// At least so many, and at least as many as the hub waits for.

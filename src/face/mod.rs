@@ -79,6 +79,7 @@ pub fn connect(options: JsValue, environment: JsValue, tell: Function) -> Promis
             "confirmations",
             "pollInterval",
             "backup",
+            "watchtowers",
             "chainId",
             "contract",
             "signal",

@@ -198,6 +198,17 @@ impl Options {
         })
     }
 
+    /// An optional array of URLs.
+    fn urls(&self, name: &str) -> Result<Vec<String>> {
+        let value = self.value(name);
+        if value.is_undefined() {
+            return Ok(Vec::new());
+        }
+        let url = |item: JsValue| item.as_string().filter(|url| Hub::new(url).is_ok());
+        let urls = value.dyn_ref::<js_sys::Array>().and_then(|items| items.iter().map(url).collect());
+        urls.map_or_else(|| self.wrong(name, "an array of URLs that start with https:// (or http://)"), Ok)
+    }
+
     /// The options of `connect`.
     pub async fn settings(&self, environment: JsValue) -> Result<Settings> {
         let hub = Hub::new(&self.required_text("hub")?)?;
@@ -218,6 +229,7 @@ impl Options {
         if !backup.is_undefined() && !complete() {
             return self.wrong("backup", "an object with put and get");
         }
+        let watchtowers = self.urls("watchtowers")?;
         let challenge_period = self.integer("challengePeriod", 1)?.map(u32::try_from).transpose();
         let Ok(challenge_period) = challenge_period else {
             return self.wrong("challengePeriod", "a number of seconds");
@@ -231,6 +243,7 @@ impl Options {
             hub,
             rpc,
             store,
+            watchtowers,
             backup: Some(backup).filter(|backup| !backup.is_undefined()),
             challenge_period,
             confirmations: self.integer("confirmations", 1)?,

@@ -182,6 +182,7 @@ pub fn notice(terms: &Terms, notice: Notice) -> JsValue {
             ("madeAt", date(restored.time)),
             ("older", optional(restored.older, Into::into)),
         ]),
+        Notice::Watched { url, tower } => frozen([typed("watched"), ("url", url.into()), ("tower", text(tower))]),
         Notice::Connected => frozen([typed("connected")]),
         Notice::Disconnected => frozen([typed("disconnected")]),
         Notice::Error(failure) => frozen([typed("error"), ("error", failure.into())]),

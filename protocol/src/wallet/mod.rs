@@ -25,6 +25,7 @@ use crate::map::{Map, Set};
 use crate::message::{Closing, Message, Withdrawal};
 use crate::sign::{PublicKey, SecretKey};
 use crate::types::{Asset, ChannelDef, ChannelId, Side};
+use crate::watch::WatchedLane;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -460,6 +461,27 @@ impl Wallet {
         let snapshot = || (&channel.state, payments.values().collect::<Vec<_>>());
         writes.extend(self.journal.append(facts, size, snapshot)?);
         Ok(writes)
+    }
+
+    /// What a watchtower needs to answer an exit: of each lane the newest proof that anybody may show.
+    #[must_use]
+    pub fn watched_lanes(&self) -> Vec<WatchedLane> {
+        let channel = &self.channel;
+        let mut lanes = Vec::new();
+        for (lane, signed, acknowledgement) in channel.exit_proofs() {
+            let digest = signed.proof.acknowledgement_digest(channel.domain(), channel.id(), lane);
+            // The peer's newest proof is ours to acknowledge: we accepted it, and show it ourselves if need be.
+            let acknowledgement = acknowledgement.unwrap_or_else(|| self.key.sign(digest));
+            let acknowledgement = Some(acknowledgement);
+            lanes.push(WatchedLane {
+                asset: lane.asset,
+                payer: lane.payer,
+                signed,
+                acknowledgement,
+                evidence: Vec::new(),
+            });
+        }
+        lanes
     }
 
     /// What a backup holds of this wallet: a snapshot for its journal, and how far it has come.

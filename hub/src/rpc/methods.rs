@@ -167,7 +167,7 @@ pub(super) async fn call(
         }
         Method::BackupPut => {
             put_backup(app, socket_only(session)?, read(params)?).await?;
-            Value::Null
+            json!({ "kept": true })
         }
         Method::BackupGet => {
             let OfChannel { channel_id } = read(params)?;

@@ -34,7 +34,7 @@ use crate::error::{Code, Error};
 use crate::lane::{Lane, LockRef};
 use crate::map::{Map, Set};
 use crate::message::Message;
-use crate::proof::LaneId;
+use crate::proof::{LaneId, SignedProof};
 use crate::sign::SecretKey;
 use crate::types::{Asset, ChannelDef, ChannelId, Side, Sides};
 use alloc::format;
@@ -81,6 +81,9 @@ pub struct Channel {
     pub(crate) synced: bool,
     /// Connected, and the peer's newest proofs have not come yet: what we signed now could not be built on them.
     pub(crate) connecting: bool,
+    /// After a restore: what the peer showed of its lanes and we do not have, and how long we wait for it.
+    pub(crate) ahead: Map<Asset, SignedProof>,
+    pub(crate) ahead_until: u64,
     /// Lanes at the proofs that their asset was settled by, as far as we can rebuild them.
     pub(crate) settled: Map<LaneId, Lane>,
     /// The call that starts our exit, while it is under way.
@@ -132,6 +135,8 @@ impl Channel {
             told: Set::new(),
             synced: false,
             connecting,
+            ahead: Map::new(),
+            ahead_until: 0,
             settled: Map::new(),
             starting: None,
             answered: Map::new(),

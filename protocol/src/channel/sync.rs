@@ -1,10 +1,14 @@
 //! What is said on every connect: both sides' newest proofs. Nothing is adopted without a signature.
 
 use super::{Channel, Event, Fact};
+use crate::map::Map;
 use crate::message::{LaneSync, Message};
-use crate::proof::{LaneId, SignedProof};
+use crate::proof::SignedProof;
 use crate::types::Asset;
 use alloc::vec::Vec;
+
+/// How long after a restore the peer may take to send what we miss, in seconds.
+const CATCH_UP: u64 = 10;
 
 impl Channel {
     /// The connection is there: tell the peer what we hold.
@@ -41,20 +45,70 @@ impl Channel {
         self.connecting = self.state.restored;
     }
 
-    /// Whether the peer shows, by our own signature, more of our lane than we know; or, right after a restore, by its
-    /// own, more of its lane than we have. What it sends anew comes after the sync, so there it is no sign.
+    /// Whether the peer shows, by our own signature, more of our lane than we know.
     fn is_behind(&self, entry: &LaneSync) -> bool {
-        let book = self.book(entry.asset);
-        let verified = |signed: &SignedProof, lane: LaneId| {
-            let signer = self.def.participant(lane.payer).signer;
-            signed.verify(&self.domain, self.id, lane, signer).is_ok()
-        };
-        let highest = book.map_or(0, |book| book.out.highest);
-        let ours = entry.accepted.filter(|signed| signed.proof.nonce > highest);
-        let accepted = book.map_or(0, |book| book.inc.accepted_nonce());
-        let theirs = entry.signed.filter(|signed| self.state.restored && signed.proof.nonce > accepted);
-        ours.is_some_and(|signed| verified(&signed, self.our_lane(entry.asset)))
-            || theirs.is_some_and(|signed| verified(&signed, self.their_lane(entry.asset)))
+        let highest = self.book(entry.asset).map_or(0, |book| book.out.highest);
+        let lane = self.our_lane(entry.asset);
+        let signer = self.def.participant(self.us).signer;
+        let newer = entry.accepted.filter(|signed| signed.proof.nonce > highest);
+        newer.is_some_and(|signed| signed.verify(&self.domain, self.id, lane, signer).is_ok())
+    }
+
+    /// Right after a restore: notes where the peer shows, by its own signature, more of its lane than we have. Either
+    /// it sends the updates that lead there, or we had accepted them before and our store is an old one.
+    fn note_ahead(&mut self, lanes: &[LaneSync], now: u64) {
+        let mut ahead = Map::new();
+        for entry in lanes {
+            let accepted = self.book(entry.asset).map_or(0, |book| book.inc.accepted_nonce());
+            let lane = self.their_lane(entry.asset);
+            let Some(signed) = entry.signed.filter(|signed| signed.proof.nonce > accepted) else { continue };
+            if signed.verify(&self.domain, self.id, lane, self.peer_signer()).is_ok() {
+                ahead.insert(entry.asset, signed);
+            }
+        }
+        self.ahead = ahead;
+        self.ahead_until = now.saturating_add(CATCH_UP);
+        self.check_caught_up();
+    }
+
+    /// What the peer showed after a restore has come, or can't come any more.
+    pub(super) fn check_caught_up(&mut self) {
+        let Self { ahead, state, .. } = self;
+        ahead.retain(|asset, signed| {
+            state.assets.get(asset).is_none_or(|book| book.inc.accepted_nonce() < signed.proof.nonce)
+        });
+        if self.ahead.is_empty() && self.state.restored {
+            self.record(Fact::Synced);
+            self.connecting = false;
+        }
+    }
+
+    /// The updates that lead to what the peer showed after a restore do not come: we had accepted them before.
+    pub(super) fn give_up_catching_up(&mut self) {
+        let ahead = core::mem::take(&mut self.ahead);
+        if ahead.is_empty() {
+            return;
+        }
+        self.become_outdated();
+        for (asset, signed) in ahead.iter() {
+            self.take_bare(*asset, *signed);
+        }
+        self.check_caught_up();
+    }
+
+    /// [`Channel::give_up_catching_up`], after a while.
+    pub(super) fn check_patience(&mut self, now: u64) {
+        if now > self.ahead_until {
+            self.give_up_catching_up();
+        }
+    }
+
+    /// Our store is an old one: nothing is signed until this is resolved.
+    fn become_outdated(&mut self) {
+        if !self.state.outdated {
+            self.record(Fact::Outdated);
+            self.emit(Event::Outdated);
+        }
     }
 
     /// After a restore from an old backup, the peer's lane may be ahead of ours. What it signed counts at an exit.
@@ -72,14 +126,14 @@ impl Channel {
         if self.synced {
             return;
         }
-        let behind = lanes.iter().any(|entry| self.is_behind(entry));
-        // We signed or accepted this and do not know it: our store is an old one.
-        if behind && !self.state.outdated {
-            self.record(Fact::Outdated);
-            self.emit(Event::Outdated);
+        // We signed this and do not know it: our store is an old one.
+        if lanes.iter().any(|entry| self.is_behind(entry)) {
+            self.become_outdated();
         }
-        if self.state.restored {
-            self.record(Fact::Synced);
+        self.connecting = false;
+        if self.state.restored && !self.state.outdated {
+            self.connecting = true;
+            self.note_ahead(&lanes, now);
         }
         for entry in lanes {
             let LaneSync { asset, signed, accepted, acknowledgement } = entry;
@@ -94,7 +148,6 @@ impl Channel {
             }
         }
         self.synced = true;
-        self.connecting = false;
         let updates: Vec<Message> = self
             .state
             .assets

@@ -42,6 +42,7 @@ impl Client {
             let writes = std::mem::take(&mut commit.writes);
             if !writes.is_empty() {
                 self.store.commit(writes).await?;
+                self.kit.ring();
             }
             let effects = sealed.open(&commit.durable())?;
             self.wallet.borrow_mut().committed();

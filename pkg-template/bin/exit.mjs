@@ -159,7 +159,7 @@ export const leave = {
         return incomplete ? "incomplete" : "done";
       } else {
         if (waiting !== wait.until) {
-          say(`waiting until ${date(wait.until)} (${wait.until}) for ${wait.why}${locks ? `; ${locks} locks still hold money of yours` : ""}`);
+          say(`waiting until ${date(wait.until)} (${wait.until}) for ${wait.why}${locks ? `; locks that still hold money of yours: ${locks}` : ""}`);
           say("  this may be stopped and started again at any time");
         }
         waiting = wait.until;

@@ -68,7 +68,7 @@ function describe(kit) {
     const nonces = proofs.map(({ payer, nonce }) => `${payer === kit.us ? "paid" : "received"} up to proof ${nonce}`);
     console.log(`asset     ${asset}  ${nonces.join(", ") || "deposits only"}`);
   }
-  console.log(`locks     ${locks.length} trees, evidence for ${kit.evidence.length} payments to you`);
+  console.log(`pending   locks at ${locks.length} of its proofs; payments to you whose secret is known: ${kit.evidence.length}`);
 }
 
 async function sure() {

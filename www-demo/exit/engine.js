@@ -410,7 +410,7 @@
         }
       });
     }
-    if (isOver) for (const { asset } of open) act("settle", "settle", calls.settle(kit, asset), { asset });
+    if (isOver) for (const { asset } of open) act("settle", "pay out", calls.settle(kit, asset), { asset });
 
     let locks = 0;
     kit.assets.forEach(({ asset, lanes }, index) => {

@@ -179,7 +179,7 @@
     for (const { asset, status: state, net } of chain.assets) {
       const due = started && net > 0n ? money(net, asset) : "";
       const about = state === 2 ? "paid out" : due && `as it stands ${due}`;
-      list.push({ title: `Settle ${name(asset)}`, state: state !== 0 ? "done" : over ? "now" : "later", about });
+      list.push({ title: `Pay out ${name(asset)}`, state: state !== 0 ? "done" : over ? "now" : "later", about });
     }
     if (settled) list.push({ title: "Claim what is still locked", state: locks ? "now" : "done", about: locks ? `${locks} left` : "" });
     return list;

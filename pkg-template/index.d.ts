@@ -277,7 +277,7 @@ export interface Info {
   };
 }
 
-/** An exit kit, version 1. Amounts are decimal strings of base units, times Unix seconds. `docs/exit.md` explains it. */
+/** An exit kit, version 1. Amounts are decimal strings of base units, times Unix seconds. `docs/exit.md` of the repository explains it. */
 export interface ExitKit {
   readonly format: "farthing-exit-kit";
   readonly version: 1;

@@ -17,7 +17,7 @@ const HELP = `Usage:
 
 Codes: 0 done, 1 failed (run it again: it goes on where the chain is), 2 wrong use, a bad kit or key,
 3 to be continued, 4 done, but the chain holds locks that only a newer kit can claim.
-docs/exit.md of the package says more.
+docs/exit.md of the repository says more.
 `;
 
 const [DONE, FAILED, MISUSED, LATER, INCOMPLETE] = [0, 1, 2, 3, 4];

@@ -65,6 +65,10 @@ class Client {
     return this.#core.exit(options);
   }
 
+  async exportExitKit() {
+    return this.#core.exitKit();
+  }
+
   async balances() {
     return this.#core.balances();
   }

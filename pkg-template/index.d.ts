@@ -113,6 +113,12 @@ export interface ConnectOptions {
   confirmations?: number;
   /** Milliseconds between questions for a new block, where the node does not push them. Default 1000. */
   pollInterval?: number;
+  /**
+   * Called with the exit kit (see {@link Client.exportExitKit}) after `connect` and after what changes it: half a second
+   * after the first change, and at most every five seconds. Keep the newest, and only that, where the loss of this
+   * device or browser does not reach. If it throws or rejects, an `error` event says so, and the next change is told.
+   */
+  onExitKit?: (kit: string) => void | Promise<void>;
   /** Refuse a hub on any other chain. */
   chainId?: number;
   /** Refuse a hub with any other contract. */
@@ -286,6 +292,74 @@ export interface Info {
   };
 }
 
+/** An exit kit, version 1. Amounts are decimal strings of base units, times Unix seconds. `docs/exit.md` of the repository explains it. */
+export interface ExitKit {
+  readonly format: "farthing-exit-kit";
+  readonly version: 1;
+  /** How to use it, in a paragraph. */
+  readonly help: string;
+  readonly chainId: number;
+  readonly contract: Address;
+  readonly channelId: Hex;
+  readonly channel: {
+    readonly a: { readonly owner: Address; readonly signer: Address };
+    readonly b: { readonly owner: Address; readonly signer: Address };
+    readonly challengePeriod: number;
+    readonly salt: string;
+  };
+  /** Our side: 0 is `a`, 1 is `b`. */
+  readonly us: 0 | 1;
+  /** Whom the money goes to. */
+  readonly owner: Address;
+  /** Ready to send to `contract`, without value, in this order. */
+  readonly transactions: ReadonlyArray<
+    | { readonly call: "startExit" | "submitProofs"; readonly data: Hex }
+    | { readonly call: "settle"; readonly asset: Address; readonly data: Hex }
+    | {
+        readonly call: "recordEvidence";
+        readonly condition: Address;
+        readonly params: Hex;
+        readonly expiry: number;
+        readonly evidence: Hex;
+        readonly units: number;
+        readonly data: Hex;
+      }
+  >;
+  readonly assets: ReadonlyArray<{
+    readonly asset: Address;
+    /** The newest that the contract takes from us. */
+    readonly proofs: ReadonlyArray<{
+      readonly payer: 0 | 1;
+      readonly nonce: number;
+      readonly transferred: string;
+      readonly locked: string;
+      readonly locksRoot: Hex;
+      readonly seen: number;
+      readonly signature: Hex;
+      readonly acknowledgement: Hex;
+    }>;
+    /** The locks of every proof that an exit may be settled by, each tree as a change of the one before. */
+    readonly lanes: ReadonlyArray<{
+      readonly payer: 0 | 1;
+      /** The highest nonce that this kit knows of. */
+      readonly newest: number;
+      readonly trees: ReadonlyArray<{
+        readonly root: Hex;
+        readonly remove: readonly number[];
+        readonly put: ReadonlyArray<{
+          readonly slot: number;
+          readonly n: number;
+          readonly unitPrice: string;
+          readonly redeemed: number;
+          readonly condition: Address;
+          readonly params: Hex;
+          readonly expiry: number;
+        }>;
+      }>;
+    }>;
+  }>;
+}
+
 /** What happens, each after it is durable. */
 export type ClientEvent =
   | { readonly type: "payment"; readonly payment: Payment }
@@ -342,6 +416,13 @@ export interface Client extends AsyncDisposable {
    * application or the tab is closed and `connect` is called again, by whichever side it was started.
    */
   exit(options?: ExitOptions): Promise<void>;
+  /**
+   * All that is needed to leave without the hub, this package and this store, as the JSON of an {@link ExitKit}:
+   * `npx farthing exit --kit FILE --rpc URL` takes the money out, and so does the page `exit/index.html` of the package.
+   * Only the newest kit is of full worth. It holds no key; it shows what you were paid, and known preimages. Works
+   * after `disconnect` and after a failure of the store, too.
+   */
+  exportExitKit(): Promise<string>;
   /** What there is of each asset that the hub lists. */
   balances(): Promise<readonly Balance[]>;
   /** Payments, newest first. */

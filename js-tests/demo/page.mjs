@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { chromium as playwright } from "playwright-core";
 import { chromium, packageFolder } from "../support/env.mjs";
+import { inject } from "../support/browser.mjs";
 import { createWallet } from "../support/wallet.mjs";
 
 const TYPES = { ".html": "text/html", ".css": "text/css", ".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm" };
@@ -32,22 +33,7 @@ export async function openWallet({ site, hubUrl, rpcUrl, privateKey }) {
   const browser = await playwright.launch({ executablePath: chromium(), args: ["--no-sandbox"] });
   const page = await browser.newPage({ viewport: { width: 1080, height: 860 } });
   const wallet = createWallet({ privateKey, rpcUrl });
-  await page.exposeFunction("askWallet", async (request) => {
-    try {
-      return { result: await wallet.request(request) };
-    } catch (error) {
-      return { error: { message: error.message, code: error.code } };
-    }
-  });
-  await page.addInitScript(() => {
-    window.ethereum = {
-      async request(request) {
-        const { result, error } = await window.askWallet(request);
-        if (error) throw Object.assign(new Error(error.message), { code: error.code });
-        return result;
-      },
-    };
-  });
+  await inject(page, wallet);
   const problems = [];
   page.on("pageerror", (error) => problems.push(error.message));
   await page.goto(`${site.url}/wallet/?hub=${encodeURIComponent(hubUrl)}`);

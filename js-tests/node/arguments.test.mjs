@@ -131,6 +131,7 @@ test("connect refuses what it can't use", async () => {
     [{ challengePeriod: 1 }, "bad-terms"],
     [{ confirmations: 0 }, "invalid-argument"],
     [{ pollInterval: 0 }, "invalid-argument"],
+    [{ onExitKit: "file.json" }, "invalid-argument"],
     [{ Hub: "x" }, "invalid-argument"],
     [{ signal: AbortSignal.abort() }, "aborted"],
   ];

@@ -17,7 +17,7 @@ const tsc = join(createRequire(import.meta.url).resolve("typescript/package.json
 
 const GOOD = `
 import { connect, errorCodes, initAsync } from "farthing";
-import type { Client, ClientEvent, ErrorCode, FarthingError, Payment, Receipt, Store } from "farthing";
+import type { Client, ClientEvent, ErrorCode, ExitKit, FarthingError, Payment, Receipt, Store } from "farthing";
 import { fileStore } from "farthing/store/file";
 import { sqliteStore } from "farthing/store/sqlite";
 
@@ -29,6 +29,9 @@ export async function main(ethereum: { request(call: { method: string; params?: 
   const { hash } = await client.deposit({ asset: "ETH", amount: 1n, onProgress: ({ stage }) => void (stage === "mined") });
   const receipt: Receipt = await client.pay({ to: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8", asset: "DAI", amount: 5n, memo: "m", wait: true });
   const list: readonly Payment[] = await client.payments({ direction: "sent", limit: 3 });
+  const kit: ExitKit = JSON.parse(await client.exportExitKit());
+  const [first] = kit.transactions;
+  if (first?.call === "settle") return first.asset;
   const stop = client.on("payment", ({ payment }) => console.log(payment.amount + 1n));
   stop();
   for await (const event of client.events()) {
@@ -42,7 +45,7 @@ export async function main(ethereum: { request(call: { method: string; params?: 
     const code: ErrorCode = (error as FarthingError).code;
     return code;
   }
-  await connect({ hub: "h", rpc: "r", wallet: { mnemonic: "w" }, store: "memory" });
+  await connect({ hub: "h", rpc: "r", wallet: { mnemonic: "w" }, store: "memory", onExitKit: async (kit) => void kit.length });
   await connect({ hub: "h", rpc: "r", wallet: { privateKey: "0x12" } });
   return [hash.length, receipt.preimage, list.length, await errorCodes()];
 }

@@ -8,6 +8,26 @@ import { build } from "esbuild";
 import { chromium as playwright } from "playwright-core";
 import { chromium, packageFolder } from "./env.mjs";
 
+/** Gives a page an injected wallet, which signs here and not there. */
+export async function inject(page, wallet) {
+  await page.exposeFunction("askWallet", async (request) => {
+    try {
+      return { result: await wallet.request(request) };
+    } catch (error) {
+      return { error: { message: error.message, code: error.code } };
+    }
+  });
+  await page.addInitScript(() => {
+    window.ethereum = {
+      async request(request) {
+        const { result, error } = await window.askWallet(request);
+        if (error) throw Object.assign(new Error(error.message), { code: error.code });
+        return result;
+      },
+    };
+  });
+}
+
 const here = dirname(fileURLToPath(import.meta.url));
 const TYPES = { ".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
 

@@ -74,6 +74,13 @@ function createChain(rpcUrl) {
         await mined(await wallet.writeContract({ address: dai, abi, functionName: "mint", args: [address, units] }));
       }
     },
+    /** Mines a block of this time, or later. */
+    async passTo(timestamp) {
+      const block = await reader.getBlock();
+      const seconds = Number(timestamp) - Number(block.timestamp);
+      if (seconds > 0) await admin.increaseTime({ seconds });
+      await admin.mine({ blocks: 1 });
+    },
     balanceOf(token, address) {
       if (token === undefined) return reader.getBalance({ address });
       return reader.readContract({ address: token, abi: artifact("TestDai").abi, functionName: "balanceOf", args: [address] });
@@ -97,7 +104,7 @@ async function createHub(world, options, eth, dai) {
     ...changes,
   });
   const config = join(world.folder, "hub.toml");
-  const hub = { owner, url: undefined };
+  const hub = { owner, privateKey, url: undefined };
   let running;
   let listen = "127.0.0.1:0";
   const write = () => {
@@ -130,6 +137,11 @@ async function createHub(world, options, eth, dai) {
     listen = new URL(hub.url).host;
   };
   hub.stop = async (signal) => running?.stop(signal);
+  /** For good: the process is gone, and so is its database. */
+  hub.destroy = async () => {
+    await hub.stop("SIGKILL");
+    for (const end of ["", "-wal", "-shm"]) rmSync(`${world.folder}/hub.sqlite${end}`, { force: true });
+  };
   hub.log = () => running?.said.join("") ?? "";
   return hub;
 }

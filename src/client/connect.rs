@@ -74,12 +74,17 @@ impl Client {
         let identity = format!("{}/{}/{}/{owner}", terms.chain_id, terms.contract, terms.hub.signer);
         let digest = alloy_primitives::hex::encode(keccak256(&identity).get(..8).unwrap_or_default());
         let store = settings.open_store(&format!("farthing-{}-{digest}", terms.chain_id)).await?;
+        let on_exit_kit = settings.on_exit_kit.clone();
         let opened = Self::open(settings, terms, chain, key, period, Rc::clone(&store), tell).await;
         if opened.is_err() {
             let _ = store.close().await;
         }
         let client = opened?;
         client.start().await?;
+        if let Some(take) = on_exit_kit {
+            client.kit.ring();
+            spawn_local(Rc::clone(&client).keep_kit(take));
+        }
         Ok(client)
     }
 
@@ -153,6 +158,7 @@ impl Client {
             wallet: RefCell::new(wallet),
             tell,
             work: Bell::default(),
+            kit: Bell::default(),
             changes: Changes::default(),
             in_flight: RefCell::new(in_flight),
             gate: RefCell::default(),

@@ -43,6 +43,7 @@ impl Client {
             if !writes.is_empty() {
                 self.store.commit(writes).await?;
                 self.needs_backup();
+                self.kit.ring();
             }
             let effects = sealed.open(&commit.durable())?;
             self.wallet.borrow_mut().committed();
@@ -125,7 +126,13 @@ impl Client {
             let failed = match outcome {
                 _ if asked_for => None,
                 // Evidence, proofs and claims are money: they are followed until they are final.
-                Ok(hash) => client.chain.follow(&client.owner, hash, domain.contract(), data).await.err(),
+                Ok(hash) => {
+                    let followed = client.chain.follow(&client.owner, hash, domain.contract(), data);
+                    match race(client.closed.wait(), followed).await {
+                        Either::First(()) => None,
+                        Either::Second(outcome) => outcome.err(),
+                    }
+                }
                 Err(failure) => Some(failure),
             };
             if let Some(failure) = failed {

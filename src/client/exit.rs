@@ -31,29 +31,32 @@ impl Client {
         self.check_open()?;
         self.wallet.borrow_mut().exit(now())?;
         self.work.ring();
-        let told = Cell::default();
-        let started = Box::pin(self.tell_start(&progress));
-        match race(Box::pin(self.until_left(&progress, &told)), started).await {
+        let (told, held) = (Cell::default(), Cell::new(false));
+        let started = Box::pin(self.tell_start(&progress, &held));
+        match race(Box::pin(self.until_left(&progress, &told, &held)), started).await {
             Either::First(outcome) => outcome,
             Either::Second(failed) => {
                 failed?;
-                self.until_left(&progress, &told).await
+                self.until_left(&progress, &told, &held).await
             }
         }
     }
 
     /// Follows the transaction that starts the exit, until the exit has started, by whomever.
-    async fn tell_start(&self, progress: &ExitProgress) -> Result<()> {
+    /// Holds back what comes after it: an exit is seen in any block, and its transaction confirmed later.
+    async fn tell_start(&self, progress: &ExitProgress, held: &Cell<bool>) -> Result<()> {
         let mut last = String::new();
         while self.stage() == ExitStage::Starting {
             let id = self.wallet.borrow().channel().starting().map(str::to_owned);
             match id.filter(|id| *id != last) {
                 Some(id) => {
+                    held.set(true);
                     if let Ok(hash) = self.submission(&id).await {
                         progress(ExitStep::Transaction(Stage::Submitted, hash.clone()));
                         let tell = |stage| progress(ExitStep::Transaction(stage, hash.clone()));
                         let _ = self.chain.confirmed(&hash, self.chain.confirmations, &tell).await;
                     }
+                    held.set(false);
                     last = id;
                 }
                 None => self.changed().await?,
@@ -62,9 +65,13 @@ impl Client {
         Ok(())
     }
 
-    async fn until_left(&self, progress: &ExitProgress, told: &Cell<ExitStage>) -> Result<()> {
+    async fn until_left(&self, progress: &ExitProgress, told: &Cell<ExitStage>, held: &Cell<bool>) -> Result<()> {
         loop {
             let stage = self.stage();
+            if held.get() && matches!(stage, ExitStage::Challenge { .. }) {
+                self.changed().await?;
+                continue;
+            }
             let before = told.replace(stage);
             if stage != before {
                 match stage {

@@ -10,6 +10,7 @@ mod connection;
 mod deposit;
 mod drive;
 mod exit;
+mod kit;
 mod pay;
 mod payout;
 mod settings;
@@ -109,6 +110,8 @@ pub struct Client {
     tell: Box<dyn Fn(Notice)>,
     /// Rung when the wallet may have something to commit.
     work: Bell,
+    /// Rung when the exit kit may have changed.
+    kit: Bell,
     /// Told of everything that happened in the wallet.
     changes: Changes,
     /// Payments of ours that are not over, with those who wait for them.

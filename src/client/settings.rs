@@ -11,6 +11,7 @@ use crate::store::{OpenStore, check_format};
 use crate::transport::Hub;
 use alloy_primitives::Address;
 use farthing_protocol::Code;
+use js_sys::Function;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 
@@ -52,6 +53,8 @@ pub struct Settings {
     pub chain_id: Option<u64>,
     /// The contract that it must be.
     pub contract: Option<Address>,
+    /// Told of every new exit kit.
+    pub on_exit_kit: Option<Function>,
     /// What the platform adds: `openStore(name, path)`.
     pub environment: JsValue,
 }

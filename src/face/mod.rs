@@ -6,6 +6,7 @@ pub mod values;
 
 pub mod bench;
 pub mod testing;
+pub mod tools;
 
 use crate::client::{Client, CloseRequest, DepositRequest, Filter, Notice, PayOptions, WithdrawRequest};
 use crate::failure::{Failure, Result};
@@ -82,6 +83,7 @@ pub fn connect(options: JsValue, environment: JsValue, tell: Function) -> Promis
             "watchtowers",
             "chainId",
             "contract",
+            "onExitKit",
             "signal",
         ];
         let options = Options::new("connect", options, &known)?;
@@ -224,6 +226,13 @@ impl Core {
             client.exit(progress).await?;
             Ok(JsValue::UNDEFINED)
         }))
+    }
+
+    /// What it takes to leave without hub, store and this package, as JSON.
+    #[wasm_bindgen(js_name = exitKit)]
+    pub fn exit_kit(&self) -> Result<String> {
+        check_sound()?;
+        Ok(self.client.exit_kit())
     }
 
     /// What there is of each asset that the hub lists.

@@ -163,12 +163,17 @@ impl Options {
         })
     }
 
-    fn teller(&self) -> Result<impl Fn([(&str, JsValue); 4]) + 'static> {
-        let value = self.value("onProgress");
-        if !value.is_undefined() && !value.is_function() {
-            return self.wrong("onProgress", "a function");
+    fn function(&self, name: &str) -> Result<Option<Function>> {
+        let function = get_function(&self.object, name);
+        if function.is_none() && !self.value(name).is_undefined() {
+            self.wrong(name, "a function")
+        } else {
+            Ok(function)
         }
-        let callback: Option<Function> = get_function(&self.object, "onProgress");
+    }
+
+    fn teller(&self) -> Result<impl Fn([(&str, JsValue); 4]) + 'static> {
+        let callback = self.function("onProgress")?;
         Ok(move |told: [(&str, JsValue); 4]| {
             let Some(callback) = &callback else { return };
             // What the application does with it is its own affair, and must not stop a deposit.
@@ -250,6 +255,7 @@ impl Options {
             poll_interval: u32::try_from(poll_interval).unwrap_or(u32::MAX).min(600_000),
             chain_id: self.integer("chainId", 1)?,
             contract: self.address("contract")?,
+            on_exit_kit: self.function("onExitKit")?,
             environment,
             // Last, since a wallet may ask its user.
             owner: Owner::from_option(&wallet).await?,

@@ -1,5 +1,5 @@
 //! `cargo xtask demo`: builds everything, then lets `js-tests/demo/demo.mjs`
-//! tell the story.
+//! tell the story; with `--exit`, `js-tests/demo/exit.mjs` another one.
 
 use std::process::ExitCode;
 
@@ -14,14 +14,19 @@ pub(crate) struct Args {
     /// Leave chain and hub running, and print their addresses and keys
     #[arg(long)]
     keep: bool,
+    /// Leave without the hub: its process ends, its database is deleted, and the money comes home
+    #[arg(long, conflicts_with = "keep")]
+    exit: bool,
 }
 
 /// Relative to `js-tests/`.
-const SCRIPT: &str = "demo/demo.mjs";
+const PAYMENTS: &str = "demo/demo.mjs";
+const EXIT: &str = "demo/exit.mjs";
 
 /// Builds and runs; the exit code is the script's.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let script = paths::at("js-tests").join(SCRIPT);
+    let name = if args.exit { EXIT } else { PAYMENTS };
+    let script = paths::at("js-tests").join(name);
     if !script.is_file() {
         bail!("{} is missing", paths::shown(&script));
     }
@@ -30,8 +35,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     stage::install(&packed.tgz)?;
     Hub::Release.build()?;
 
-    let mut node = stage::node_command(Hub::Release, &packed.tgz, true)?;
-    node.arg(SCRIPT);
+    let mut node = stage::node_command(Hub::Release, &packed.tgz, !args.exit)?;
+    node.arg(name);
     if args.keep {
         node.arg("--keep");
     }

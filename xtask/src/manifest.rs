@@ -83,6 +83,8 @@ table! {
         "template" template: String,
         /// What is in that folder.
         "entries" entries: Vec<String>,
+        /// Folders with pages that go along.
+        "pages" pages: Vec<String>,
         /// Files of the root that go along.
         "licences" licences: Vec<String>,
     }
@@ -146,7 +148,7 @@ mod tests {
         let Manifest { build, wasm_opt, package, budget: _ } = manifest;
         let _ = (build.package.read(), build.profile.read(), build.target.read(), build.name.read());
         let _ = (build.outputs.read(), build.inline.read(), wasm_opt.flags.read());
-        let _ = (package.template.read(), package.entries.read(), package.licences.read());
+        let _ = (package.template.read(), package.entries.read(), package.pages.read(), package.licences.read());
     }
 
     #[test]

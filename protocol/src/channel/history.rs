@@ -71,6 +71,22 @@ impl Outgoing {
         Some(lane)
     }
 
+    /// Shows our lane at each proof that the payee may still show: those that stand, the newest first, then the refused.
+    pub(crate) fn each_lane(&self, visit: &mut dyn FnMut(&mut Lane)) {
+        let mut lane = self.lane.clone();
+        visit(&mut lane);
+        let flying = self.in_flight.iter().map(|flight| &flight.undo);
+        for undo in self.history.steps.iter().map(|(_, undo)| undo).chain(flying).rev() {
+            lane.undo(undo.clone());
+            visit(&mut lane);
+        }
+        for update in &self.history.refused {
+            if let Some(mut lane) = self.lane_at(update.proof.nonce) {
+                visit(&mut lane);
+            }
+        }
+    }
+
     /// The refused updates that lead to a proof, oldest first: each stands on an accepted one, or on another refused
     /// one with a lower nonce.
     pub(crate) fn refused_path(&self, nonce: u64) -> Vec<&Update> {

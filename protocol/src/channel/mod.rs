@@ -12,6 +12,7 @@ mod exit;
 mod facts;
 mod history;
 mod incoming;
+mod kit;
 mod outgoing;
 mod policy;
 mod queue;

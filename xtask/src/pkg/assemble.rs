@@ -16,6 +16,11 @@ const PLACEHOLDER: &str = "\"version\": \"0.0.0\"";
 pub(crate) fn assemble(manifest: &Manifest, stage: &Path, folder: &Path, version: &str) -> Result<()> {
     copy_generated(manifest, stage, folder)?;
     copy_template(manifest, folder)?;
+    for page in manifest.package.pages.read() {
+        let from = paths::at(page);
+        let name = from.file_name().with_context(|| format!("{page:?} in package.pages has no name"))?;
+        paths::copy_tree(&from, &folder.join(name), &[])?;
+    }
     for licence in manifest.package.licences.read() {
         copy(&paths::at(licence), &folder.join(licence))?;
     }

@@ -1,0 +1,123 @@
+#!/usr/bin/env node
+// The program `farthing`: leaves a channel with nothing but an exit kit and an RPC. No hub, no store.
+
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline/promises";
+import { parseArgs } from "node:util";
+import { ExitError, engine, key, leave, rpc, verify } from "./exit.mjs";
+
+const HELP = `Usage:
+  farthing exit --kit FILE --rpc URL   take everything out of the channel, without the hub
+    --key-file FILE    the owner's or signer's private key, 0x and 64 hex digits; or the environment's FARTHING_KEY
+    --print-only       no key: print what to send now from any wallet, and what to wait for
+    --yes              do not ask before the first transaction
+    --no-wait          end with code 3 where there is something to wait for; run it again later
+    --poll SECONDS     between looks at the chain, 4 by default
+  farthing kit --check FILE            check a kit, without network
+
+Codes: 0 done, 1 failed (run it again: it goes on where the chain is), 2 wrong use, a bad kit or key,
+3 to be continued, 4 done, but the chain holds locks that only a newer kit can claim.
+docs/exit.md of the repository says more.
+`;
+
+const [DONE, FAILED, MISUSED, LATER, INCOMPLETE] = [0, 1, 2, 3, 4];
+const MISUSES = new Set(["bad-usage", "bad-kit", "bad-key", "not-participant", "wrong-chain"]);
+
+const OPTIONS = {
+  exit: {
+    kit: { type: "string" },
+    rpc: { type: "string" },
+    "key-file": { type: "string" },
+    "print-only": { type: "boolean" },
+    yes: { type: "boolean" },
+    "no-wait": { type: "boolean" },
+    poll: { type: "string" },
+  },
+  kit: { check: { type: "string" } },
+};
+
+const misuse = (message) => new ExitError("bad-usage", `${message} See farthing --help.`);
+
+function options(command, args) {
+  try {
+    return parseArgs({ args, options: OPTIONS[command], strict: true, allowPositionals: false }).values;
+  } catch (error) {
+    throw misuse(`${error.message.split("\n")[0].replace(/\.?$/, ".")}`);
+  }
+}
+
+function open(path) {
+  if (!path) throw misuse("Which kit? Name its file.");
+  let text;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new ExitError("bad-kit", `${path} can't be read: ${error.message}`);
+  }
+  const kit = engine.readKit(text);
+  verify(kit);
+  return kit;
+}
+
+function describe(kit) {
+  const locks = kit.assets.flatMap(({ lanes }) => lanes.flatMap(({ trees }) => [...trees.values()]));
+  console.log(`channel   ${kit.channelId}`);
+  console.log(`contract  ${kit.contract} on chain ${kit.chainId}`);
+  console.log(`owner     ${kit.owner}`);
+  for (const { asset, proofs } of kit.assets) {
+    const nonces = proofs.map(({ payer, nonce }) => `${payer === kit.us ? "paid" : "received"} up to proof ${nonce}`);
+    console.log(`asset     ${asset}  ${nonces.join(", ") || "deposits only"}`);
+  }
+  console.log(`pending   locks at ${locks.length} of its proofs; payments to you whose secret is known: ${kit.evidence.length}`);
+}
+
+async function sure() {
+  if (!process.stdin.isTTY) throw misuse("Nobody can be asked here; add --yes.");
+  const asked = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await asked.question("An exit can't be stopped once it has started. Go on? [y/N] ");
+  asked.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+async function exit(values) {
+  const kit = open(values.kit);
+  if (!/^https?:\/\//.test(values.rpc ?? "")) throw misuse("--rpc takes the URL of an Ethereum node, http or https.");
+  const poll = Number(values.poll ?? 4);
+  if (!(poll > 0 && poll <= 600)) throw misuse("--poll takes seconds, up to 600.");
+  const ask = rpc(values.rpc);
+  const say = (line) => console.log(line);
+  if (values["print-only"]) {
+    const { stage, actions, wait, warnings } = await leave.look(ask, kit);
+    say(JSON.stringify({ stage, from: kit.owner, transactions: actions.map(({ call, to, data }) => ({ call, to, data, value: "0" })), wait, warnings }, null, 2));
+    return actions.length > 0 || wait ? LATER : DONE;
+  }
+  const sender = key(values["key-file"], process.env.FARTHING_KEY);
+  const confirm = values.yes ? async () => true : sure;
+  const end = await leave.drive({ ask, kit, sender, confirm, say, poll: poll * 1_000, patient: !values["no-wait"] });
+  return { done: DONE, later: LATER, incomplete: INCOMPLETE }[end];
+}
+
+async function main([command, ...args]) {
+  if (command === undefined || command === "help" || command === "--help" || command === "-h") {
+    process.stdout.write(HELP);
+    return command === undefined ? MISUSED : DONE;
+  }
+  if (!Object.hasOwn(OPTIONS, command)) throw misuse(`There is no command ${JSON.stringify(command)}.`);
+  if (args.includes("--help") || args.includes("-h")) {
+    process.stdout.write(HELP);
+    return DONE;
+  }
+  const values = options(command, args);
+  if (command === "exit") return exit(values);
+  describe(open(values.check));
+  console.log("The kit is sound: every proof, signature, lock and transaction in it fits.");
+  return DONE;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  const code = error instanceof ExitError ? error.code : "internal";
+  console.error(`farthing: ${code}: ${error.message}`);
+  process.exitCode = MISUSES.has(code) ? MISUSED : FAILED;
+}

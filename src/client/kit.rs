@@ -1,0 +1,51 @@
+//! The exit kit: given out when asked for, and kept fresh wherever the application wants it.
+
+use super::{Client, Notice};
+use crate::failure::Failure;
+use crate::task::{Either, race, sleep};
+use farthing_protocol::Code;
+use js_sys::Function;
+use std::rc::Rc;
+use wasm_bindgen::JsValue;
+
+/// Changes that follow each other within this time are told as one, in milliseconds.
+const GATHER: u32 = 500;
+
+/// Least pause from one kit to the next, in milliseconds.
+const PAUSE: u32 = 4_500;
+
+impl Client {
+    /// What it takes to leave without hub, store and this package. Given out also after a failure and after
+    /// `disconnect`: that may be when it is needed.
+    #[must_use]
+    pub fn exit_kit(&self) -> String {
+        self.wallet.borrow().channel().exit_kit()
+    }
+
+    /// Hands every new kit to the application, until the client ends.
+    pub(super) async fn keep_kit(self: Rc<Self>, take: Function) {
+        let mut taken = String::new();
+        while let Either::Second(()) = race(self.closed.wait(), self.kit.rings()).await {
+            let ended = matches!(race(self.closed.wait(), sleep(GATHER)).await, Either::First(()));
+            let kit = self.exit_kit();
+            if kit == taken || (ended && self.failed.borrow().is_some()) {
+                continue;
+            }
+            let answer = crate::js::settle(take.call1(&JsValue::UNDEFINED, &kit.as_str().into()));
+            match race(self.closed.wait(), answer).await {
+                Either::Second(Ok(_)) => taken = kit,
+                // The next change is told again.
+                Either::Second(Err(thrown)) => {
+                    let detail = format!("onExitKit: {}.", crate::js::message(&thrown).trim_end_matches('.'));
+                    (self.tell)(Notice::Error(Failure::caused(Code::InvalidArgument, detail, thrown)));
+                }
+                Either::First(()) => return,
+            }
+            let _ = race(self.closed.wait(), sleep(PAUSE)).await;
+        }
+        // What changed in the last pause.
+        if self.failed.borrow().is_none() && self.exit_kit() != taken {
+            let _ = take.call1(&JsValue::UNDEFINED, &self.exit_kit().into());
+        }
+    }
+}

@@ -90,7 +90,7 @@ pub(crate) fn install(tgz: &Path) -> Result<()> {
     process::run(npm::npm(&project, &["install", "--no-package-lock", "--offline", "--silent"]).arg(tgz))?;
     let extra: Vec<PathBuf> = paths::list(&project.join("node_modules"))?
         .into_iter()
-        .filter(|path| !path.ends_with("farthing") && !path.ends_with(".package-lock.json"))
+        .filter(|path| !path.ends_with("farthing") && !path.ends_with(".package-lock.json") && !path.ends_with(".bin"))
         .collect();
     if !extra.is_empty() {
         bail!("installing the package brought {} others along", extra.len());

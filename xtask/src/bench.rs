@@ -43,7 +43,9 @@ const FLOORS: [(&str, f64); 2] = [("sign", 3.0), ("recover", 3.0)];
 const PREDECESSOR: (&str, f64) = ("Connext V2's client, as published", 709_000.0);
 
 const SCRIPT: &str = "bench/bench.mjs";
-const NATIVE: &str = "hub/examples/bench_hub.rs";
+const NATIVE: [&str; 2] = ["bench_hub", "bench_watch"];
+/// What each call costs, measured and pinned by the contract's tests.
+const GAS: &str = "contracts/snapshots/Farthing.json";
 
 /// Runs what there is and fails if something is missing.
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -51,14 +53,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut missing = Vec::new();
     contracts::build()?;
 
-    if paths::at(NATIVE).is_file() {
-        ui::step("hub benchmark (release)");
-        let mut cargo = process::cargo(&["run", "--release", "--package", "farthing-hub", "--example", "bench_hub"]);
+    for example in NATIVE {
+        ui::step(&format!("{example} (release)"));
+        let mut cargo = process::cargo(&["run", "--release", "--package", "farthing-hub", "--example", example]);
         stage::set_chain(&mut cargo)?;
         rows.extend(measure(&mut cargo)?);
-    } else {
-        missing.push(NATIVE.to_owned());
     }
+    rows.extend(exit_gas()?);
     if !args.native {
         let packed = pkg::build()?;
         if paths::at("js-tests").join(SCRIPT).is_file() {
@@ -95,6 +96,29 @@ fn rows(output: &str) -> Result<Vec<Row>> {
         }
     }
     Ok(found)
+}
+
+/// Gas of a whole exit of one asset: start with one proof, settle, and for each incoming lock its evidence and claim.
+fn exit_gas() -> Result<Vec<Row>> {
+    let costs: std::collections::BTreeMap<String, String> = serde_json::from_str(&paths::read(&paths::at(GAS))?)?;
+    let cost =
+        |name: &str| -> Result<f64> { Ok(costs.get(name).with_context(|| format!("{GAS} has no {name}"))?.parse()?) };
+    let locked = cost("submitProofs, one acknowledged with locks")? - cost("submitProofs, one acknowledged")?;
+    let lock = cost("recordEvidence, HashLock")? + cost("claimLock, ETH")?;
+    let exit = cost("startExit, one proof")? + cost("settle, ETH")?;
+    let row = |name: &str, value: f64| Row {
+        name: name.to_owned(),
+        value,
+        unit: "gas".to_owned(),
+        peer: None,
+        peer_value: None,
+        ratio: None,
+    };
+    Ok(vec![
+        row("exit_gas_0_locks", exit),
+        row("exit_gas_1_lock", exit + locked + lock),
+        row("exit_gas_20_locks", lock.mul_add(20.0, exit + locked)),
+    ])
 }
 
 fn package_size(size: &pkg::Size) -> Result<Row> {

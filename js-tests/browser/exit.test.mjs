@@ -27,15 +27,17 @@ after(async () => {
 test("a kit from disk and a wallet take everything out, with the hub gone", async () => {
   const { connect } = await farthing();
   const local = ({ privateKey }) => connect({ hub: world.hubUrl, rpc: world.rpcUrl, wallet: { privateKey }, store: "memory", pollInterval: 100 });
-  const [a, b] = [await world.account(), await world.account()];
-  const [bob, carol] = [await local(b), await local(a)];
+  const [a, b, c] = [await world.account(), await world.account(), await world.account()];
+  const [bob, carol, dave] = [await local(b), await local(a), await local(c)];
+  await dave.deposit({ asset: "ETH", amount: 1n });
+  await dave.disconnect();
   await bob.deposit({ asset: "ETH", amount: parseEther("1") });
   await bob.deposit({ asset: "DAI", amount: parseEther("50") });
   await carol.deposit({ asset: "ETH", amount: 1n });
   await bob.pay({ to: a.address, asset: "ETH", amount: parseEther("0.001"), wait: true });
   await carol.disconnect();
-  await bob.pay({ to: a.address, asset: "ETH", amount: parseEther("0.002") });
-  await bob.cancel((await bob.pay({ to: a.address, asset: "ETH", amount: 1n })).id);
+  await bob.pay({ to: c.address, asset: "ETH", amount: parseEther("0.002") });
+  await bob.cancel((await bob.pay({ to: c.address, asset: "ETH", amount: 1n })).id);
   const kit = join(world.folder, "kit.json");
   writeFileSync(kit, await bob.exportExitKit());
   await bob.disconnect();

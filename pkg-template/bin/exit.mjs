@@ -78,6 +78,8 @@ export function rpc(url) {
       try {
         const answer = await once(method, params);
         if (answer.error === undefined) return answer.result;
+        // Of several nodes behind one URL, one may lag behind the others.
+        if (/header not found|unknown block/i.test(answer.error.message)) throw new Error(answer.error.message);
         throw new ExitError("rpc-refused", `${method}: ${reason(answer.error)}`);
       } catch (error) {
         if (error instanceof ExitError || attempt === ATTEMPTS) {
@@ -135,8 +137,13 @@ export const leave = {
     let agreed = false;
     let waiting;
     let sent = 0;
+    let reached = 0;
     for (;;) {
       const chain = await engine.look(ask, kit);
+      if (chain.number < reached) {
+        await pause(poll);
+        continue;
+      }
       const { stage, actions, wait, warnings, locks, incomplete } = engine.next(kit, chain);
       for (const warning of warnings) if (!warned.has(warning)) say(`warning: ${warning}`);
       warnings.forEach((warning) => warned.add(warning));
@@ -153,6 +160,7 @@ export const leave = {
         say(`${action.call}: ${action.title}${about ? ` (${about})` : ""}`);
         const receipt = await send(ask, kit, sender, action, (hash) => say(`  sent ${hash}`));
         sent += 1;
+        reached = Number(receipt.blockNumber);
         say(`  in block ${BigInt(receipt.blockNumber)}, ${BigInt(receipt.gasUsed)} gas`);
       } else if (wait === undefined) {
         say(stage === "nothing" ? "The channel holds nothing: there is nothing to leave with." : `Done: nothing of yours is left to take out (${sent} transactions sent).`);

@@ -90,10 +90,13 @@ pub(crate) fn install(tgz: &Path) -> Result<()> {
     process::run(npm::npm(&project, &["install", "--no-package-lock", "--offline", "--silent"]).arg(tgz))?;
     let extra: Vec<PathBuf> = paths::list(&project.join("node_modules"))?
         .into_iter()
-        .filter(|path| !path.ends_with("farthing") && !path.ends_with(".package-lock.json") && !path.ends_with(".bin"))
+        .filter(|path| !["farthing", ".bin", ".package-lock.json"].iter().any(|ours| path.ends_with(ours)))
         .collect();
     if !extra.is_empty() {
         bail!("installing the package brought {} others along", extra.len());
+    }
+    if !project.join("node_modules/.bin/farthing").exists() {
+        bail!("`npx farthing` would not find the program: look at \"bin\" in the template's package.json");
     }
     paths::remove(&installed())?;
     paths::copy_tree(&project.join("node_modules/farthing"), &installed(), &[])

@@ -89,7 +89,7 @@ export interface ConnectOptions {
   rpc?: string;
   /**
    * `"memory"` (forgets), a path (Node), or an object. By default IndexedDB in browsers, and in Node a file under
-   * `~/.farthing`. One client at a time can use a store.
+   * `~/.farthing`. One client at a time can use a store, or in browsers all tabs together.
    */
   store?: "memory" | (string & {}) | Store;
   /** Seconds in which an exit of a new channel can be answered; the hub's default by default. */
@@ -98,6 +98,11 @@ export interface ConnectOptions {
   confirmations?: number;
   /** Milliseconds between questions for a new block, where the node does not push them. Default 1000. */
   pollInterval?: number;
+  /**
+   * In browsers, whether tabs with the same hub and account share the wallet: one of them works for all. Default `true`,
+   * where no `store` is given. With `false`, a second tab is refused (`storage-locked`).
+   */
+  shared?: boolean;
   /** Refuse a hub on any other chain. */
   chainId?: number;
   /** Refuse a hub with any other contract. */
@@ -154,6 +159,11 @@ export interface PayOptions {
   wait?: boolean;
   /** Seconds after which an unclaimed payment comes back. Default: a day. */
   expiresIn?: number;
+  /**
+   * 16 random bytes, as the payment's id. If there is a payment with it already, that one is waited for and nothing is
+   * paid again: so a call whose answer was lost, in a crash for example, can be repeated with the same id.
+   */
+  id?: Hex;
   /** Stops waiting; a payment that was signed goes on. */
   signal?: AbortSignal;
 }
@@ -326,7 +336,7 @@ export interface Client extends AsyncDisposable {
   on<Name extends ClientEvent["type"]>(name: Name, listener: (event: EventOf<Name>) => void): () => void;
   /** Ends what `on` began. */
   off<Name extends ClientEvent["type"]>(name: Name, listener: (event: EventOf<Name>) => void): void;
-  /** Lets the hub and the store go. The channel stays; `connect` takes it up again. */
+  /** Lets the hub and the store go; other tabs that share the wallet go on. The channel stays; `connect` takes it up again. */
   disconnect(): Promise<void>;
 }
 
@@ -334,7 +344,7 @@ export interface Client extends AsyncDisposable {
  * Opens the channel with a hub, or takes it up again. Costs no transaction.
  *
  * @throws {@link FarthingError} `chain-mismatch` if the hub, the wallet and the options do not agree on the chain;
- * `storage-locked` if another tab or process uses the store; `wallet-rejected`; `not-connected`; `state-outdated` if the
+ * `storage-locked` if another process, or a tab that does not share, uses the store; `wallet-rejected`; `not-connected`; `state-outdated` if the
  * chain knows a channel of this account with money in it that the store does not know.
  */
 export declare function connect(options: ConnectOptions): Promise<Client>;

@@ -175,8 +175,17 @@ for (const way of Object.keys(stop)) {
 
 test("a leader that does not learn that it was replaced commits nothing", async () => {
   const { address: _, ...options } = await newWallet();
-  const first = await openTab(browser, options);
+  const ends = [];
+  let ended;
+  const committed = new Promise((resolve) => (ended = resolve));
+  const first = await openTab(browser, options, (_, type, how) => type === "commit" && ended(ends.push(how)));
   await first.page.evaluate(() => {
+    const { transaction } = IDBDatabase.prototype;
+    IDBDatabase.prototype.transaction = function (store, mode, options) {
+      const begun = transaction.call(this, store, mode, options);
+      if (globalThis.replaced && mode === "readwrite") for (const how of ["complete", "abort"]) begun.addEventListener(how, () => say("commit", how));
+      return begun;
+    };
     // Its engine runs on; what would tell it comes late, and nobody hears of it.
     const { request } = LockManager.prototype;
     LockManager.prototype.request = function (...given) {
@@ -202,16 +211,19 @@ test("a leader that does not learn that it was replaced commits nothing", async 
   await second.page.evaluate(() => join());
   await first.page.evaluate(() => (globalThis.deaf = true));
   await taken;
+  await first.page.evaluate(() => (globalThis.replaced = true));
   const count = (what) => second.page.evaluate(async (what) => (await client.payments()).filter(({ memo }) => memo.startsWith(what)).length, what);
   const pay = (tab, what) => tab.page.evaluate(async ({ to, what }) => {
     const pays = Array.from({ length: 10 }, (_, index) => client.pay({ to, asset: "ETH", amount: 1n, memo: `${what}${index}`, wait: true }));
     return (await Promise.all(pays)).every(({ status }) => status === "completed");
   }, { to: a.address, what });
-  const late = pay(first, "late");
   assert.ok(await pay(second, "new"));
+  const late = pay(first, "late");
+  await committed;
   assert.equal(await count("late"), 0);
   await first.page.evaluate(() => (globalThis.deaf = false));
   assert.ok(await late);
+  assert.deepEqual(new Set(ends), new Set(["abort"]));
   await second.page.evaluate(() => client.disconnect());
   await first.page.evaluate(() => client.disconnect());
   // What counts is what the store holds.
@@ -272,6 +284,33 @@ test("pay() with an id that it knows pays nothing again, in no session", async (
   await closeAll(tabs);
 });
 
+test("a payment whose answer was lost is not made again, however long ago it was", async () => {
+  const { address: _, ...options } = await newWallet();
+  const first = await openTab(browser, options);
+  await first.page.evaluate(() => join());
+  await first.page.evaluate(() => client.deposit({ asset: "ETH", amount: 10n ** 17n }));
+  const second = await openTab(browser, options);
+  await second.page.evaluate(() => {
+    const { set } = Object.getOwnPropertyDescriptor(BroadcastChannel.prototype, "onmessage");
+    Object.defineProperty(BroadcastChannel.prototype, "onmessage", {
+      set(listener) {
+        set.call(this, (event) => event.data.kind === "done" || listener(event));
+      },
+    });
+    return join();
+  });
+  const paid = second.page.evaluate((to) => client.pay({ to, asset: "ETH", amount: 7n, memo: "lost", wait: true }), a.address);
+  const found = () => first.page.evaluate(async () => (await client.payments()).filter(({ memo, status }) => memo === "lost" && status === "completed").length);
+  await until(async () => (await found()) === 1, "it is paid");
+  await first.page.evaluate(async (to) => {
+    for (let round = 0; round < 8; round += 1) await Promise.all(Array.from({ length: 100 }, () => client.pay({ to, asset: "ETH", amount: 1n, wait: true })));
+  }, a.address);
+  await first.page.close();
+  assert.equal((await paid).status, "completed");
+  assert.equal((await alice.payments({ direction: "received" })).filter(({ memo }) => memo === "lost").length, 1);
+  await second.page.close();
+});
+
 test("an injected wallet is asked for its signature by the tab that leads, and may refuse", async () => {
   const { hub, wallet: { privateKey } } = await newWallet();
   const tabs = [];
@@ -317,8 +356,8 @@ test("disconnect() in one tab leaves the others at work, and the last one ends i
   assert.equal(await tabs[1].page.evaluate(async () => (await client.balances()).length), 2);
   assert.equal(await tabs[1].page.evaluate(() => leads()), true);
   await tabs[1].page.evaluate(() => client.disconnect());
-  const held = await tabs[0].page.evaluate(async () => (await navigator.locks.query()).held.filter(({ name }) => name.startsWith("farthing")).length);
-  assert.equal(held, 0);
+  const held = () => tabs[0].page.evaluate(async () => (await navigator.locks.query()).held.filter(({ name }) => name.startsWith("farthing")).length);
+  await until(async () => (await held()) === 0, "no lock is held");
   // And nobody holds the store.
   await tabs[0].page.evaluate(async (options) => (await farthing.connect({ ...options, shared: false })).disconnect(), options);
   await closeAll(tabs);

@@ -1,9 +1,9 @@
 //! IndexedDB, by bindings of our own: the usual crates offer no strict durability or are large.
 //!
 //! One transaction a commit; `durability: "strict"`, because the default only reaches the operating system's buffers;
-//! done when the transaction completes, not when its requests succeed. All requests of a transaction, and its end, are
-//! asked for at once: one that waited for an answer would stay open, and in the way of everybody else, for as long as
-//! the tab is frozen.
+//! done when the transaction completes, not when its requests succeed. All requests of a transaction, and where possible
+//! its end, are asked for at once: one that waits for its page stays open, and in the way of everybody else, for as long
+//! as the page is frozen.
 //!
 //! Two things keep a second tab from signing with the same nonces. A Web Lock: exclusive for a client that is alone;
 //! shared for clients that agree among themselves who writes (`pkg-template/tabs.mjs`). And a fence: whoever opens the
@@ -85,6 +85,9 @@ const OBJECT_STORE: &str = "entries";
 /// before all strings, so no range of keys holds them.
 const GENERATION: f64 = 0.0;
 
+/// Where it is tried out what a failure does after `commit()`.
+const TRIAL: f64 = -1.0;
+
 /// How often the next generation is reached for while others take it.
 const CLAIMS: u32 = 10;
 
@@ -102,6 +105,9 @@ pub struct IndexedDbStore {
     database: Rc<RefCell<Option<Database>>>,
     release: Option<Function>,
     generation: Cell<f64>,
+    /// Whether a request that fails after `commit()` still fails the transaction. By the standard it does not, and in
+    /// Firefox; where it does, transactions need not wait for their page.
+    hasty: Cell<bool>,
     closed: Cell<bool>,
 }
 
@@ -110,10 +116,17 @@ impl IndexedDbStore {
     /// From then on whoever opened it before commits nothing.
     pub async fn open(name: String, shared: bool) -> Result<Self> {
         let release = lock(&name, shared).await?;
-        let store =
-            Self { name, database: Rc::default(), release, generation: Cell::default(), closed: Cell::new(false) };
+        let store = Self {
+            name,
+            database: Rc::default(),
+            release,
+            generation: Cell::default(),
+            hasty: Cell::new(true),
+            closed: Cell::new(false),
+        };
         let opened = async {
             store.connect(true).await?;
+            store.try_out().await?;
             store.claim().await
         };
         match opened.await {
@@ -123,6 +136,24 @@ impl IndexedDbStore {
                 Err(failure)
             }
         }
+    }
+
+    async fn try_out(&self) -> Result<()> {
+        let transaction = self.begin("readwrite").await?;
+        let entries = transaction.object_store(OBJECT_STORE).map_err(refused)?;
+        let ask = || {
+            entries.put(&JsValue::TRUE, &TRIAL.into())?;
+            // It is there, so this one fails; not the last one, whose failure some engines take more seriously.
+            let mark = entries.add(&JsValue::TRUE, &TRIAL.into())?;
+            entries.put(&JsValue::TRUE, &TRIAL.into())?;
+            Ok(mark)
+        };
+        match self.finish(&transaction, ask()).await {
+            Ok(()) => self.hasty.set(false),
+            Err(failure) if failure.code() == Code::StorageLocked => {}
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
     }
 
     /// Takes the next generation and ends the one before.
@@ -141,7 +172,7 @@ impl IndexedDbStore {
                 entries.put(&next.into(), &GENERATION.into())?;
                 Ok(mark)
             };
-            match finish(&transaction, ask()).await {
+            match self.finish(&transaction, ask()).await {
                 Ok(()) => {
                     self.generation.set(next);
                     return Ok(());
@@ -206,6 +237,30 @@ impl IndexedDbStore {
         database.transaction(OBJECT_STORE, mode, &options).map_err(refused)
     }
 
+    /// Ends a transaction whose requests have all been asked for; they gave the one of [`forbid`].
+    async fn finish(&self, transaction: &Transaction, asked: core::result::Result<JsValue, JsValue>) -> Result<()> {
+        let done = completion(transaction);
+        match asked {
+            Ok(mark) => {
+                if self.hasty.get() {
+                    // An engine without it commits by itself.
+                    let _ = transaction.commit();
+                }
+                let Err(_) = JsFuture::from(done).await else { return Ok(()) };
+                if get_string(&get(&mark, "error"), "name").as_deref() == Some("ConstraintError") {
+                    return Err(Failure::new(Code::StorageLocked, "Another tab has taken this wallet over."));
+                }
+                Err(refused(get(transaction, "error")))
+            }
+            Err(thrown) => {
+                // What was asked for before would be committed otherwise.
+                let _ = transaction.abort();
+                let _ = JsFuture::from(done).await;
+                Err(refused(thrown))
+            }
+        }
+    }
+
     fn unlock(&self) {
         if let Some(release) = &self.release {
             let _ = release.call0(&JsValue::UNDEFINED);
@@ -248,7 +303,7 @@ impl Store for IndexedDbStore {
                 }
                 Ok(mark)
             };
-            finish(&transaction, ask()).await
+            self.finish(&transaction, ask()).await
         })
     }
 
@@ -267,28 +322,6 @@ impl Store for IndexedDbStore {
 /// number is the key of the newest one, which is not there before the first claim.
 fn forbid(entries: &ObjectStore, generation: f64) -> core::result::Result<JsValue, JsValue> {
     entries.add(&JsValue::TRUE, &generation.into())
-}
-
-/// Ends a transaction whose requests have all been asked for; they gave the one of [`forbid`].
-async fn finish(transaction: &Transaction, asked: core::result::Result<JsValue, JsValue>) -> Result<()> {
-    let done = completion(transaction);
-    match asked {
-        Ok(mark) => {
-            // Saves a round trip; an engine without it commits by itself.
-            let _ = transaction.commit();
-            let Err(_) = JsFuture::from(done).await else { return Ok(()) };
-            if get_string(&get(&mark, "error"), "name").as_deref() == Some("ConstraintError") {
-                return Err(Failure::new(Code::StorageLocked, "Another tab has taken this wallet over."));
-            }
-            Err(refused(get(transaction, "error")))
-        }
-        Err(thrown) => {
-            // What was asked for before would be committed otherwise.
-            let _ = transaction.abort();
-            let _ = JsFuture::from(done).await;
-            Err(refused(thrown))
-        }
-    }
 }
 
 /// Takes the Web Lock of this database, and gives the function that lets it go. Where there are no Web Locks

@@ -2,10 +2,11 @@
 
 import { face } from "./face.mjs";
 import { start } from "./core.mjs";
+import { connectShared } from "./tabs.mjs";
 
 const wasm = () => new URL("./core_bg.wasm", import.meta.url);
 
 /** Loads the wasm module; `connect` does so by itself. Give a source where the bundler does not copy the file. */
 export const initAsync = (source = wasm) => start(source);
 
-export const { connect, errorCodes, _testing } = face(initAsync, {});
+export const { connect, errorCodes, _testing } = face(initAsync, {}, connectShared);

@@ -8,13 +8,13 @@ const BACKLOG = 4096;
 
 const EVENTS = ["payment", "deposit", "withdrawal", "closing", "exit", "restored", "watched", "connected", "disconnected", "error"];
 
-/** The exports of an entry, given its way to load the module and what its platform adds. */
-export function face(init, environment) {
+/** The exports of an entry, given its way to load the module, what its platform adds, and how it gets an engine. */
+export function face(init, environment, open = glue.connect) {
   return {
     async connect(options) {
       await init();
       const events = new Events();
-      const core = await glue.connect(options, environment, (event) => events.emit(event));
+      const core = await open(options, environment, (event) => events.emit(event));
       return new Client(core, events);
     },
     async errorCodes() {

@@ -104,7 +104,7 @@ export interface ConnectOptions {
   rpc?: string;
   /**
    * `"memory"` (forgets), a path (Node), or an object. By default IndexedDB in browsers, and in Node a file under
-   * `~/.farthing`. One client at a time can use a store.
+   * `~/.farthing`. One client at a time can use a store, or in browsers all tabs together.
    */
   store?: "memory" | (string & {}) | Store;
   /** Seconds in which an exit of a new channel can be answered; the hub's default by default. */
@@ -119,6 +119,11 @@ export interface ConnectOptions {
    * device or browser does not reach. If it throws or rejects, an `error` event says so, and the next change is told.
    */
   onExitKit?: (kit: string) => void | Promise<void>;
+  /**
+   * In browsers, whether tabs with the same hub and account share the wallet: one of them works for all. Default `true`,
+   * where no `store` is given. With `false`, a second tab is refused (`storage-locked`).
+   */
+  shared?: boolean;
   /** Refuse a hub on any other chain. */
   chainId?: number;
   /** Refuse a hub with any other contract. */
@@ -175,6 +180,11 @@ export interface PayOptions {
   wait?: boolean;
   /** Seconds after which an unclaimed payment comes back. Default: a day. */
   expiresIn?: number;
+  /**
+   * 16 random bytes, as the payment's id. If there is a payment with it already, that one is waited for and nothing is
+   * paid again: so a call whose answer was lost, in a crash for example, can be repeated with the same id.
+   */
+  id?: Hex;
   /** Stops waiting; a payment that was signed goes on. */
   signal?: AbortSignal;
 }
@@ -433,7 +443,7 @@ export interface Client extends AsyncDisposable {
   on<Name extends ClientEvent["type"]>(name: Name, listener: (event: EventOf<Name>) => void): () => void;
   /** Ends what `on` began. */
   off<Name extends ClientEvent["type"]>(name: Name, listener: (event: EventOf<Name>) => void): void;
-  /** Lets the hub and the store go. The channel stays; `connect` takes it up again. */
+  /** Lets the hub and the store go; other tabs that share the wallet go on. The channel stays; `connect` takes it up again. */
   disconnect(): Promise<void>;
 }
 
@@ -441,7 +451,7 @@ export interface Client extends AsyncDisposable {
  * Opens the channel with a hub, or takes it up again. Costs no transaction.
  *
  * @throws {@link FarthingError} `chain-mismatch` if the hub, the wallet and the options do not agree on the chain;
- * `storage-locked` if another tab or process uses the store; `wallet-rejected`; `not-connected`; `state-outdated` if the
+ * `storage-locked` if another process, or a tab that does not share, uses the store; `wallet-rejected`; `not-connected`; `state-outdated` if the
  * chain knows a channel of this account with money in it that the store does not know.
  */
 export declare function connect(options: ConnectOptions): Promise<Client>;

@@ -1,5 +1,5 @@
 // Measures the package beside what others would use, in one run: signing and recovering a balance proof in Node and in
-// Chromium, the package's size, payments through the hub. Each row is a line of JSON; the last line has all of them.
+// Chromium, the package's size, payments through the hub, the time in which a tab takes over. Each row is a line of JSON; the last line has all of them.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -28,7 +28,7 @@ function report(where, times) {
 }
 
 async function sizes() {
-  const loaded = ["core_bg.wasm", "core_bg.js", "core.mjs", "face.mjs", "browser.mjs"];
+  const loaded = ["core_bg.wasm", "core_bg.js", "core.mjs", "face.mjs", "tabs.mjs", "browser.mjs"];
   const names = readdirSync(packageFolder()).filter((name) => loaded.includes(name));
   const total = names.reduce((sum, name) => sum + gzipSync(readFileSync(join(packageFolder(), name)), { level: 9 }).length, 0);
   row("package_gzip_browser", total, "bytes", "Connext V2's client, as published", 709_000, 709_000 / total);
@@ -132,4 +132,8 @@ try {
 await sizes();
 await restore();
 await payments();
+const { takeovers } = await import("./tabs.mjs");
+for (const [way, times] of Object.entries(await takeovers())) {
+  row(way === "closed" ? "tab_takeover" : `tab_takeover_${way}`, times[Math.floor(times.length / 2)], "ms");
+}
 console.log(JSON.stringify(rows));

@@ -56,6 +56,7 @@ describe("stores in Chromium", () => {
             const database = `test-${Math.random()}`;
             const place = { open: () => openStore(kind === "memory" ? "memory" : `indexeddb:${database}`), forgets: kind === "memory" };
             if (kind === "indexeddb") {
+              place.openShared = () => openStore(`shared:${database}`);
               place.refuse = () => {
                 const real = IDBObjectStore.prototype.put;
                 IDBObjectStore.prototype.put = function (value, key) {
@@ -122,11 +123,11 @@ test("Node and Chromium pay each other; only money moves ask the wallet", async 
   assert.deepEqual(signed, []);
 });
 
-test("a second tab is told that the wallet is in use", async () => {
+test("a second tab that does not share is told that the wallet is in use", async () => {
   const second = await browser.newPage();
   const code = await second.evaluate(async ({ hub, rpcUrl, privateKey }) => {
     const wallet = createWallet({ privateKey, rpcUrl });
-    return farthing.connect({ hub, wallet }).then(() => "connected", (error) => error.code);
+    return farthing.connect({ hub, wallet, shared: false }).then(() => "connected", (error) => error.code);
   }, parameters());
   assert.equal(code, "storage-locked");
   await second.close();

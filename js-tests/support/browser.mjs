@@ -31,8 +31,8 @@ export async function inject(page, wallet) {
 const here = dirname(fileURLToPath(import.meta.url));
 const TYPES = { ".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
 
-/** `{ url, browser, newPage(), close() }`; a page has `farthing`, `createWallet` and `storeCases` as globals. */
-export async function openBrowser({ profile } = {}) {
+/** Serves the page: `{ url, close() }`. When its title is `ready`, it has the globals `farthing`, `createWallet`, `storeCases`. */
+export async function servePage() {
   const tools = await build({
     stdin: {
       contents: `export { createWallet } from "./wallet.mjs"; export { cases as storeCases } from "./store-conformance.mjs";`,
@@ -61,7 +61,19 @@ export async function openBrowser({ profile } = {}) {
     createReadStream(file).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const url = `http://127.0.0.1:${server.address().port}/`;
+  return {
+    url: `http://127.0.0.1:${server.address().port}/`,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** `{ url, context, newPage(), reload(page), close() }` of Chromium, with pages of `servePage`. */
+export async function openBrowser({ profile } = {}) {
+  const served = await servePage();
+  const { url } = served;
   const launch = { executablePath: chromium(), args: ["--no-sandbox"] };
   const context = profile
     ? await playwright.launchPersistentContext(profile, launch)
@@ -84,8 +96,7 @@ export async function openBrowser({ profile } = {}) {
       const browser = context.browser();
       await context.close();
       await browser?.close();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await served.close();
     },
   };
 }

@@ -97,6 +97,30 @@ export const cases = {
     await second.close();
   },
 
+  async "who opens it later ends who had it, and what that one still commits is refused"(place) {
+    if (place.openShared === undefined) return;
+    const first = await place.openShared();
+    await first.commit([["k", bytes(1)]]);
+    const second = await place.openShared();
+    equal(await second.load("k"), [["k", bytes(1)]], "what the second finds");
+    equal(await code(first.commit([["k", bytes(2)], ["stale", bytes(1)]])), "storage-locked", "the first one's commit");
+    equal(await code(first.commit([["stale", bytes(1)]])), "storage-locked", "and its next one");
+    await second.commit([["k", bytes(3)]]);
+    await second.commit([["k", null], ["l", bytes(4)]]);
+    equal(await second.load(""), [["l", bytes(4)]], "entries");
+    // Many at once: each has a generation of its own, and one of them is left.
+    const many = await Promise.all(Array.from({ length: 5 }, () => place.openShared()));
+    const outcomes = await Promise.all(many.map((store, index) => code(store.commit([["m", bytes(index)]]))));
+    equal(outcomes.toSorted(), ["no error", ...Array(4).fill("storage-locked")], "outcomes");
+    equal(await second.load("m"), [["m", bytes(outcomes.indexOf("no error"))]], "the last one's");
+    equal(await code(place.open()), "storage-locked", "open alone");
+    await Promise.all([first, second, ...many].map((store) => store.close()));
+    const alone = await place.open();
+    equal(await code(place.openShared()), "storage-locked", "shared beside one alone");
+    await alone.commit([["m", null]]);
+    await alone.close();
+  },
+
   async "a commit that is refused leaves nothing behind, and says storage-failed"(place) {
     if (place.refuse === undefined) return;
     const store = await place.open();

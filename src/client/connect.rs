@@ -162,6 +162,7 @@ impl Client {
             changes: Changes::default(),
             in_flight: RefCell::new(in_flight),
             gate: RefCell::default(),
+            searched: RefCell::default(),
             payees: RefCell::default(),
             hub_funds: RefCell::default(),
             submissions: RefCell::default(),

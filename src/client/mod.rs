@@ -118,6 +118,8 @@ pub struct Client {
     in_flight: RefCell<Map<PaymentId, Rc<Waiter>>>,
     /// Calls that wait for a place among them.
     gate: RefCell<VecDeque<Once<()>>>,
+    /// The history while it is being read, for payments that may be in it.
+    searched: pay::Searched,
     payees: RefCell<SmallMap<Address, Once<Result<PayeeInfo>>>>,
     /// Confirmed deposits of ours, as the hub sees them.
     hub_funds: RefCell<SmallMap<Asset, Amount>>,

@@ -1,6 +1,6 @@
 //! Paying: find the payee, wait for a free place, hand it to the wallet, wait for what becomes of it.
 
-use super::{Client, Waiter};
+use super::{Client, Filter, History, Waiter};
 use crate::failure::{Failure, Result};
 use crate::js::{now, random};
 use crate::task::{Either, Once, Work, race, sleep};
@@ -9,8 +9,9 @@ use alloy_primitives::Address;
 use farthing_protocol::hub::PayeeInfo;
 use farthing_protocol::json;
 use farthing_protocol::types::Asset;
-use farthing_protocol::wallet::{PayRequest, Payee, Payment, PaymentId, Status};
+use farthing_protocol::wallet::{Direction, PayRequest, Payee, Payment, PaymentId, Status};
 use farthing_protocol::{Amount, Code, wire};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// How long an offer stands if the caller does not say, in seconds.
@@ -40,6 +41,11 @@ pub struct PayOptions {
     pub wait: bool,
     /// Seconds that the offer stands.
     pub expires_in: Option<u64>,
+    /// The payment's id, of 128 random bits, if the caller chose it: a payment that has it already is waited for, and
+    /// nothing is paid again.
+    pub id: Option<PaymentId>,
+    /// Whether the id was just made, so that the history need not be searched.
+    pub fresh: bool,
 }
 
 /// What became of a payment: completed, or held for a payee that is away.
@@ -51,11 +57,29 @@ struct Lookup {
 
 wire!(write struct Lookup { address });
 
+/// A search of the history that others wait for; who does it may stop, and then it is another's turn.
+pub(super) type Searched = RefCell<Option<Once<Option<Result<Rc<History>>>>>>;
+
+struct Search<'a> {
+    slot: &'a Searched,
+    answer: Once<Option<Result<Rc<History>>>>,
+}
+
+impl Drop for Search<'_> {
+    fn drop(&mut self) {
+        self.slot.take();
+        self.answer.send(None);
+    }
+}
+
 impl Client {
     /// Pays. Nothing was paid if this fails with another code than `aborted`, `client-closed` or `storage-failed`.
     pub async fn pay(&self, options: PayOptions) -> Result<Receipt> {
         self.check_open()?;
         let expiry = self.check_payment(&options)?;
+        if let Some(known) = self.asked_before(&options, !options.fresh).await? {
+            return self.outcome(&known, if options.wait { None } else { Some(ONLINE) }).await;
+        }
         let hub = self.terms.hub;
         let to = match [hub.owner, hub.signer].contains(&options.to) {
             true => Payee::Hub,
@@ -68,13 +92,18 @@ impl Client {
             _ => Some(0),
         };
         self.wait_for_place().await?;
+        // Somebody else may have asked for it meanwhile.
+        if let Some(known) = self.asked_before(&options, false).await? {
+            self.open_gate();
+            return self.outcome(&known, patience).await;
+        }
         let request = PayRequest {
             asset: options.asset,
             amount: options.amount,
             memo: options.memo,
             to,
             expiry,
-            id: random()?,
+            id: options.id.map_or_else(random, |PaymentId(id)| Ok(id))?,
             entropy: random()?,
         };
         let queued = self.wallet.borrow_mut().pay(request, now());
@@ -89,6 +118,43 @@ impl Client {
         self.in_flight.borrow_mut().insert(id, Rc::clone(&waiter));
         self.work.ring();
         self.outcome(&waiter, patience).await
+    }
+
+    /// The payment that has the caller's id already: on its way, ended lately, or, if `anywhere`, in the history.
+    async fn asked_before(&self, options: &PayOptions, anywhere: bool) -> Result<Option<Rc<Waiter>>> {
+        let Some(id) = options.id else { return Ok(None) };
+        let waiter = self.in_flight.borrow().get(&id).cloned();
+        let recent = self.wallet.borrow().payment(&id).cloned();
+        let known = match (waiter, recent) {
+            (None, None) if anywhere => self.history().await?.iter().find(|payment| payment.id == id).cloned(),
+            (Some(waiter), Some(payment)) => {
+                waiter.latest.borrow_mut().get_or_insert_with(|| payment.clone());
+                same(options, &payment)?;
+                return Ok(Some(waiter));
+            }
+            // Queued, and not signed yet.
+            (Some(waiter), None) => return Ok(Some(waiter)),
+            (None, recent) => recent,
+        };
+        let Some(payment) = known else { return Ok(None) };
+        same(options, &payment)?;
+        Ok(Some(Rc::new(Waiter { latest: RefCell::new(Some(payment)), ..Waiter::default() })))
+    }
+
+    /// All payments, read once for all who ask while they are being read.
+    async fn history(&self) -> Result<Rc<History>> {
+        loop {
+            let asked = self.searched.borrow().clone();
+            let Some(asked) = asked else { break };
+            if let Some(found) = asked.wait().await {
+                return found;
+            }
+        }
+        let search = Search { slot: &self.searched, answer: Once::default() };
+        self.searched.replace(Some(search.answer.clone()));
+        let found = self.payments(Filter::default()).await.map(Rc::new);
+        search.answer.send(Some(found.clone()));
+        found
     }
 
     fn check_payment(&self, options: &PayOptions) -> Result<u64> {
@@ -202,6 +268,10 @@ impl Client {
     /// Asks to have a payment back that the payee has not taken, and waits for what becomes of it.
     pub async fn cancel(&self, id: PaymentId) -> Result<Payment> {
         self.check_open()?;
+        let known = self.wallet.borrow().payment(&id).cloned();
+        if let Some(ended) = known.filter(|payment| matches!(payment.status, Status::Completed | Status::Failed)) {
+            return Ok(ended);
+        }
         self.wallet.borrow_mut().cancel(&id)?;
         self.work.ring();
         loop {
@@ -226,6 +296,13 @@ impl Client {
             Either::Second(()) => Err(self.check_open().err().unwrap_or_else(|| Code::ClientClosed.into())),
         }
     }
+}
+
+/// Refuses an id that names something else.
+fn same(options: &PayOptions, payment: &Payment) -> Result<()> {
+    let same =
+        payment.direction == Direction::Sent && payment.asset == options.asset && payment.amount == options.amount;
+    if same { Ok(()) } else { Err(Failure::new(Code::InvalidArgument, "This id names another payment.")) }
 }
 
 fn came_back(payment: &Payment) -> Failure {

@@ -55,7 +55,7 @@ pub struct Settings {
     pub contract: Option<Address>,
     /// Told of every new exit kit.
     pub on_exit_kit: Option<Function>,
-    /// What the platform adds: `openStore(name, path)`.
+    /// What the platform adds: `openStore(name, path)`; `shared` if tabs agree on who opens the store.
     pub environment: JsValue,
 }
 
@@ -74,7 +74,10 @@ impl Settings {
         let store: OpenStore = match &self.store {
             StoreChoice::Memory => Rc::new(MemoryStore::default()),
             StoreChoice::Object(object) => Rc::new(JsStore::new(object.clone())?),
-            StoreChoice::Default if !opener => Rc::new(IndexedDbStore::open(name.to_owned()).await?),
+            StoreChoice::Default if !opener => {
+                let shared = get(&self.environment, "shared").is_truthy();
+                Rc::new(IndexedDbStore::open(name.to_owned(), shared).await?)
+            }
             StoreChoice::Path(_) if !opener => return invalid("store can be a path in Node only."),
             StoreChoice::Default => Rc::new(self.open_on_platform(name, JsValue::UNDEFINED).await?),
             StoreChoice::Path(path) => Rc::new(self.open_on_platform(name, path.into()).await?),

@@ -67,27 +67,50 @@ pub fn error_codes() -> Array {
     array(Code::ALL.iter().map(|code| code.as_str()))
 }
 
+/// The options of `connect`.
+fn connect_options(options: JsValue) -> Result<(Options, Signal)> {
+    let known = [
+        "hub",
+        "wallet",
+        "rpc",
+        "store",
+        "challengePeriod",
+        "confirmations",
+        "pollInterval",
+        "backup",
+        "watchtowers",
+        "chainId",
+        "contract",
+        "onExitKit",
+        "shared",
+        "signal",
+    ];
+    let options = Options::new("connect", options, &known)?;
+    options.flag("shared")?;
+    let signal = options.signal()?;
+    Ok((options, signal))
+}
+
+/// Checks the options of `connect` as it does, and gives the owner's address and the hub's URL: tabs with the same
+/// ones share a wallet. Asks a wallet for nothing but its account.
+#[wasm_bindgen(js_name = _identify)]
+pub fn identify(options: JsValue, environment: JsValue) -> Promise {
+    promise(async move {
+        let (options, signal) = connect_options(options)?;
+        let identity = async {
+            let settings = options.settings(environment).await?;
+            let address = settings.owner.address().to_string();
+            Ok(frozen([("address", address.into()), ("hub", settings.hub.url().into())]))
+        };
+        signal.guard(Box::pin(identity)).await
+    })
+}
+
 /// Connects to a hub. `tell` is called with each event.
 #[wasm_bindgen]
 pub fn connect(options: JsValue, environment: JsValue, tell: Function) -> Promise {
     promise(async move {
-        let known = [
-            "hub",
-            "wallet",
-            "rpc",
-            "store",
-            "challengePeriod",
-            "confirmations",
-            "pollInterval",
-            "backup",
-            "watchtowers",
-            "chainId",
-            "contract",
-            "onExitKit",
-            "signal",
-        ];
-        let options = Options::new("connect", options, &known)?;
-        let signal = options.signal()?;
+        let (options, signal) = connect_options(options)?;
         let terms: Rc<RefCell<Option<Terms>>> = Rc::default();
         let listed = Rc::clone(&terms);
         let tell = Box::new(move |happened: Notice| {
@@ -151,7 +174,9 @@ impl Core {
     /// Pays; resolves when the payee has it, or when the hub holds it for a payee that is away.
     pub fn pay(&self, options: JsValue) -> Result<Promise> {
         check_sound()?;
-        let options = Options::new("pay", options, &["to", "asset", "amount", "memo", "wait", "expiresIn", "signal"])?;
+        let known = ["to", "asset", "amount", "memo", "wait", "expiresIn", "signal", "id", "fresh"];
+        let options = Options::new("pay", options, &known)?;
+        let id = options.value("id");
         let request = PayOptions {
             to: options.required_address("to")?,
             asset: options.asset("asset", self.client.terms())?.asset,
@@ -159,6 +184,8 @@ impl Core {
             memo: options.text("memo")?.unwrap_or_default(),
             wait: options.flag("wait")?,
             expires_in: options.integer("expiresIn", 1)?,
+            id: if id.is_undefined() { None } else { Some(payment_id(&id)?) },
+            fresh: options.flag("fresh")?,
         };
         let signal = options.signal()?;
         let client = Rc::clone(&self.client);

@@ -23,16 +23,17 @@ impl std::fmt::Debug for StoreHandle {
     }
 }
 
-/// Opens `"memory"`, the database `"indexeddb:<name>"`, or wraps an object.
+/// Opens `"memory"`, the database `"indexeddb:<name>"` (`"shared:<name>"`: as tabs do), or wraps an object.
 #[wasm_bindgen(js_name = _openStore)]
 pub fn open_store(what: JsValue) -> Promise {
     super::promise(async move {
         let store: OpenStore = match what.as_string() {
             None => Rc::new(JsStore::new(what)?),
             Some(name) if name == "memory" => Rc::new(MemoryStore::default()),
-            Some(name) => match name.strip_prefix("indexeddb:") {
-                Some(name) => Rc::new(IndexedDbStore::open(name.to_owned()).await?),
-                None => return invalid("No such store."),
+            Some(name) => match name.split_once(':') {
+                Some(("indexeddb", name)) => Rc::new(IndexedDbStore::open(name.to_owned(), false).await?),
+                Some(("shared", name)) => Rc::new(IndexedDbStore::open(name.to_owned(), true).await?),
+                _ => return invalid("No such store."),
             },
         };
         Ok(StoreHandle { store }.into())

@@ -1,12 +1,19 @@
 //! IndexedDB, by bindings of our own: the usual crates offer no strict durability or are large.
 //!
-//! One transaction a commit, with nothing awaited inside it; `durability: "strict"`, because the default only
-//! reaches the operating system's buffers; done when the transaction completes, not when its requests succeed.
-//! A Web Lock keeps a second tab out, which would sign with the same nonces.
+//! One transaction a commit; `durability: "strict"`, because the default only reaches the operating system's buffers;
+//! done when the transaction completes, not when its requests succeed. All requests of a transaction, and where possible
+//! its end, are asked for at once: one that waits for its page stays open, and in the way of everybody else, for as long
+//! as the page is frozen.
+//!
+//! Two things keep a second tab from signing with the same nonces. A Web Lock: exclusive for a client that is alone;
+//! shared for clients that agree among themselves who writes (`pkg-template/tabs.mjs`). And a fence: whoever opens the
+//! database takes the next generation and marks the one before as over, and no commit passes the mark of its own
+//! generation. So a tab that was frozen while another took over commits nothing when it thaws, and what was not
+//! committed never leaves.
 
 use super::{Entry, Pending, Store};
 use crate::failure::{Failure, Result};
-use crate::js::{get, object, set};
+use crate::js::{get, get_string, object, set};
 use crate::task::{Either, Once, race, sleep};
 use farthing_protocol::Code;
 use farthing_protocol::journal::Write;
@@ -45,10 +52,14 @@ extern "C" {
     fn abort(this: &Transaction) -> core::result::Result<(), JsValue>;
 
     type ObjectStore;
+    #[wasm_bindgen(method, catch, js_name = get)]
+    fn read(this: &ObjectStore, key: &JsValue) -> core::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn put(this: &ObjectStore, value: &JsValue, key: &str) -> core::result::Result<JsValue, JsValue>;
+    fn add(this: &ObjectStore, value: &JsValue, key: &JsValue) -> core::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn delete(this: &ObjectStore, key: &str) -> core::result::Result<JsValue, JsValue>;
+    fn put(this: &ObjectStore, value: &JsValue, key: &JsValue) -> core::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn delete(this: &ObjectStore, key: &JsValue) -> core::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch, js_name = getAll)]
     fn get_all(this: &ObjectStore, range: &JsValue) -> core::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch, js_name = getAllKeys)]
@@ -70,6 +81,16 @@ extern "C" {
 
 const OBJECT_STORE: &str = "entries";
 
+/// Where the newest generation is kept; the mark that a generation is over has its number as its key. Numbers sort
+/// before all strings, so no range of keys holds them.
+const GENERATION: f64 = 0.0;
+
+/// Where it is tried out what a failure does after `commit()`.
+const TRIAL: f64 = -1.0;
+
+/// How often the next generation is reached for while others take it.
+const CLAIMS: u32 = 10;
+
 /// Beyond every ASCII key.
 const END: &str = "\u{ffff}";
 
@@ -83,21 +104,84 @@ pub struct IndexedDbStore {
     name: String,
     database: Rc<RefCell<Option<Database>>>,
     release: Option<Function>,
+    generation: Cell<f64>,
+    /// Whether a request that fails after `commit()` still fails the transaction. By the standard it does not, and in
+    /// Firefox; where it does, transactions need not wait for their page.
+    hasty: Cell<bool>,
     closed: Cell<bool>,
 }
 
 impl IndexedDbStore {
-    /// Opens or creates the database, if no other tab holds it.
-    pub async fn open(name: String) -> Result<Self> {
-        let release = lock(&name).await?;
-        let store = Self { name, database: Rc::default(), release, closed: Cell::new(false) };
-        match store.connect(true).await {
+    /// Opens or creates the database, if no other tab holds it; with `shared`, also if only tabs do that share it.
+    /// From then on whoever opened it before commits nothing.
+    pub async fn open(name: String, shared: bool) -> Result<Self> {
+        let release = lock(&name, shared).await?;
+        let store = Self {
+            name,
+            database: Rc::default(),
+            release,
+            generation: Cell::default(),
+            hasty: Cell::new(true),
+            closed: Cell::new(false),
+        };
+        let opened = async {
+            store.connect(true).await?;
+            store.try_out().await?;
+            store.claim().await
+        };
+        match opened.await {
             Ok(()) => Ok(store),
             Err(failure) => {
                 store.unlock();
                 Err(failure)
             }
         }
+    }
+
+    async fn try_out(&self) -> Result<()> {
+        let transaction = self.begin("readwrite").await?;
+        let entries = transaction.object_store(OBJECT_STORE).map_err(refused)?;
+        let ask = || {
+            entries.put(&JsValue::TRUE, &TRIAL.into())?;
+            // It is there, so this one fails; not the last one, whose failure some engines take more seriously.
+            let mark = entries.add(&JsValue::TRUE, &TRIAL.into())?;
+            entries.put(&JsValue::TRUE, &TRIAL.into())?;
+            Ok(mark)
+        };
+        match self.finish(&transaction, ask()).await {
+            Ok(()) => self.hasty.set(false),
+            Err(failure) if failure.code() == Code::StorageLocked => {}
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
+    }
+
+    /// Takes the next generation and ends the one before.
+    async fn claim(&self) -> Result<()> {
+        for _ in 0..CLAIMS {
+            let transaction = self.begin("readonly").await?;
+            let entries = transaction.object_store(OBJECT_STORE).map_err(refused)?;
+            let newest = entries.read(&GENERATION.into()).map_err(refused)?;
+            let _ = transaction.commit();
+            let newest = outcome(&newest).await?.as_f64().unwrap_or_default();
+            let transaction = self.begin("readwrite").await?;
+            let entries = transaction.object_store(OBJECT_STORE).map_err(refused)?;
+            let next = newest + 1.0;
+            let ask = || {
+                let mark = forbid(&entries, newest)?;
+                entries.put(&next.into(), &GENERATION.into())?;
+                Ok(mark)
+            };
+            match self.finish(&transaction, ask()).await {
+                Ok(()) => {
+                    self.generation.set(next);
+                    return Ok(());
+                }
+                Err(failure) if failure.code() == Code::StorageLocked => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(Failure::new(Code::StorageLocked, "Other tabs take this wallet over all the time."))
     }
 
     async fn connect(&self, may_create: bool) -> Result<()> {
@@ -153,6 +237,30 @@ impl IndexedDbStore {
         database.transaction(OBJECT_STORE, mode, &options).map_err(refused)
     }
 
+    /// Ends a transaction whose requests have all been asked for; they gave the one of [`forbid`].
+    async fn finish(&self, transaction: &Transaction, asked: core::result::Result<JsValue, JsValue>) -> Result<()> {
+        let done = completion(transaction);
+        match asked {
+            Ok(mark) => {
+                if self.hasty.get() {
+                    // An engine without it commits by itself.
+                    let _ = transaction.commit();
+                }
+                let Err(_) = JsFuture::from(done).await else { return Ok(()) };
+                if get_string(&get(&mark, "error"), "name").as_deref() == Some("ConstraintError") {
+                    return Err(Failure::new(Code::StorageLocked, "Another tab has taken this wallet over."));
+                }
+                Err(refused(get(transaction, "error")))
+            }
+            Err(thrown) => {
+                // What was asked for before would be committed otherwise.
+                let _ = transaction.abort();
+                let _ = JsFuture::from(done).await;
+                Err(refused(thrown))
+            }
+        }
+    }
+
     fn unlock(&self) {
         if let Some(release) = &self.release {
             let _ = release.call0(&JsValue::UNDEFINED);
@@ -163,10 +271,12 @@ impl IndexedDbStore {
 impl Store for IndexedDbStore {
     fn load<'a>(&'a self, prefix: &'a str) -> Pending<'a, Vec<Entry>> {
         Box::pin(async move {
-            let entries = self.begin("readonly").await?.object_store(OBJECT_STORE).map_err(refused)?;
+            let transaction = self.begin("readonly").await?;
+            let entries = transaction.object_store(OBJECT_STORE).map_err(refused)?;
             let range = KeyRange::bound(prefix, &format!("{prefix}{END}")).map_err(refused)?;
             let keys = entries.get_all_keys(&range).map_err(refused)?;
             let values = entries.get_all(&range).map_err(refused)?;
+            let _ = transaction.commit();
             let keys: Array = outcome(&keys).await?.unchecked_into();
             let values: Array = settled(&values).await?.unchecked_into();
             let entry = |(key, value): (JsValue, JsValue)| {
@@ -181,22 +291,19 @@ impl Store for IndexedDbStore {
         Box::pin(async move {
             let transaction = self.begin("readwrite").await?;
             let entries = transaction.object_store(OBJECT_STORE).map_err(refused)?;
-            let done = completion(&transaction);
-            for write in writes {
-                let asked = match write {
-                    Write::Put { key, value } => entries.put(&Uint8Array::from(value.as_slice()), &key),
-                    Write::Delete { key } => entries.delete(&key),
-                };
-                if let Err(thrown) = asked {
-                    // What was asked for before would be committed otherwise.
-                    let _ = transaction.abort();
-                    let _ = JsFuture::from(done).await;
-                    return Err(refused(thrown));
+            let generation = self.generation.get();
+            let ask = || {
+                let mark = forbid(&entries, generation)?;
+                entries.delete(&generation.into())?;
+                for write in writes {
+                    match write {
+                        Write::Put { key, value } => entries.put(&Uint8Array::from(value.as_slice()), &key.into())?,
+                        Write::Delete { key } => entries.delete(&key.into())?,
+                    };
                 }
-            }
-            // Saves a round trip; an engine without it commits by itself.
-            let _ = transaction.commit();
-            JsFuture::from(done).await.map(drop).map_err(|_| refused(get(&transaction, "error")))
+                Ok(mark)
+            };
+            self.finish(&transaction, ask()).await
         })
     }
 
@@ -211,13 +318,20 @@ impl Store for IndexedDbStore {
     }
 }
 
+/// Marks a generation as over, which fails if it has that mark already. Generation 0 is nobody's and needs none: its
+/// number is the key of the newest one, which is not there before the first claim.
+fn forbid(entries: &ObjectStore, generation: f64) -> core::result::Result<JsValue, JsValue> {
+    entries.add(&JsValue::TRUE, &generation.into())
+}
+
 /// Takes the Web Lock of this database, and gives the function that lets it go. Where there are no Web Locks
-/// (none of today's browsers), nothing keeps a second tab out.
-async fn lock(name: &str) -> Result<Option<Function>> {
+/// (none of today's browsers), only the generation keeps a second tab out.
+async fn lock(name: &str, shared: bool) -> Result<Option<Function>> {
     let locks = get(&get(&js_sys::global(), "navigator"), "locks");
     if locks.is_undefined() {
         return Ok(None);
     }
+    let mode = if shared { "shared" } else { "exclusive" };
     for attempt in 0..LOCK_ATTEMPTS {
         if attempt > 0 {
             sleep(LOCK_PAUSE).await;
@@ -231,7 +345,7 @@ async fn lock(name: &str) -> Result<Option<Function>> {
             answered.send(granted);
             if granted { held.into() } else { JsValue::UNDEFINED }
         });
-        let options = object([("ifAvailable", true.into())]);
+        let options = object([("ifAvailable", true.into()), ("mode", mode.into())]);
         let lock = format!("farthing:{name}");
         let asked = locks.unchecked_ref::<Locks>().request(&lock, &options, &callback).map_err(refused)?;
         match race(answer.wait(), JsFuture::from(asked)).await {

@@ -1,0 +1,58 @@
+// Tabs of one wallet in a browser: who of them leads, and the ways in which a tab stops.
+
+/** Makes a page one of the wallet's tabs: it can be told apart by a lock of its own, and it says what it hears. */
+export async function openTab(browser, options, hear = () => {}) {
+  const page = await browser.newPage();
+  const tab = { page, name: `tab/${Math.random()}` };
+  await page.exposeFunction("say", (...said) => hear(tab, ...said));
+  await page.evaluate(
+    async ({ name, options }) => {
+      await new Promise((held) => navigator.locks.request(name, () => new Promise(() => held())));
+      // Where the leader is, as the browser sees it.
+      globalThis.leads = async () => {
+        const { held } = await navigator.locks.query();
+        const mine = held.find((lock) => lock.name === name).clientId;
+        return held.some((lock) => lock.name.startsWith("farthing/tabs/") && lock.clientId === mine);
+      };
+      globalThis.join = async () => {
+        globalThis.client = await farthing.connect({ pollInterval: 100, ...options });
+        for (const type of ["connected", "disconnected"]) client.on(type, () => say(type, Date.now()));
+        return client.info;
+      };
+    },
+    { name: tab.name, options },
+  );
+  return tab;
+}
+
+/** The tab whose page holds the wallet's lock. */
+export async function leaderOf(tabs, asked) {
+  const { held } = await asked.page.evaluate(() => navigator.locks.query());
+  const lock = held.find(({ name }) => name.startsWith("farthing/tabs/"));
+  const own = held.find(({ name, clientId }) => name.startsWith("tab/") && clientId === lock?.clientId);
+  return tabs.find(({ name }) => name === own?.name);
+}
+
+const session = async (tab) => (tab.session ??= await tab.page.context().newCDPSession(tab.page));
+
+/** Ways to stop a tab; a frozen one can be thawed. */
+export const stop = {
+  closed: (tab) => tab.page.close(),
+  async crashed(tab) {
+    const crashed = new Promise((resolve) => tab.page.once("crash", resolve));
+    (await session(tab)).send("Page.crash").catch(() => {});
+    await crashed;
+  },
+  /** By its debugger: a page that Playwright drives counts as visible, and visible pages do not freeze. */
+  async frozen(tab) {
+    const devtools = await session(tab);
+    await devtools.send("Debugger.enable");
+    const paused = new Promise((resolve) => devtools.once("Debugger.paused", resolve));
+    await devtools.send("Debugger.pause");
+    await paused;
+    tab.thaw = async () => {
+      await devtools.send("Debugger.resume");
+      await devtools.send("Debugger.disable");
+    };
+  },
+};

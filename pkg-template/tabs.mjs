@@ -1,0 +1,486 @@
+// One wallet in many tabs: the tab that holds the wallet's Web Lock leads, which is to run the engine; what is called in
+// the others crosses a BroadcastChannel and is done there. docs/tabs.md says why each rule is there.
+
+import { glue } from "./core.mjs";
+
+/** Milliseconds between two beats of the leader, and between two looks of the others. */
+const BEAT = 150;
+
+/** Milliseconds without a sign of the leader after which it is asked, and how often it is asked before it is replaced. */
+const SILENCE = 450;
+const PINGS = 2;
+
+/** Who replaced a leader is slow to do it again for so many milliseconds, and so many times as slow. */
+const CALM = 30_000;
+const SLOWER = 4;
+
+/** The first and the longest pause after the engine could not be started, in milliseconds. */
+const PAUSE = [250, 10_000];
+
+/** What crosses the channel, and whether a new leader may be asked again for what an old one may have done. */
+const METHODS = new Map([
+  ["deposit", false], ["pay", true], ["cancel", true], ["withdraw", false], ["close", false], ["exit", true],
+  ["exportExitKit", true],
+  ["balances", true], ["payments", true],
+]);
+
+/** As `glue.connect`, with the engine wherever it is. Alone where tabs can't meet, or where they shall not. */
+export async function connectShared(options, environment, tell) {
+  const { navigator, BroadcastChannel, indexedDB } = globalThis;
+  const possible = navigator?.locks && BroadcastChannel && indexedDB && globalThis.crypto?.subtle;
+  if (!possible || typeof options !== "object" || options === null || options.store !== undefined || options.shared === false) {
+    return glue.connect(options, environment, tell);
+  }
+  const { address, hub } = await glue._identify(options, environment);
+  const identity = new TextEncoder().encode(`${new URL(hub).href}\n${address}`);
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", identity)).slice(0, 16);
+  return new Tab(`farthing/tabs/${hex(hash)}`, address, options, environment, tell).join();
+}
+
+/** Has the methods of the engine. */
+class Tab {
+  #name;
+  #address;
+  #options;
+  #environment;
+  #tell;
+  #channel;
+  #timer;
+  /** Settles `join`, until it is. */
+  #joining;
+  /** Ends our waiting for the lock. */
+  #queue;
+  /** While we hold the lock: `{ epoch, core, over, served, early, crowd, beats, held, release }`. */
+  #tenure;
+  /** The newest leader we know of; the later one of two has the larger epoch. */
+  #leader = { epoch: 0, ready: false };
+  #heard = 0;
+  #pings = 0;
+  #robbed = -Infinity;
+  #pause = PAUSE[0];
+  #info;
+  /** Calls of this tab that are not answered. */
+  #calls = new Map();
+  #closed = false;
+  /** The page was left; it may come back. */
+  #asleep = false;
+
+  constructor(name, address, options, environment, tell) {
+    this.#name = name;
+    this.#address = address;
+    this.#options = options;
+    this.#environment = { ...environment, shared: true };
+    this.#tell = tell;
+  }
+
+  static {
+    for (const method of METHODS.keys()) {
+      Tab.prototype[method] = function (argument) {
+        return this.#call(method, argument);
+      };
+    }
+  }
+
+  info() {
+    return this.#info;
+  }
+
+  join() {
+    this.#channel = new BroadcastChannel(this.#name);
+    this.#channel.onmessage = ({ data }) => this.#receive(data);
+    globalThis.addEventListener?.("pagehide", this.#hide);
+    globalThis.addEventListener?.("pageshow", this.#show);
+    this.#timer = setInterval(() => this.#look(), BEAT);
+    const joined = new Promise((resolve, reject) => (this.#joining = { resolve, reject }));
+    const { signal } = this.#options;
+    signal?.addEventListener("abort", () => this.#joining && this.#refuse(aborted(signal)), { once: true });
+    this.#show({ persisted: true });
+    return joined;
+  }
+
+  /** `connect` fails, and leaves nothing behind. */
+  #refuse(error) {
+    this.#joining.reject(error);
+    this.#joining = undefined;
+    this.disconnect();
+  }
+
+  async disconnect() {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#timer);
+    globalThis.removeEventListener?.("pagehide", this.#hide);
+    globalThis.removeEventListener?.("pageshow", this.#show);
+    this.#queue?.abort();
+    for (const call of this.#calls.values()) this.#settle(call, "reject", closed());
+    const tenure = this.#tenure;
+    this.#tenure = undefined;
+    if (tenure !== undefined) {
+      tenure.over = true;
+      // The next one opens the store when we have left it. What is done for others meanwhile is still answered.
+      if (tenure.core !== undefined) await tenure.core.disconnect().finally(tenure.release);
+    }
+    this.#channel.close();
+    this.#channel = undefined;
+  }
+
+  /** The page goes away, perhaps to come back. */
+  #hide = () => {
+    this.#asleep = true;
+    this.#queue?.abort();
+    this.#queue = undefined;
+    if (this.#tenure !== undefined) this.#end(this.#tenure);
+  };
+
+  #show = ({ persisted }) => {
+    if (!persisted) return;
+    this.#asleep = false;
+    this.#hear();
+    this.#wait();
+    this.#post({ kind: "hello" });
+  };
+
+  // The lock.
+
+  #wait() {
+    if (this.#closed || this.#asleep || this.#queue !== undefined || this.#tenure !== undefined) return;
+    this.#queue = new AbortController();
+    this.#request({ signal: this.#queue.signal });
+  }
+
+  #steal() {
+    this.#queue?.abort();
+    this.#queue = undefined;
+    this.#robbed = performance.now();
+    this.#hear();
+    this.#request({ steal: true });
+  }
+
+  #request(options) {
+    let tenure;
+    const lead = () => {
+      if (this.#closed || options.signal?.aborted) return undefined;
+      tenure = this.#lead();
+      return tenure.held;
+    };
+    // It rejects when we no longer wait for it, and when it was stolen from us.
+    navigator.locks.request(this.#name, options, lead).catch(() => tenure && this.#end(tenure));
+  }
+
+  #lead() {
+    const epoch = Math.max(Date.now(), this.#leader.epoch + 1);
+    const tenure = { epoch, over: false, served: new Map(), early: [], crowd: true, beats: 0 };
+    tenure.held = new Promise((resolve) => (tenure.release = resolve));
+    this.#queue = undefined;
+    this.#tenure = tenure;
+    this.#follow(epoch);
+    this.#post({ kind: "beat", epoch, ready: false });
+    this.#start(tenure);
+    return tenure;
+  }
+
+  async #start(tenure) {
+    // Whoever stops waiting for connect() does not stop the tab later.
+    const options = this.#joining ? this.#options : { ...this.#options, signal: undefined };
+    let core, failure;
+    try {
+      core = await glue.connect(options, this.#environment, (event) => this.#happened(tenure, event));
+      if (core.info().address !== this.#address) throw fault("wallet-unavailable", "The wallet shows another account than before.");
+    } catch (error) {
+      failure = error;
+    }
+    if (failure === undefined && !tenure.over) {
+      tenure.core = core;
+      this.#pause = PAUSE[0];
+      this.#info = core.info();
+      this.#post({ kind: "beat", epoch: tenure.epoch, ready: true, info: this.#info });
+      this.#ready();
+      for (const event of tenure.early.splice(0)) this.#happened(tenure, event);
+      return;
+    }
+    await core?.disconnect();
+    const failed = !tenure.over;
+    tenure.over = true;
+    if (this.#tenure === tenure) this.#tenure = undefined;
+    tenure.release();
+    if (failed) this.#fail(failure);
+  }
+
+  /** The engine did not start: `connect` fails; later, others get their turn, and we try again. */
+  #fail(error) {
+    if (this.#joining) return this.#refuse(error);
+    this.#post({ kind: "failed", error: pack(error) });
+    this.#giveUp(error);
+    this.#tell({ type: "error", error });
+    // Nobody wants to be asked again for what was just refused; the next call asks.
+    if (error.code === "wallet-rejected") return undefined;
+    setTimeout(() => this.#wait(), this.#pause);
+    this.#pause = Math.min(this.#pause * 2, PAUSE[1]);
+    return undefined;
+  }
+
+  /** Calls that nobody has seen fail; what a leader may have done is asked for when there is another one. */
+  #giveUp(error) {
+    for (const call of this.#calls.values()) if (call.epoch === 0) this.#settle(call, "reject", error);
+  }
+
+  /** We lead no more, be it that the lock was stolen or that somebody else opened the store. */
+  #end(tenure) {
+    if (tenure.over) return;
+    tenure.over = true;
+    if (this.#tenure === tenure) this.#tenure = undefined;
+    tenure.core?.disconnect().catch(() => {});
+    if (tenure.core !== undefined) tenure.release();
+    this.#leader.ready = false;
+    this.#away();
+    this.#hear();
+    this.#wait();
+  }
+
+  #happened(tenure, event) {
+    if (tenure.over) return;
+    if (event.type === "error" && event.error.code === "storage-locked") return this.#end(tenure);
+    if (tenure.core === undefined) return void tenure.early.push(event);
+    this.#info = tenure.core.info();
+    const told = event.type === "error" ? { ...event, error: pack(event.error) } : event;
+    this.#post({ kind: "event", epoch: tenure.epoch, event: told, info: this.#info });
+    this.#tell(event);
+  }
+
+  // The others.
+
+  /** Each beat: says that we are there, or looks whether the leader is. */
+  #look() {
+    const tenure = this.#tenure;
+    if (tenure !== undefined) {
+      if (tenure.crowd) this.#post({ kind: "beat", epoch: tenure.epoch, ready: tenure.core !== undefined });
+      tenure.beats += 1;
+      if (tenure.beats % 32 === 0) this.#count(tenure);
+      return;
+    }
+    // In a hidden tab timers are slow, messages are not: so silence alone says nothing.
+    const now = performance.now();
+    const patience = now - this.#robbed < CALM ? SILENCE * SLOWER : SILENCE;
+    if (this.#queue === undefined || now - this.#heard < patience) return;
+    this.#pings += 1;
+    if (this.#pings <= PINGS) return this.#post({ kind: "ping" });
+    // What has come in meanwhile is heard first; tabs that are looked at go first.
+    const pause = Math.random() * 50 + (globalThis.document?.visibilityState === "hidden" ? BEAT : 0);
+    setTimeout(() => this.#pings > PINGS && this.#queue !== undefined && this.#steal(), pause);
+  }
+
+  async #count(tenure) {
+    const { pending } = await navigator.locks.query();
+    tenure.crowd = pending.some(({ name }) => name === this.#name);
+  }
+
+  #hear() {
+    this.#heard = performance.now();
+    this.#pings = 0;
+  }
+
+  #follow(epoch) {
+    this.#leader = { epoch, ready: false };
+    this.#away();
+  }
+
+  #away() {
+    if (!this.#info?.connected) return;
+    this.#info = Object.freeze({ ...this.#info, connected: false });
+    this.#tell(Object.freeze({ type: "disconnected" }));
+  }
+
+  /** There is an engine, here or elsewhere. */
+  #ready() {
+    this.#leader.ready = true;
+    if (this.#joining) {
+      const { chainId, contract } = this.#options;
+      const { chainId: chain, contract: place } = this.#info;
+      if (chainId !== undefined && chainId !== chain) return this.#refuse(fault("chain-mismatch", `The hub is on chain ${chain}, not ${chainId}.`));
+      if (contract !== undefined && contract.toLowerCase() !== place.toLowerCase()) {
+        return this.#refuse(fault("chain-mismatch", `The hub uses the contract ${place}, not ${contract}.`));
+      }
+      this.#joining.resolve(this);
+      this.#joining = undefined;
+    }
+    this.#wait();
+    for (const call of this.#calls.values()) this.#dispatch(call);
+    return undefined;
+  }
+
+  #post(message) {
+    this.#channel?.postMessage(message);
+  }
+
+  #receive(message) {
+    const { kind, epoch, id } = message;
+    const tenure = this.#tenure;
+    const call = this.#calls.get(id);
+    if (kind === "hello" || kind === "ping") {
+      if (tenure === undefined) return;
+      tenure.crowd = true;
+      const ready = tenure.core !== undefined;
+      this.#post({ kind: "beat", epoch: tenure.epoch, ready, info: ready && kind === "hello" ? this.#info : undefined });
+    } else if (kind === "beat" || kind === "event") {
+      if (epoch < this.#leader.epoch) return;
+      if (epoch > this.#leader.epoch) {
+        if (tenure !== undefined) this.#end(tenure);
+        this.#follow(epoch);
+      }
+      this.#hear();
+      if (message.info !== undefined) this.#info = freeze(message.info);
+      if (kind === "event") {
+        const { event } = message;
+        this.#tell(event.type === "error" ? Object.freeze({ ...event, error: unpack(event.error) }) : freeze(event));
+      } else if (message.ready && !this.#leader.ready) {
+        if (message.info === undefined) this.#post({ kind: "hello" });
+        else this.#ready();
+      }
+    } else if (kind === "failed") {
+      this.#giveUp(unpack(message.error));
+    } else if (kind === "call") {
+      if (epoch === tenure?.epoch && tenure.core !== undefined) this.#serve(tenure, message);
+    } else if (kind === "go" || kind === "abort") {
+      const served = tenure?.served.get(id);
+      if (kind === "abort") served?.controller.abort();
+      served?.go?.();
+    } else if (call === undefined) {
+      return;
+    } else if (kind === "offer") {
+      if (call.epoch !== epoch || epoch !== this.#leader.epoch) return;
+      call.begun = true;
+      this.#post({ kind: "go", id });
+    } else if (kind === "progress") {
+      call.onProgress?.(freeze(message.step));
+    } else if (kind === "done") {
+      this.#settle(call, "resolve", freeze(message.value));
+    } else if (kind === "refused" && epoch === call.epoch) {
+      this.#settle(call, "reject", unpack(message.error));
+    }
+  }
+
+  // Calls.
+
+  #call(method, argument) {
+    if (this.#closed) return Promise.reject(closed());
+    return new Promise((resolve, reject) => {
+      const id = `0x${hex(crypto.getRandomValues(new Uint8Array(16)))}`;
+      // `epoch`: whom it was given to; `begun`: it may have had an effect.
+      const call = { id, method, argument, epoch: 0, begun: false, resolve, reject };
+      if (typeof argument === "object" && argument !== null && !Array.isArray(argument)) {
+        const { signal, onProgress, ...rest } = argument;
+        if (typeof signal?.aborted === "boolean" && typeof signal.addEventListener === "function") call.signal = signal;
+        else if (signal !== undefined) rest.signal = signal;
+        if (typeof onProgress === "function") call.onProgress = onProgress;
+        else if (onProgress !== undefined) rest.onProgress = onProgress;
+        // The payment has its id from here, so whoever leads knows it again.
+        call.argument = method === "pay" && rest.id === undefined ? { ...rest, id, fresh: true } : rest;
+      }
+      if (call.signal?.aborted) return reject(aborted(call.signal));
+      call.abort = () => {
+        this.#post({ kind: "abort", id });
+        this.#settle(call, "reject", aborted(call.signal));
+      };
+      call.signal?.addEventListener("abort", call.abort);
+      this.#calls.set(id, call);
+      this.#wait();
+      this.#dispatch(call);
+      return undefined;
+    });
+  }
+
+  #settle(call, how, value) {
+    this.#calls.delete(call.id);
+    call.signal?.removeEventListener("abort", call.abort);
+    call[how](value);
+  }
+
+  /** Gives a call to the leader, if there is one that does not have it. */
+  #dispatch(call) {
+    const { epoch, ready } = this.#leader;
+    if (!ready || call.epoch === epoch) return;
+    if (call.begun && !METHODS.get(call.method)) {
+      const detail = "The tab that did this is gone; see what became of it before you try again.";
+      return this.#settle(call, "reject", fault("client-closed", detail));
+    }
+    const { id, method, signal, onProgress } = call;
+    const argument = call.epoch !== 0 && call.argument?.fresh ? { ...call.argument, fresh: false } : call.argument;
+    call.epoch = epoch;
+    if (this.#tenure?.epoch === epoch) return void this.#run(this.#tenure, call, argument);
+    try {
+      this.#post({ kind: "call", epoch, id, method, argument, signal: signal !== undefined, progress: onProgress !== undefined });
+    } catch (error) {
+      this.#settle(call, "reject", fault("invalid-argument", `${method}() has an option that can't be copied: ${error.message}.`));
+    }
+  }
+
+  /** A call of this tab, in its own engine. */
+  async #run(tenure, call, argument) {
+    const { method, signal, onProgress } = call;
+    call.begun = true;
+    try {
+      this.#settle(call, "resolve", await tenure.core[method](completed(argument, signal, onProgress)));
+    } catch (error) {
+      if (error?.code === "storage-locked") this.#end(tenure);
+      // Otherwise the next leader has it.
+      if (!tenure.over) this.#settle(call, "reject", error);
+    }
+  }
+
+  /** A call of another tab, in the engine of this one. */
+  async #serve(tenure, { id, epoch, method, argument, signal, progress }) {
+    if (tenure.served.has(id) || !METHODS.has(method)) return;
+    const served = { controller: new AbortController() };
+    tenure.served.set(id, served);
+    try {
+      if (!METHODS.get(method)) {
+        // Only with the caller's leave: who was frozen in between must not begin what another does by then.
+        const leave = new Promise((resolve) => (served.go = resolve));
+        this.#post({ kind: "offer", id, epoch });
+        await leave;
+        if (tenure.over || served.controller.signal.aborted) return;
+      }
+      const tell = progress ? (step) => this.#post({ kind: "progress", id, step }) : undefined;
+      const value = await tenure.core[method](completed(argument, signal ? served.controller.signal : undefined, tell));
+      this.#post({ kind: "done", id, value });
+    } catch (error) {
+      if (error?.code === "storage-locked") this.#end(tenure);
+      if (!tenure.over) this.#post({ kind: "refused", id, epoch, error: pack(error) });
+    } finally {
+      tenure.served.delete(id);
+    }
+  }
+}
+
+function completed(argument, signal, onProgress) {
+  if (signal === undefined && onProgress === undefined) return argument;
+  return { ...argument, ...(signal && { signal }), ...(onProgress && { onProgress }) };
+}
+
+function fault(code, message, cause) {
+  const error = new Error(message);
+  error.name = "FarthingError";
+  error.code = code;
+  if (cause !== undefined) error.cause = cause;
+  return error;
+}
+
+const closed = () => fault("client-closed", "Call connect() again.");
+const aborted = (signal) => fault("aborted", "The caller's AbortSignal fired.", signal.reason);
+
+/** Of an error, what every browser can copy. */
+function pack({ code, message, cause }) {
+  if (cause === undefined) return { code, message };
+  const number = ["number", "string"].includes(typeof cause?.code) ? cause.code : undefined;
+  return { code, message, cause: { code: number, message: String(cause?.message ?? cause) } };
+}
+
+const unpack = ({ code, message, cause }) => fault(code, message, cause);
+
+function freeze(value) {
+  if (typeof value !== "object" || value === null) return value;
+  Object.values(value).forEach(freeze);
+  return Object.freeze(value);
+}
+
+const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

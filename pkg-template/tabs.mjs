@@ -145,21 +145,22 @@ class Tab {
   #wait() {
     if (this.#closed || this.#asleep || this.#queue !== undefined || this.#tenure !== undefined) return;
     this.#queue = new AbortController();
-    this.#request({ signal: this.#queue.signal });
+    this.#request(this.#queue.signal, { signal: this.#queue.signal });
   }
 
   #steal() {
     this.#queue?.abort();
-    this.#queue = undefined;
+    // Nobody else is asked for it meanwhile; the browser takes no signal here.
+    this.#queue = new AbortController();
     this.#robbed = performance.now();
     this.#hear();
-    this.#request({ steal: true });
+    this.#request(this.#queue.signal, { steal: true });
   }
 
-  #request(options) {
+  #request(signal, options) {
     let tenure;
     const lead = () => {
-      if (this.#closed || options.signal?.aborted) return undefined;
+      if (this.#closed || signal.aborted) return undefined;
       tenure = this.#lead();
       return tenure.held;
     };

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { after, before, test } from "node:test";
+import { after, afterEach, before, test } from "node:test";
 import { parseEther } from "viem";
 import { openBrowser } from "../support/browser.mjs";
 import { farthing } from "../support/env.mjs";
@@ -26,6 +26,9 @@ after(async () => {
   await browser?.close();
   await world?.stop();
 });
+
+// What a failed test left.
+afterEach(() => Promise.all(browser.context.pages().map((page) => page.close())));
 
 const newWallet = async () => {
   const { privateKey, address } = await world.account();
@@ -145,7 +148,8 @@ test("a lock's name and what crosses the channel hold no key", async () => {
 });
 
 for (const way of Object.keys(stop)) {
-  test(`the leader is ${way}: another tab takes over within a second`, async () => {
+  /** Milliseconds until another tab has taken over. */
+  const takeover = async () => {
     let connected;
     const { tabs } = await openTabs(3, (tab, type, time) => type === "connected" && connected?.(tab, time));
     await tabs[1].page.evaluate(() => client.deposit({ asset: "ETH", amount: 10n ** 17n }));
@@ -159,7 +163,6 @@ for (const way of Object.keys(stop)) {
       back,
     ]);
     assert.equal(receipt.status, "completed");
-    assert.ok(time - began <= TAKEOVER, `it took ${time - began} ms`);
     if (tabs[0].thaw !== undefined) {
       await tabs[0].thaw();
       const status = await tabs[0].page.evaluate(async (to) => (await client.pay({ to, asset: "ETH", amount: 3n, wait: true })).status, a.address);
@@ -170,6 +173,14 @@ for (const way of Object.keys(stop)) {
     const sent = await Promise.all(left.map(({ page }) => page.evaluate(async () => (await client.payments()).length)));
     assert.deepEqual(new Set(sent), new Set([left.length - 1]));
     await closeAll(left);
+    return time - began;
+  };
+
+  test(`the leader is ${way}: another tab takes over within a second`, async () => {
+    const times = [];
+    // A machine that does much else may need another try.
+    while (!times.some((time) => time <= TAKEOVER) && times.length < 3) times.push(await takeover());
+    assert.ok(Math.min(...times) <= TAKEOVER, `it took ${times.join(", ")} ms`);
   });
 }
 
@@ -405,7 +416,17 @@ test("4 tabs, 400 payments, leaders stopped at random: every payment is made exa
   const stopped = { closed: 0, crashed: 0, frozen: 0 };
   let asleep;
   for (let turn = 0; done.size < COUNT; turn += 1) {
-    await Promise.race([new Promise((resolve) => turns.push(resolve)), failed]);
+    let timer;
+    const stuck = new Promise((_, reject) => {
+      timer = setTimeout(async () => {
+        const states = tabs.map((tab) => Promise.race([
+          tab.page.evaluate(async () => `leads ${await leads()}, connected ${client?.info.connected}`).catch(String),
+          new Promise((resolve) => setTimeout(resolve, 1_000, "no answer")),
+        ]));
+        reject(new Error(`stuck at ${done.size}: ${(await Promise.all(states)).join("; ")}; left ${tabs.map((tab) => tab.left.size)}`));
+      }, 30_000);
+    });
+    await Promise.race([new Promise((resolve) => turns.push(resolve)), failed, stuck]).finally(() => clearTimeout(timer));
     if (done.size === COUNT) break;
     if (asleep !== undefined) {
       await asleep.thaw();

@@ -28,9 +28,8 @@ export async function openTab(browser, options, hear = () => {}) {
 /** The tab whose page holds the wallet's lock. */
 export async function leaderOf(tabs, asked) {
   const { held } = await asked.page.evaluate(() => navigator.locks.query());
-  const lock = held.find(({ name }) => name.startsWith("farthing/tabs/"));
-  const own = held.find(({ name, clientId }) => name.startsWith("tab/") && clientId === lock?.clientId);
-  return tabs.find(({ name }) => name === own?.name);
+  const leads = ({ clientId }) => held.some((lock) => lock.name.startsWith("farthing/tabs/") && lock.clientId === clientId);
+  return tabs.find((tab) => held.some((own) => own.name === tab.name && leads(own)));
 }
 
 const session = async (tab) => (tab.session ??= await tab.page.context().newCDPSession(tab.page));

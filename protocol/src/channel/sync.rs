@@ -1,7 +1,10 @@
 //! What is said on every connect: both sides' newest proofs. Nothing is adopted without a signature.
 
 use super::{Channel, Event, Fact};
+use crate::chain::AssetStatus;
 use crate::message::{LaneSync, Message};
+use crate::proof::SignedProof;
+use crate::types::Asset;
 use alloc::vec::Vec;
 
 impl Channel {
@@ -11,7 +14,8 @@ impl Channel {
         self.connecting = true;
         self.try_again();
         let lanes = self.state.assets.iter().filter_map(|(asset, book)| {
-            let signed = book.out.tip();
+            // The newest of ours that the peer said it holds. What is in flight follows as it is.
+            let signed = book.out.accepted;
             let accepted = book.inc.accepted;
             (signed.is_some() || accepted.is_some()).then_some(LaneSync {
                 asset: *asset,
@@ -45,7 +49,8 @@ impl Channel {
             return;
         }
         for entry in lanes {
-            let LaneSync { asset, signed: _, accepted, acknowledgement } = entry;
+            let LaneSync { asset, signed, accepted, acknowledgement } = entry;
+            self.notice_forgotten(asset, signed);
             let Some(accepted) = accepted else { continue };
             let ours = self.our_lane(asset);
             let signer = self.def.participant(self.us).signer;
@@ -55,10 +60,7 @@ impl Channel {
             let highest = self.book(asset).map_or(0, |book| book.out.highest);
             if accepted.proof.nonce > highest {
                 // We signed this and do not know it: our store is an old one.
-                if !self.state.outdated {
-                    self.record(Fact::Outdated);
-                    self.emit(Event::Outdated);
-                }
+                self.become_outdated();
                 continue;
             }
             self.handle_accepted(asset, accepted.proof.nonce, acknowledgement, now);
@@ -78,5 +80,28 @@ impl Channel {
         }
         self.repeat_evidence();
         self.repeat_proposals();
+    }
+
+    /// The peer names the newest proof of its own that we said we accepted. If we do not know it, our store is an old
+    /// one: money that we were paid is missing from it, and all that comes next stands on what we forgot. A peer that
+    /// lies about this harms its own channel only.
+    fn notice_forgotten(&mut self, asset: Asset, signed: Option<SignedProof>) {
+        let Some(signed) = signed else { return };
+        let is_open = self.book(asset).is_none_or(|book| book.status == AssetStatus::Open);
+        let known = self.book(asset).map_or(0, |book| book.inc.accepted_nonce());
+        let lane = self.their_lane(asset);
+        if is_open
+            && signed.proof.nonce > known
+            && signed.verify(&self.domain, self.id, lane, self.peer_signer()).is_ok()
+        {
+            self.become_outdated();
+        }
+    }
+
+    fn become_outdated(&mut self) {
+        if !self.state.outdated {
+            self.record(Fact::Outdated);
+            self.emit(Event::Outdated);
+        }
     }
 }

@@ -26,14 +26,24 @@ struct Args {
     mutants: u64,
     threads: u64,
     out: Option<String>,
+    adversary: Option<String>,
     only: Option<u64>,
     rule: Option<u8>,
 }
 
 fn args() -> Result<Args, String> {
     let threads = std::thread::available_parallelism().map_or(2, |count| count.get() as u64);
-    let mut args =
-        Args { schedules: 10_000, seed: 1, evm: 200, mutants: 50_000, threads, out: None, only: None, rule: None };
+    let mut args = Args {
+        schedules: 10_000,
+        seed: 1,
+        evm: 200,
+        mutants: 50_000,
+        threads,
+        out: None,
+        adversary: None,
+        only: None,
+        rule: None,
+    };
     let mut rest = std::env::args().skip(1);
     while let Some(name) = rest.next() {
         let value = rest.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -45,6 +55,7 @@ fn args() -> Result<Args, String> {
             "--mutants" => args.mutants = number()?,
             "--threads" => args.threads = number()?.max(1),
             "--out" => args.out = Some(value),
+            "--adversary" => args.adversary = Some(value),
             "--only" => args.only = Some(number()?),
             "--rule" => args.rule = u8::try_from(number()?).ok(),
             _ => return Err(format!("unknown option {name}")),
@@ -58,7 +69,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(why) => {
             eprintln!(
-                "{why}\noptions: --schedules N --seed S --evm M --mutants LIMIT --threads T --out FILE --only SEED --rule N"
+                "{why}\noptions: --schedules N --seed S --evm M --mutants LIMIT --threads T --out FILE --adversary FILE --only SEED --rule N"
             );
             return ExitCode::from(2);
         }
@@ -100,6 +111,8 @@ struct Totals {
     lost: u128,
     roles: BTreeMap<String, u64>,
     failures: Vec<Report>,
+    /// By role, what the schedules contained, and in how many of them.
+    counts: BTreeMap<String, BTreeMap<&'static str, (u64, u64)>>,
 }
 
 fn run(args: &Args, code: Option<&Code>) -> ExitCode {
@@ -112,6 +125,11 @@ fn run(args: &Args, code: Option<&Code>) -> ExitCode {
         totals.steps += report.steps;
         totals.evm += u64::from(evm.is_some());
         totals.lost += report.lost;
+        let counts = totals.counts.entry(format!("{:?}", report.role)).or_default();
+        for (what, times) in &report.counts {
+            let entry = counts.entry(what).or_default();
+            *entry = (entry.0 + 1, entry.1 + times);
+        }
         *totals.roles.entry(format!("{:?}", report.role)).or_default() += 1;
         if report.broken.is_some() {
             totals.failures.push(report);
@@ -177,7 +195,43 @@ fn run(args: &Args, code: Option<&Code>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
+    if let Some(file) = &args.adversary {
+        let json = adversary(args, &totals, &listed, broken);
+        if let Err(error) = std::fs::write(file, format!("{json:#}\n")) {
+            eprintln!("{file}: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
     if broken == 0 && missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What the adversaries did, by who was honest, and what it got them.
+fn adversary(args: &Args, totals: &Totals, mutants: &[serde_json::Value], failures: usize) -> serde_json::Value {
+    let name = |role: &str| match role {
+        "Some(Hub)" => "hostile clients against an honest hub",
+        "Some(Payer)" => "a hostile hub against an honest payer",
+        "Some(Payee)" => "a hostile hub against an honest payee",
+        _ => "ended by a panic",
+    };
+    let roles: serde_json::Map<String, serde_json::Value> = totals
+        .counts
+        .iter()
+        .map(|(role, counts)| {
+            let contained: serde_json::Map<String, serde_json::Value> = counts
+                .iter()
+                .map(|(what, (schedules, times))| {
+                    ((*what).into(), serde_json::json!({ "schedules": schedules, "times": times }))
+                })
+                .collect();
+            let schedules = totals.roles.get(role);
+            (name(role).into(), serde_json::json!({ "schedules": schedules, "contained": contained }))
+        })
+        .collect();
+    serde_json::json!({
+        "schedules": args.schedules, "against_bytecode": totals.evm, "seed": args.seed, "steps": totals.steps,
+        "wei_lost_by_the_honest_side": totals.lost.to_string(), "failures": failures, "roles": roles,
+        "mutants": mutants,
+    })
 }
 
 /// Does `work` for every index below `count`, on several threads.

@@ -9,7 +9,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// The version that every stored value starts with.
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
+
+/// The version before: the same without a checksum. Still read.
+const UNCHECKED: u8 = 2;
 
 /// Facts in the log before the next commit writes a snapshot in their place.
 const FACTS_PER_SNAPSHOT: u64 = 512;
@@ -81,27 +84,41 @@ impl<E> Sealed<E> {
     }
 }
 
-/// Encodes a stored value with its format version.
+/// Encodes a stored value: its format version, the value, and a checksum of both. Most damage would decode well: a
+/// flipped bit of an amount is another amount.
 pub fn encode<T: Encode + ?Sized>(value: &T) -> Vec<u8> {
     let mut bytes = alloc::vec![FORMAT];
     value.put(&mut bytes);
+    let sum = checksum(&bytes);
+    bytes.extend(sum);
     bytes
 }
 
 /// Decodes a stored value. Another version is [`Code::StorageVersion`], anything else unreadable [`Code::StorageCorrupt`].
 pub fn decode<T: Decode>(bytes: &[u8]) -> Result<T, Error> {
-    Reader::read(body(bytes)?).ok_or_else(|| Error::new(Code::StorageCorrupt, "a stored record is damaged"))
+    body(bytes)?.and_then(Reader::read).ok_or_else(|| Error::new(Code::StorageCorrupt, "a stored record is damaged"))
 }
 
-/// What follows the format version.
-fn body(bytes: &[u8]) -> Result<&[u8], Error> {
+/// What follows the format version, if it is whole.
+fn body(bytes: &[u8]) -> Result<Option<&[u8]>, Error> {
     match bytes.split_first() {
-        Some((&FORMAT, body)) => Ok(body),
-        Some((0, _)) | None => Err(Error::new(Code::StorageCorrupt, "a stored record is damaged")),
+        Some((&FORMAT, _)) => {
+            let whole = bytes.split_last_chunk::<4>().filter(|(rest, sum)| checksum(rest) == **sum);
+            Ok(whole.and_then(|(rest, _)| rest.get(1..)))
+        }
+        Some((&UNCHECKED, body)) => Ok(Some(body)),
+        Some((0, _)) | None => Ok(None),
         Some((version, _)) => {
             Err(Error::new(Code::StorageVersion, format!("the store has format {version}, this build knows {FORMAT}")))
         }
     }
+}
+
+/// CRC-32 (IEEE 802.3), little endian: it finds every burst of damage of up to 32 bits.
+fn checksum(bytes: &[u8]) -> [u8; 4] {
+    let shift = |sum: u32, _| if sum & 1 == 0 { sum >> 1 } else { (sum >> 1) ^ 0xedb8_8320 };
+    let sum = bytes.iter().fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), shift));
+    (!sum).to_le_bytes()
 }
 
 /// One snapshot and the log of facts after it, under a prefix.
@@ -253,5 +270,19 @@ mod tests {
         assert_eq!(decode::<u64>(&[FORMAT]).unwrap_err().code(), Code::StorageCorrupt);
         assert_eq!(decode::<u64>(&[FORMAT, 1, 9]).unwrap_err().code(), Code::StorageCorrupt);
         assert_eq!(decode::<u64>(&[]).unwrap_err().code(), Code::StorageCorrupt);
+        assert_eq!(decode::<u64>(&[UNCHECKED, 5]).unwrap(), 5);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        assert_eq!(checksum(b"123456789"), 0xcbf4_3926_u32.to_le_bytes());
+        let stored = encode(&(7_u64, 300_u64));
+        assert_eq!(decode::<(u64, u64)>(&stored).unwrap(), (7, 300));
+        for bit in 0..stored.len() * 8 {
+            let mut damaged = stored.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let code = decode::<(u64, u64)>(&damaged).unwrap_err().code();
+            assert!(matches!(code, Code::StorageCorrupt | Code::StorageVersion), "bit {bit}: {}", code.as_str());
+        }
     }
 }

@@ -210,3 +210,60 @@ fn a_refused_payment_counts_until_another_proof_is_acknowledged() {
     assert_eq!(world.clients[0].wallet.payment(&id).unwrap().status, Status::Failed);
     assert_eq!(world.available(0), 10_000, "the hub acknowledged a later one");
 }
+
+/// A direct payment that was refused and has failed stays failed, whatever else is accepted later.
+#[test]
+fn a_failed_payment_does_not_complete_with_the_next_one() {
+    let mut world = funded();
+    // The hub comes back, and is connected before it has seen the chain.
+    let refused = world.pay_as(0, Payee::Hub, 700).unwrap();
+    let now = world.now;
+    let client = &mut world.clients[0];
+    let (commit, sealed) = client.wallet.poll_commit(now).unwrap().unwrap();
+    support::write(&mut client.store, &commit.writes);
+    let _ = sealed.open(&commit.durable()).unwrap();
+    client.wallet.committed();
+    let message =
+        Message::Refused { asset: ETH, nonce: 1, code: "chain-stale".into(), message: String::new(), last: None };
+    client.wallet.handle(message, now).unwrap();
+    world.settle();
+    assert_eq!(world.clients[0].wallet.payment(&refused).unwrap().status, Status::Failed);
+    world.pay_as(0, Payee::Hub, 50).unwrap();
+    world.settle();
+    assert_eq!(world.clients[0].wallet.payment(&refused).unwrap().status, Status::Failed);
+    assert_eq!(world.available(0), 9_950);
+}
+
+/// A payee whose store is from before a payment is told so, though it signed nothing since.
+#[test]
+fn a_store_from_before_a_payment_is_noticed_by_its_payee() {
+    let mut world = funded();
+    let old = world.clients[1].store.clone();
+    let id = world.pay_as(0, Payee::Hub, 5).unwrap();
+    world.pay(0, 1, 300).unwrap();
+    world.settle();
+    assert_eq!(world.clients[0].wallet.payment(&id).unwrap().status, Status::Completed);
+    world.clients[1].store = old;
+    world.restart_client(1);
+    world.connect(1);
+    world.settle();
+    assert!(world.clients[1].events.contains(&Event::Outdated));
+    assert_eq!(world.pay(1, 0, 1).unwrap_err().code(), Code::StateOutdated);
+}
+
+/// A payer who missed that its payment waits is told when it connects again.
+#[test]
+fn a_payer_who_comes_back_is_told_what_waits() {
+    let mut world = funded();
+    world.disconnect(1);
+    let id = world.pay(0, 1, 50).unwrap();
+    // Signed and taken; the answers are lost with the connection.
+    for _ in 0..2 {
+        world.step();
+        world.clients[0].inbox.clear();
+    }
+    world.disconnect(0);
+    world.connect(0);
+    world.settle();
+    assert_eq!(world.clients[0].wallet.payment(&id).unwrap().status, Status::Held);
+}

@@ -64,7 +64,12 @@ impl World {
                 self.start_exit(foe);
             } else {
                 note!(self, "honest leaves");
+                self.count("exits by the honest side");
                 let _ = self.honest.leave(id, self.chain.now);
+                if self.rng.chance(25) {
+                    // The other side leaves in the same block, and is mined first.
+                    self.start_exit(foe);
+                }
                 self.poll(None);
             }
             // The honest process may die just when it learns of the exit.

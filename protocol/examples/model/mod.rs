@@ -39,6 +39,8 @@ pub struct Report {
     pub lost: u128,
     pub broken: Option<String>,
     pub trace: Vec<String>,
+    /// What it contained.
+    pub counts: std::collections::BTreeMap<&'static str, u64>,
 }
 
 /// How to run a schedule.
@@ -81,13 +83,14 @@ pub fn schedule(seed: u64, run: Run<'_>) -> Report {
             lost,
             broken: world.broken.take(),
             trace: world.trace.take().unwrap_or_default(),
+            counts: std::mem::take(&mut world.counts),
         }
     }));
     result.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_string()));
         let broken = Some(format!("panic: {}", text.unwrap_or_default()));
-        Report { seed, role: None, steps: 0, lost: 0, broken, trace: Vec::new() }
+        Report { seed, role: None, steps: 0, lost: 0, broken, trace: Vec::new(), counts: Default::default() }
     })
 }
 

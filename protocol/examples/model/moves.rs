@@ -297,6 +297,9 @@ impl World {
         if accept {
             let acknowledgement =
                 (acknowledge && !self.temper.withholds).then(|| self.acknowledge(foe, asset, &update.signed_proof()));
+            if due && acknowledgement.is_none() {
+                self.count("acknowledgements withheld");
+            }
             let lanes = self.foes[foe].lanes(asset);
             lanes.taken = lanes.taken.max(nonce);
             self.say(foe, Message::Accepted { asset, nonce, acknowledgement });
@@ -304,6 +307,7 @@ impl World {
             let taken = self.foes[foe].lanes(asset).taken;
             let last = self.foes[foe].lanes(asset).theirs.get(&taken).map(|shadow| shadow.signed);
             let message = Message::Refused { asset, nonce, code: "bad-op".into(), message: String::new(), last };
+            self.count("updates refused");
             self.say(foe, message);
         }
         // Otherwise: silence.

@@ -60,7 +60,18 @@ pub fn hunt(mutant: &Mutant, base: u64, limit: u64, code: Option<&Code>) -> Opti
     let found = |after, report| Some(Found { after, report });
     if let Switch::Direct(scenario) = mutant.switch {
         let broken = rules::without(mutant.rule, scenario).err()?;
-        return found(1, Report { seed: 0, role: None, steps: 1, lost: 0, broken: Some(broken), trace: Vec::new() });
+        return found(
+            1,
+            Report {
+                seed: 0,
+                role: None,
+                steps: 1,
+                lost: 0,
+                broken: Some(broken),
+                trace: Vec::new(),
+                counts: Default::default(),
+            },
+        );
     }
     for index in 0..limit {
         let seed = seed_of(base, index);

@@ -85,6 +85,7 @@ impl World {
     pub fn step(&mut self) {
         self.steps += 1;
         let foe = self.any_foe();
+        self.count_exits();
         match MOVES[self.rng.weighted(&self.temper.weights)].0 {
             "pay" => self.pay(foe),
             "answer" => self.answer(foe),
@@ -121,6 +122,7 @@ impl World {
             "app" => self.app(),
             "repeat" => {
                 if let Some(message) = self.rng.pick(&self.foes[foe].said).cloned() {
+                    self.count("messages replayed");
                     self.deliver(foe, message);
                 }
             }
@@ -128,6 +130,7 @@ impl World {
                 if !self.honest.blind {
                     note!(self, "the honest side is blind");
                     self.honest.blind = true;
+                    self.count("chain out of sight");
                     if self.rng.chance(50) {
                         self.start_exit(foe);
                         self.pass(4_200);
@@ -147,6 +150,7 @@ impl World {
                 if length > 0 {
                     let index = self.rng.index(length);
                     let message = self.foes[foe].outbox.remove(index);
+                    self.count(if index == 0 { "messages delivered late" } else { "messages reordered" });
                     self.deliver(foe, message);
                 }
             }
@@ -189,6 +193,7 @@ impl World {
             if recipient == self.foes[foe].owner() { Bytes::new() } else { signature.as_bytes().to_vec().into() };
         self.foes[foe].hold_withdrawal(withdrawal, side, signature, owner.clone());
         let submit = self.rng.chance(40);
+        self.count("withdrawals proposed");
         self.say(foe, Message::WithdrawProposal { withdrawal, signature, owner_signature: owner, submit });
     }
 
@@ -216,6 +221,7 @@ impl World {
         let signature = self.foes[foe].key.sign(keys().domain.digest(&closing.to_abi(self.foes[foe].id)));
         self.foes[foe].hold_closing(&closing, side, signature);
         let submit = self.rng.chance(30);
+        self.count("closings proposed");
         self.say(foe, Message::CloseProposal { closing, signature, submit });
     }
 
@@ -236,6 +242,7 @@ impl World {
         });
         let held: Vec<ChainCall> = withdrawals.chain(closings).collect();
         if let Some(call) = self.rng.pick(&held).cloned() {
+            self.count("held withdrawals and closings sent");
             self.act(foe, call);
         }
     }
@@ -267,6 +274,7 @@ impl World {
         let open: Vec<usize> = open.map(|(index, _)| index).collect();
         if let Some(index) = self.rng.pick(&open).copied() {
             note!(self, "a reorganisation drops {}", label(&self.chain.txs[index].action));
+            self.count("reorganisations");
             self.chain.drop_tx(index);
         }
     }
@@ -289,6 +297,9 @@ impl World {
                 _ => theirs.last().copied(),
             };
             if let Some(signed) = choice {
+                if theirs.last() != Some(&signed) {
+                    self.count("old proofs shown");
+                }
                 let acknowledgement = self.rng.chance(15).then(|| self.acknowledge(foe, asset, &signed));
                 proofs.push((LaneId { asset, payer: side.other() }, signed, acknowledgement));
             }
@@ -303,7 +314,21 @@ impl World {
         proofs
     }
 
+    /// Whether business goes on in other channels while one is left.
+    fn count_exits(&mut self) {
+        let left = self.foes.iter().filter(|foe| self.chain.contract.exits.contains_key(&foe.id)).count();
+        if left > 0 {
+            self.count("moves after an exit");
+            if left < self.foes.len() {
+                self.count("moves after an exit, with other channels in use");
+            }
+        }
+    }
+
     pub fn start_exit(&mut self, foe: usize) {
+        let channel = self.honest.channel(&self.foes[foe].id);
+        let both = channel.state().leaving && channel.state().exit.is_none();
+        self.count(if both { "exits by both at once" } else { "exits by the hostile side" });
         let proofs = self.foul_proofs(foe);
         let channel = self.foes[foe].def;
         self.act(foe, ChainCall::StartExit { channel, proofs });
@@ -332,6 +357,7 @@ impl World {
         self.poll(None);
         let mut lanes = Vec::new();
         for asset in self.assets.clone() {
+            self.count("syncs");
             let entry = self.foes[foe].lanes(asset).clone();
             let theirs: Vec<SignedProof> = entry.theirs.values().map(|shadow| shadow.signed).collect();
             let honestly = self.rng.chance(self.temper.good);
@@ -340,7 +366,11 @@ impl World {
                 Some(signed) if self.rng.chance(60) => Some(self.acknowledge(foe, asset, &signed)),
                 _ => None,
             };
-            let signed = entry.mine.last().map(|shadow| shadow.signed);
+            // What the honest side accepted; now and then another one, to make it believe that its store is old.
+            let book = self.honest.channel(&id).state().assets.get(&asset);
+            let held = book.and_then(|book| book.inc.accepted);
+            let signed =
+                if self.rng.chance(98) { held } else { self.rng.pick(&entry.mine).map(|shadow| shadow.signed) };
             lanes.push(LaneSync { asset, signed, accepted, acknowledgement });
         }
         if self.rng.chance(85) {

@@ -67,6 +67,8 @@ pub struct World {
     pub steps: u64,
     pub trace: Option<Vec<String>>,
     pub broken: Option<String>,
+    /// How often something happened that honest sides lost money by elsewhere.
+    pub counts: BTreeMap<&'static str, u64>,
 }
 
 /// Notes a step of the trace; costs nothing when there is none.
@@ -119,6 +121,7 @@ impl World {
             steps: 0,
             trace: trace.then(Vec::new),
             broken: None,
+            counts: BTreeMap::new(),
         };
         world.begin();
         world
@@ -148,6 +151,10 @@ impl World {
         for _ in 0..=FINALITY {
             self.block(10);
         }
+    }
+
+    pub fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
     }
 
     pub fn fail(&mut self, why: impl Into<String>) {
@@ -230,6 +237,7 @@ impl World {
     }
 
     pub fn crash(&mut self, crash: Crash) {
+        self.count("crashes and restores");
         note!(self, "crash {crash:?}");
         self.poll(Some(crash));
         for foe in &mut self.foes {
@@ -303,6 +311,7 @@ impl World {
     pub fn say(&mut self, foe: usize, message: Message) {
         self.foes[foe].said.push(message.clone());
         if self.rng.chance(self.temper.delay) {
+            self.count("messages delayed");
             self.foes[foe].outbox.push(message);
         } else {
             self.deliver(foe, message);

@@ -391,7 +391,10 @@ fn envelopes() -> Value {
 fn storage() -> Vec<Value> {
     let registration =
         Registration { channel: def(), public_key: Some(user().public_key()), binding: Some(vec![1, 2, 3].into()) };
-    let good = encode(&registration);
+    let whole = encode(&registration);
+    // As format 2 had it, without a checksum: there damage has to be found by what it means.
+    let unchecked = |stored: &[u8]| [&[2], &stored[1..stored.len() - 4]].concat();
+    let good = unchecked(&whole);
     let with = |at: usize, byte: u8| {
         let mut bytes = good.clone();
         bytes[at] = byte;
@@ -400,7 +403,7 @@ fn storage() -> Vec<Value> {
     let mut cases = vec![
         ("nothing", "Registration", Code::StorageCorrupt, Vec::new()),
         ("no version", "Registration", Code::StorageCorrupt, with(0, 0)),
-        ("an older version", "Registration", Code::StorageVersion, with(0, FORMAT - 1)),
+        ("an older version", "Registration", Code::StorageVersion, with(0, 1)),
         ("a newer version", "Registration", Code::StorageVersion, with(0, FORMAT + 1)),
         ("the newest version", "Registration", Code::StorageVersion, with(0, 255)),
         ("a newer version of something else", "State", Code::StorageVersion, vec![FORMAT + 1]),
@@ -409,14 +412,18 @@ fn storage() -> Vec<Value> {
         ("a byte too few", "Registration", Code::StorageCorrupt, good[..good.len() - 1].to_vec()),
         ("a byte too many", "Registration", Code::StorageCorrupt, [&good[..], &[0]].concat()),
         ("something else", "State", Code::StorageCorrupt, good.clone()),
-        ("a list of 2^64 - 1 entries", "Facts", Code::StorageCorrupt, [&[FORMAT][..], &[0xff; 9], &[1]].concat()),
-        ("an unknown fact", "Fact", Code::StorageCorrupt, vec![FORMAT, 99]),
-        ("a number that never ends", "Facts", Code::StorageCorrupt, [&[FORMAT][..], &[0xff; 20]].concat()),
+        ("a list of 2^64 - 1 entries", "Facts", Code::StorageCorrupt, [&[2][..], &[0xff; 9], &[1]].concat()),
+        ("an unknown fact", "Fact", Code::StorageCorrupt, vec![2, 99]),
+        ("a number that never ends", "Facts", Code::StorageCorrupt, [&[2][..], &[0xff; 20]].concat()),
     ];
+    let mut flipped = whole.clone();
+    flipped[40] ^= 1;
+    cases.push(("a flipped bit", "Registration", Code::StorageCorrupt, flipped));
+    cases.push(("a checksum cut off", "Registration", Code::StorageCorrupt, whole[..whole.len() - 4].to_vec()));
     let public_key = good.windows(33).position(|part| part == user().public_key().as_bytes()).unwrap();
     cases.push(("a public key that is none", "Registration", Code::StorageCorrupt, with(public_key, 9)));
     let signed = Fact::PeerAccepted { asset: ETH, nonce: 1, acknowledgement: Some(user().sign(B256::ZERO)) };
-    let mut fact = encode(&signed);
+    let mut fact = unchecked(&encode(&signed));
     let last = fact.len() - 1;
     fact[last] = 29;
     cases.push(("a signature with v 29", "Fact", Code::StorageCorrupt, fact));

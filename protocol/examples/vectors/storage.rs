@@ -1,5 +1,5 @@
-//! Stored records of format version 2. A build of a later format must still read them: when it comes, this file's
-//! output is kept as it is, and `storage-v3.json` begins.
+//! Stored records of format version 3. A build of a later format must still read them: when it comes, this file's
+//! output is kept as it is, and `storage-v4.json` begins. `storage-v2.json` was made by the build before.
 
 use crate::common::{bytes, domain, key};
 use crate::messages::{START, TOKEN, def, hub, id, lock, sides, update, user};
@@ -20,9 +20,9 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 
 pub(crate) fn all() -> Value {
-    assert_eq!(FORMAT, 2, "keep storage-v2.json as it is, and write storage-v3.json from here on");
+    assert_eq!(FORMAT, 3, "keep storage-v3.json as it is, and write storage-v4.json from here on");
     json!({
-        "about": "hex is the stored record: its format version, then the value as protocol/src/codec.rs writes it; text is the same value, for people and for comparison",
+        "about": "hex is the stored record: its format version, the value as protocol/src/codec.rs writes it, and the CRC-32 of both, little endian; text is the same value, for people and for comparison",
         "format": FORMAT,
         "records": records(),
     })

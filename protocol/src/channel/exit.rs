@@ -271,7 +271,6 @@ impl Channel {
     pub fn tick(&mut self, now: u64) {
         self.record_due_evidence(now);
         self.watch_overdue();
-        self.check_patience(now);
         match self.state.exit {
             None if self.state.leaving => self.start_leaving(),
             None => {}

@@ -99,7 +99,6 @@ impl Channel {
                 self.book_mut(asset).inc.accept(&update, acknowledgement);
                 self.record_applied(Fact::Received { asset, update, acknowledgement });
                 self.send(Message::Accepted { asset, nonce, acknowledgement });
-                self.check_caught_up();
                 for event in events {
                     self.emit(event);
                 }
@@ -107,9 +106,6 @@ impl Channel {
             Err(error) => {
                 // What is signed is out: a later proof has to be above this nonce.
                 self.record(Fact::Seen { asset, nonce });
-                if error.code() == Code::UnknownBase && self.ahead.contains_key(&asset) {
-                    self.give_up_catching_up();
-                }
                 self.refuse(asset, nonce, &error);
             }
         }

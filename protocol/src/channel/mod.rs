@@ -35,7 +35,7 @@ use crate::error::{Code, Error};
 use crate::lane::{Lane, LockRef};
 use crate::map::{Map, Set};
 use crate::message::Message;
-use crate::proof::{LaneId, SignedProof};
+use crate::proof::LaneId;
 use crate::sign::SecretKey;
 use crate::types::{Asset, ChannelDef, ChannelId, Side, Sides};
 use alloc::format;
@@ -82,9 +82,6 @@ pub struct Channel {
     pub(crate) synced: bool,
     /// Connected, and the peer's newest proofs have not come yet: what we signed now could not be built on them.
     pub(crate) connecting: bool,
-    /// After a restore: what the peer showed of its lanes and we do not have, and how long we wait for it.
-    pub(crate) ahead: Map<Asset, SignedProof>,
-    pub(crate) ahead_until: u64,
     /// Lanes at the proofs that their asset was settled by, as far as we can rebuild them.
     pub(crate) settled: Map<LaneId, Lane>,
     /// The call that starts our exit, while it is under way.
@@ -136,8 +133,6 @@ impl Channel {
             told: Set::new(),
             synced: false,
             connecting,
-            ahead: Map::new(),
-            ahead_until: 0,
             settled: Map::new(),
             starting: None,
             answered: Map::new(),

@@ -1,14 +1,11 @@
 //! What is said on every connect: both sides' newest proofs. Nothing is adopted without a signature.
 
 use super::{Channel, Event, Fact};
-use crate::map::Map;
+use crate::chain::AssetStatus;
 use crate::message::{LaneSync, Message};
 use crate::proof::SignedProof;
 use crate::types::Asset;
 use alloc::vec::Vec;
-
-/// How long after a restore the peer may take to send what we miss, in seconds.
-const CATCH_UP: u64 = 10;
 
 impl Channel {
     /// The connection is there: tell the peer what we hold.
@@ -17,7 +14,8 @@ impl Channel {
         self.connecting = true;
         self.try_again();
         let lanes = self.state.assets.iter().filter_map(|(asset, book)| {
-            let signed = book.out.tip();
+            // The newest of ours that the peer said it holds. What is in flight follows as it is.
+            let signed = book.out.accepted;
             let accepted = book.inc.accepted;
             (signed.is_some() || accepted.is_some()).then_some(LaneSync {
                 asset: *asset,
@@ -54,55 +52,6 @@ impl Channel {
         newer.is_some_and(|signed| signed.verify(&self.domain, self.id, lane, signer).is_ok())
     }
 
-    /// Right after a restore: notes where the peer shows, by its own signature, more of its lane than we have. Either
-    /// it sends the updates that lead there, or we had accepted them before and our store is an old one.
-    fn note_ahead(&mut self, lanes: &[LaneSync], now: u64) {
-        let mut ahead = Map::new();
-        for entry in lanes {
-            let accepted = self.book(entry.asset).map_or(0, |book| book.inc.accepted_nonce());
-            let lane = self.their_lane(entry.asset);
-            let Some(signed) = entry.signed.filter(|signed| signed.proof.nonce > accepted) else { continue };
-            if signed.verify(&self.domain, self.id, lane, self.peer_signer()).is_ok() {
-                ahead.insert(entry.asset, signed);
-            }
-        }
-        self.ahead = ahead;
-        self.ahead_until = now.saturating_add(CATCH_UP);
-        self.check_caught_up();
-    }
-
-    /// What the peer showed after a restore has come, or can't come any more.
-    pub(super) fn check_caught_up(&mut self) {
-        let Self { ahead, state, .. } = self;
-        ahead.retain(|asset, signed| {
-            state.assets.get(asset).is_none_or(|book| book.inc.accepted_nonce() < signed.proof.nonce)
-        });
-        if self.ahead.is_empty() && self.state.restored {
-            self.record(Fact::Synced);
-            self.connecting = false;
-        }
-    }
-
-    /// The updates that lead to what the peer showed after a restore do not come: we had accepted them before.
-    pub(super) fn give_up_catching_up(&mut self) {
-        let ahead = core::mem::take(&mut self.ahead);
-        if ahead.is_empty() {
-            return;
-        }
-        self.become_outdated();
-        for (asset, signed) in ahead.iter() {
-            self.take_bare(*asset, *signed);
-        }
-        self.check_caught_up();
-    }
-
-    /// [`Channel::give_up_catching_up`], after a while.
-    pub(super) fn check_patience(&mut self, now: u64) {
-        if now > self.ahead_until {
-            self.give_up_catching_up();
-        }
-    }
-
     /// Our store is an old one: nothing is signed until this is resolved.
     fn become_outdated(&mut self) {
         if !self.state.outdated {
@@ -131,15 +80,12 @@ impl Channel {
             self.become_outdated();
         }
         self.connecting = false;
-        if self.state.restored && !self.state.outdated {
-            self.connecting = true;
-            self.note_ahead(&lanes, now);
+        if self.state.restored {
+            self.record(Fact::Synced);
         }
         for entry in lanes {
             let LaneSync { asset, signed, accepted, acknowledgement } = entry;
-            if let Some(signed) = signed.filter(|_| self.state.outdated) {
-                self.take_bare(asset, signed);
-            }
+            self.notice_forgotten(asset, signed);
             let ours = self.our_lane(asset);
             let signer = self.def.participant(self.us).signer;
             let verified = |signed: &SignedProof| signed.verify(&self.domain, self.id, ours, signer).is_ok();
@@ -161,5 +107,22 @@ impl Channel {
         }
         self.repeat_evidence();
         self.repeat_proposals();
+    }
+
+    /// The peer names the newest proof of its own that we said we accepted. If we do not know it, our store is an old
+    /// one: money that we were paid is missing from it, and all that comes next stands on what we forgot. A peer that
+    /// lies about this harms its own channel only.
+    fn notice_forgotten(&mut self, asset: Asset, signed: Option<SignedProof>) {
+        let Some(signed) = signed else { return };
+        let is_open = self.book(asset).is_none_or(|book| book.status == AssetStatus::Open);
+        let known = self.book(asset).map_or(0, |book| book.inc.accepted_nonce());
+        let lane = self.their_lane(asset);
+        if is_open
+            && signed.proof.nonce > known
+            && signed.verify(&self.domain, self.id, lane, self.peer_signer()).is_ok()
+        {
+            self.become_outdated();
+            self.take_bare(asset, signed);
+        }
     }
 }

@@ -231,6 +231,11 @@ impl Hub {
         let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
         entry.online = true;
         entry.channel.connected();
+        // Its own payments that wait: it may have missed that, and can't know otherwise.
+        let waiting = self.held_at.keys().filter(|(payer, _)| *payer == id);
+        for (_, lock) in waiting {
+            entry.channel.tell_held(lock);
+        }
         self.dirty.insert(id);
         self.forward_held(id, now);
         Ok(())

@@ -197,7 +197,8 @@ impl Wallet {
                         // It was refused; the proof that was accepted is another one.
                         continue;
                     }
-                    if payment.lock.is_none() {
+                    // One that failed stays so: what was accepted is, again, another proof.
+                    if payment.lock.is_none() && payment.status != Status::Failed {
                         self.change(id, now, |payment| {
                             payment.status = Status::Completed;
                             payment.settled = true;
@@ -228,13 +229,14 @@ impl Wallet {
                 payment.settled = true;
             }),
             Event::Failed { lock, code } => self.change_by_lock(lock, now, |payment| {
-                if payment.status != Status::Completed {
+                // After an exit the lock is still known, and may have ended.
+                if payment.status != Status::Completed && !payment.is_final() {
                     payment.status = Status::Returning;
                     payment.code = Some(code);
                 }
             }),
             Event::Released { lock } => self.change_by_lock(lock, now, |payment| {
-                if payment.status != Status::Completed {
+                if payment.status != Status::Completed && !payment.is_final() {
                     payment.status = Status::Returning;
                     let expired = || Code::PaymentExpired.as_str().to_string();
                     payment.code = payment.code.take().or_else(|| Some(expired()));

@@ -4,10 +4,10 @@
 import { glue } from "./core.mjs";
 
 /** Milliseconds between two beats of the leader, and between two looks of the others. */
-const BEAT = 150;
+const BEAT = 125;
 
 /** Milliseconds without a sign of the leader after which it is asked, and how often it is asked before it is replaced. */
-const SILENCE = 450;
+const SILENCE = 350;
 const PINGS = 2;
 
 /** Who replaced a leader is slow to do it again for so many milliseconds, and so many times as slow. */

@@ -282,7 +282,7 @@ mod tests {
             let mut damaged = stored.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             let code = decode::<(u64, u64)>(&damaged).unwrap_err().code();
-            assert!(matches!(code, Code::StorageCorrupt | Code::StorageVersion), "bit {bit}: {}", code.as_str());
+            assert!(matches!(code, Code::StorageCorrupt | Code::StorageVersion), "bit {bit}: {code:?}");
         }
     }
 }

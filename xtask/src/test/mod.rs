@@ -11,6 +11,7 @@ use anyhow::Result;
 use crate::ui;
 
 mod counts;
+mod crash;
 mod model;
 mod mutants;
 mod steps;

@@ -42,7 +42,9 @@ pub(crate) fn run(schedules: u64) -> Result<Tally> {
     let evm = (schedules / 50).to_string();
     cargo
         .args(["--example", "model", "--", "--schedules", &count, "--evm", &evm, "--mutants", "60000", "--out"])
-        .arg(&file);
+        .arg(&file)
+        .arg("--adversary")
+        .arg(paths::out("adversary.json"));
     let run = steps::watch("model", &mut cargo)?;
     if !run.ok {
         return Ok(Tally::failure(format!("\n{}", run.tail(40))));

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::counts::Runner;
-use super::{Tally, model, mutants};
+use super::{Tally, crash, model, mutants};
 use crate::process::{self, Watched};
 use crate::stage::{self, Hub};
 use crate::tools::{npm, rust};
@@ -48,6 +48,7 @@ pub(crate) fn all(quick: bool) -> Vec<Step> {
     let model: fn() -> Result<Tally> = if quick { || model::run(QUICK_SCHEDULES) } else { || model::run(SCHEDULES) };
     steps.extend([
         Step { name: "model", run: model },
+        Step { name: "crash matrix", run: crash::run },
         Step { name: "package build", run: package_build },
         Step { name: "package in Node", run: package_node },
         Step { name: "package in Chromium", run: package_chromium },

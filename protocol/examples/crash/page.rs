@@ -123,8 +123,8 @@ impl Totals {
         let _ = write!(
             page,
             "\n\"had to ask again\": the process died before the wish was stored; nothing was signed, and the application \
-             does not find it. `storage-failed`: nothing is signed or accepted until the store is opened again. \
-             `channel-exiting`: the scenario tries to pay from a channel that is being left.\n\n\
+             does not find it. `chain-stale`: nothing is signed before the chain was read again. `storage-failed`: nothing is \
+             signed or accepted until the store is opened again.\n\n\
              ## Stores that come back wrong\n\n\
              **A flipped bit**, in each record that was ever stored, at up to 96 places, in a store that is otherwise \
              whole. It must be refused, never read as something else, and never as an empty store.\n\n\

@@ -98,6 +98,8 @@ pub struct World {
     pub struck: bool,
     pub seen: BTreeSet<String>,
     pub broken: Option<String>,
+    /// Wishes that were taken in once, by number.
+    asked: BTreeSet<u16>,
     /// How many updates each process has sent in each lane that it pays with.
     pub updates: BTreeMap<(usize, ChannelId, Asset), u32>,
 }
@@ -166,6 +168,7 @@ impl World {
             struck: false,
             seen: BTreeSet::new(),
             broken: None,
+            asked: BTreeSet::new(),
             updates: BTreeMap::new(),
         }
     }
@@ -187,6 +190,13 @@ impl World {
     pub fn see(&mut self, what: impl Into<String>) {
         if self.struck {
             self.seen.insert(what.into());
+        }
+    }
+
+    /// A machine took a wish in; a second time, because the first was lost before it was stored.
+    pub fn took(&mut self, wish: u16) {
+        if !self.asked.insert(wish) {
+            self.see("had to ask again");
         }
     }
 

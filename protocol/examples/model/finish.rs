@@ -66,7 +66,7 @@ impl World {
                 note!(self, "honest leaves");
                 self.count("exits by the honest side");
                 let _ = self.honest.leave(id, self.chain.now);
-                if self.rng.chance(25) {
+                if self.extra.chance(15) {
                     // The other side leaves in the same block, and is mined first.
                     self.start_exit(foe);
                 }

@@ -366,11 +366,10 @@ impl World {
                 Some(signed) if self.rng.chance(60) => Some(self.acknowledge(foe, asset, &signed)),
                 _ => None,
             };
-            // What the honest side accepted; now and then another one, to make it believe that its store is old.
+            // What the honest side accepted; a liar names another one, to make it believe that its store is old.
             let book = self.honest.channel(&id).state().assets.get(&asset);
             let held = book.and_then(|book| book.inc.accepted);
-            let signed =
-                if self.rng.chance(98) { held } else { self.rng.pick(&entry.mine).map(|shadow| shadow.signed) };
+            let signed = if self.liar { self.extra.pick(&entry.mine).map(|shadow| shadow.signed) } else { held };
             lanes.push(LaneSync { asset, signed, accepted, acknowledgement });
         }
         if self.rng.chance(85) {

@@ -54,6 +54,10 @@ pub struct Temper {
 
 pub struct World {
     pub rng: Rng,
+    /// For what is rare, so that it does not change all the rest of a schedule.
+    pub extra: Rng,
+    /// Whether the foes lie about what the honest side accepted.
+    pub liar: bool,
     pub role: Role,
     pub temper: Temper,
     pub assets: Vec<Asset>,
@@ -107,8 +111,12 @@ impl World {
             let foe = Foe::new(keys.wallet_def, Side::B, keys.foes[0].clone(), &assets);
             (Honest::wallet(config, keys.honest.clone()), vec![foe])
         };
+        let mut extra = Rng::new(!seed);
+        let liar = extra.chance(8);
         let mut world = Self {
             rng,
+            extra,
+            liar,
             role,
             temper,
             assets,

@@ -192,10 +192,11 @@ pub struct FoeLanes {
 impl FoeLanes {
     /// A lane of the foe's own at a nonce, as the honest side accepted it.
     pub fn own(&self, nonce: u64, accepted: Option<SignedProof>) -> Option<&Shadow> {
-        let mut found = self.mine.iter().rev().filter(|shadow| shadow.signed.proof.nonce == nonce);
+        let mut found = self.mine.iter().filter(|shadow| shadow.signed.proof.nonce == nonce);
         match accepted {
+            // A second message with one nonce is never accepted, whatever ops it comes with.
             Some(signed) => found.find(|shadow| shadow.signed == signed),
-            None => found.next(),
+            None => found.next_back(),
         }
     }
 }

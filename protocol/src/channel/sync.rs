@@ -4,6 +4,7 @@ use super::{Channel, Event, Fact};
 use crate::chain::AssetStatus;
 use crate::message::{LaneSync, Message};
 use crate::proof::SignedProof;
+use crate::tree::empty_root;
 use crate::types::Asset;
 use alloc::vec::Vec;
 
@@ -63,6 +64,10 @@ impl Channel {
     /// After a restore from an old backup, the peer's lane may be ahead of ours. What it signed counts at an exit.
     fn take_bare(&mut self, asset: Asset, signed: SignedProof) {
         let Some(book) = self.book(asset) else { return };
+        // The contract refuses one whose locks contradict their root, and all that is shown along with it.
+        if signed.proof.locked.is_zero() != (signed.proof.locks_root == empty_root()) {
+            return;
+        }
         let newest = book.inc.bare.map_or(0, |bare| bare.proof.nonce).max(book.inc.accepted_nonce());
         let lane = self.their_lane(asset);
         if signed.proof.nonce > newest && signed.verify(&self.domain, self.id, lane, self.peer_signer()).is_ok() {

@@ -42,7 +42,9 @@ impl Node {
         let rpc = Rpc::new(config.rpc_url.0.clone());
         check_chain(&rpc, config.rpc_host(), config.chain_id, config.contract).await?;
 
-        let entries = store.load("").await?;
+        // Not the clients' backups, which may be much more.
+        let mut entries = store.load("c/").await?;
+        entries.extend(store.load("pair/").await?);
         let hub = Hub::restore(config.hub(), config.keys.signer.clone(), &entries, clock::now())
             .context("the stored channels can't be read")?;
         drop(entries);

@@ -11,7 +11,7 @@
 mod support;
 
 use farthing_protocol::Code;
-use farthing_protocol::chain::{ChainCall, ChainFact};
+use farthing_protocol::chain::{AssetStatus, ChainCall, ChainFact};
 use farthing_protocol::channel::ExitStage;
 use farthing_protocol::types::{ETH, Side};
 use farthing_protocol::wallet::{Event, Wallet, WalletEffect};
@@ -115,6 +115,17 @@ fn who_leaves_signs_nothing_more_also_after_a_restart() {
     assert_eq!(world.pay(0, 1, 1).unwrap_err().code(), Code::ChannelExiting);
     world.clients[0].wallet.chain(&ChainFact::ExitStarted { ends_at: world.now + 60 }, world.now);
     assert!(matches!(world.clients[0].wallet.channel().exit_stage(), ExitStage::Challenge { .. }));
+    // A closing that was signed before may be mined instead: then there is nothing left to wait for.
+    let closed = ChainFact::Asset {
+        asset: ETH,
+        deposits: world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().deposits,
+        withdrawn: Default::default(),
+        status: AssetStatus::Closed,
+    };
+    let mut other = funded();
+    other.clients[0].wallet.exit(other.now).unwrap();
+    other.clients[0].wallet.chain(&closed, other.now);
+    assert_eq!(other.clients[0].wallet.channel().exit_stage(), ExitStage::Done);
     // A reorg takes it back: it is started again.
     world.clients[0].wallet.chain(&ChainFact::ExitGone, world.now);
     assert_eq!(world.clients[0].wallet.channel().exit_stage(), ExitStage::Starting);

@@ -183,10 +183,11 @@ impl Chain {
         })
     }
 
-    /// When the channel's exit ends, if one has started.
-    pub async fn exit_ends_at(&self, channel: ChannelId) -> Result<Option<u64>> {
+    /// When the channel's exit ends, if one has started by this block. The block is named, since a node that lags
+    /// behind would deny an exit that another one has shown.
+    pub async fn exit_ends_at(&self, channel: ChannelId, block: u64) -> Result<Option<u64>> {
         let call = IFarthing::exitEndsAtCall { channelId: channel.0 };
-        let ends_at: u64 = self.ask(self.domain.contract(), &call, "latest").await?.number(0)?;
+        let ends_at: u64 = self.ask(self.domain.contract(), &call, &format!("{block:#x}")).await?.number(0)?;
         Ok(Some(ends_at).filter(|ends_at| *ends_at > 0))
     }
 

@@ -247,7 +247,7 @@ async fn load_wallet(
     for terms in &terms.assets {
         wallet.chain(&chain.asset(id, terms.asset, head.final_number).await?, now());
     }
-    let exit = chain.exit_ends_at(id).await?;
+    let exit = chain.exit_ends_at(id, head.number).await?;
     wallet.chain(&exit.map_or(ChainFact::ExitGone, |ends_at| ChainFact::ExitStarted { ends_at }), now());
     if exit.is_some() {
         for terms in &terms.assets {

@@ -45,9 +45,9 @@ impl Client {
         }
     }
 
-    /// What the newest block says of an exit.
-    async fn exit_now(&self) -> Result<ChainFact> {
-        let exit = self.chain.exit_ends_at(self.id).await?;
+    /// What a block says of an exit.
+    async fn exit_at(&self, block: u64) -> Result<ChainFact> {
+        let exit = self.chain.exit_ends_at(self.id, block).await?;
         Ok(exit.map_or(ChainFact::ExitGone, |ends_at| ChainFact::ExitStarted { ends_at }))
     }
 
@@ -74,7 +74,7 @@ impl Client {
         let exiting = self.wallet.borrow().channel().state().exit;
         facts.extend(match (news.exit, exiting) {
             (Some(ends_at), _) => Some(ChainFact::ExitStarted { ends_at }),
-            (None, Some(_)) => Some(self.exit_now().await?),
+            (None, Some(_)) => Some(self.exit_at(head.number).await?),
             (None, None) => None,
         });
         let keys: Vec<ConditionKey> = self.wallet.borrow().channel().live_keys().into_iter().collect();

@@ -64,7 +64,11 @@ impl Client {
                 return;
             }
             for tower in &mut towers {
-                match self.hand_over(tower).await {
+                let handed = match race(self.closed.wait(), Box::pin(self.hand_over(tower))).await {
+                    Either::First(()) => return,
+                    Either::Second(handed) => handed,
+                };
+                match handed {
                     Ok(()) => tower.told = false,
                     Err(failure) => {
                         // Tried again; told once, until it works again.

@@ -356,7 +356,12 @@ impl Channel {
     #[must_use]
     pub fn exit_stage(&self) -> ExitStage {
         let Some(ends_at) = self.state.exit else {
-            return if self.state.leaving && !self.nothing_to_settle() { ExitStage::Starting } else { ExitStage::None };
+            return match (self.state.leaving, self.nothing_to_settle()) {
+                (false, _) => ExitStage::None,
+                (true, false) => ExitStage::Starting,
+                // A closing that both had signed was mined first.
+                (true, true) => ExitStage::Done,
+            };
         };
         if !self.nothing_to_settle() {
             return if self.is_finally_past(ends_at) { ExitStage::Settling } else { ExitStage::Challenge { ends_at } };

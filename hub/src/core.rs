@@ -211,6 +211,9 @@ impl Driver {
                 let result = result.map(|found| ChannelStatus::of(found, self.hub.is_online(&channel)));
                 reply.with(result).answer();
             }
+            Input::Lane { channel, lane, from, reply } => {
+                self.waiting.push(reply.with(self.hub.show_lane(&channel, lane, from)));
+            }
             Input::Chain { facts, head, reply } => {
                 for (channel, fact) in facts {
                     self.hub.chain(channel, &fact, now);

@@ -288,10 +288,51 @@ fn lies_are_refused_and_change_nothing() {
         page.locks.clear();
         shown[ours].1.push(page);
     });
-    // An old store knows more than what is shown here.
+    // A store knows more than what is shown here.
     let error = adopt(&world, 0, &world.clients[0].store, early).expect_err("older than the store");
     assert_eq!(error.code(), Code::StateOutdated);
     assert!(adopt(&world, 0, &Store::new(), good.clone()).unwrap().is_some());
+}
+
+#[test]
+fn what_a_store_knows_can_not_be_hidden_from_it() {
+    let mut world = funded();
+    world.pay(1, 0, 40).unwrap();
+    world.settle();
+    let (payee, payer) = (shown(&world, 0), shown(&world, 1));
+    let old = [world.clients[0].store.clone(), world.clients[1].store.clone()];
+    world.pay(1, 0, 60).unwrap();
+    world.settle();
+    for (client, shown) in [(0, &payee), (1, &payer)] {
+        let error = adopt(&world, client, &world.clients[client].store, shown.clone()).unwrap_err();
+        assert_eq!(error.code(), Code::StateOutdated);
+    }
+    // Nor what it was shown before.
+    for (client, shown) in [(0, payee), (1, payer)] {
+        start(&mut world, client, old[client].clone());
+        world.connect(client);
+        world.settle();
+        assert!(world.clients[client].events.contains(&Event::Outdated));
+        let error = adopt(&world, client, &world.clients[client].store, shown).unwrap_err();
+        assert_eq!(error.code(), Code::StateOutdated);
+    }
+}
+
+#[test]
+fn nothing_is_signed_before_the_hub_has_said_what_it_holds() {
+    let mut world = funded();
+    world.pay(0, 1, 10).unwrap();
+    world.settle();
+    recover(&mut world, 0, Store::new());
+    let highest = |world: &World| world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out.highest;
+    let before = highest(&world);
+    world.pay(0, 1, 1).unwrap();
+    world.settle();
+    assert_eq!(highest(&world), before);
+    world.connect(0);
+    world.settle();
+    assert!(highest(&world) > before);
+    assert_eq!(world.available(1), 10_011);
 }
 
 #[test]
@@ -303,7 +344,9 @@ fn what_a_lost_device_signed_last_is_worth_nothing_after_it() {
     world.disconnect(0);
     world.pay(0, 1, 4_000).unwrap();
     world.settle();
-    let lost = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out.highest;
+    let out = &world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out;
+    let lost = out.highest;
+    assert_eq!(lost, out.accepted_nonce() + 1, "it was signed");
     recover(&mut world, 0, Store::new());
     world.connect(0);
     world.settle();

@@ -329,15 +329,15 @@ async fn a_flood_is_limited_and_the_connection_survives_it() {
 async fn a_channels_lanes_are_shown_to_its_own_client_only() {
     let stage = stage("").await;
     let (config, other) = (registered(&stage, 1).await, registered(&stage, 2).await);
-    let lane = |config: &ClientConfig, payer: u8| json!({ "channelId": config.id(), "asset": ETH, "payer": payer });
-    let error = call(&stage.url, "farthing_lane", lane(&config, 0)).await.unwrap_err();
+    let lane = |config: &ClientConfig, payer: &str| json!({ "channelId": config.id(), "asset": ETH, "payer": payer });
+    let error = call(&stage.url, "farthing_lane", lane(&config, "A")).await.unwrap_err();
     assert_eq!(error["data"]["code"], "unsupported", "not without a connection");
     let mut socket = attach(&config, &stage.url).await.unwrap();
-    let error = socket_call(&mut socket, "farthing_lane", lane(&other, 0), drop).await.unwrap_err();
+    let error = socket_call(&mut socket, "farthing_lane", lane(&other, "A"), drop).await.unwrap_err();
     assert_eq!(error["data"]["code"], "not-authenticated");
-    let error = socket_call(&mut socket, "farthing_lane", lane(&config, 2), drop).await.unwrap_err();
+    let error = socket_call(&mut socket, "farthing_lane", lane(&config, "C"), drop).await.unwrap_err();
     assert_eq!(error["code"], -32_602, "there are two sides");
-    for payer in [0, 1] {
+    for payer in ["A", "B"] {
         let page = socket_call(&mut socket, "farthing_lane", lane(&config, payer), drop).await.unwrap();
         assert_eq!(page, json!({ "locks": [] }), "nothing was signed yet");
     }

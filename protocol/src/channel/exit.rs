@@ -84,6 +84,7 @@ impl Channel {
             self.submitted = Set::new();
             self.answered = Map::new();
             self.starting = None;
+            self.own_exit = None;
         } else {
             self.record(Fact::Leaving);
             self.drop_queue();
@@ -108,7 +109,8 @@ impl Channel {
         if self.state.exit == Some(ends_at) {
             return;
         }
-        self.starting = None;
+        // If it is ours, it shows our proofs. The head that it was read at is told after it.
+        self.own_exit = self.starting.take().map(|_| u64::MAX);
         self.record(Fact::Chain(ChainFact::ExitStarted { ends_at }));
         self.emit(Event::ExitStarted { ends_at });
         self.drop_queue();
@@ -118,6 +120,7 @@ impl Channel {
 
     pub(super) fn handle_exit_gone(&mut self) {
         self.answered = Map::new();
+        self.own_exit = None;
         if self.state.exit.is_some() && !self.state.assets.values().any(|book| book.status == AssetStatus::Settled) {
             self.record(Fact::Chain(ChainFact::ExitGone));
             self.starting = None;
@@ -245,6 +248,12 @@ impl Channel {
     /// asset that was closed in the meantime.
     fn answer_exit(&mut self, ends_at: u64) {
         let Some(head) = self.head else { return };
+        // What we started ourselves is judged by a final block, unless that takes too long.
+        let half = u64::from(self.def.challenge_period).div_euclid(2);
+        let in_time = head.timestamp.saturating_add(half) <= ends_at;
+        if self.own_exit.is_some_and(|at| head.final_number < at) && in_time {
+            return;
+        }
         for (lane, proof, acknowledgement) in self.exit_proofs() {
             let (payer, nonce) = (lane.payer, proof.proof.nonce);
             let shown = self.book(lane.asset).and_then(|book| book.shown);

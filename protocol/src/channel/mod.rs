@@ -88,6 +88,8 @@ pub struct Channel {
     pub(crate) settled: Map<LaneId, Lane>,
     /// The call that starts our exit, while it is under way.
     pub(crate) starting: Option<String>,
+    /// The newest block when an exit was seen that we had asked for.
+    pub(crate) own_exit: Option<u64>,
     /// Proofs that we answered an exit with: the nonce, and the newest block at that time.
     pub(crate) answered: Map<LaneId, (u64, u64)>,
     /// The stage that was told last.
@@ -137,6 +139,7 @@ impl Channel {
             connecting,
             settled: Map::new(),
             starting: None,
+            own_exit: None,
             answered: Map::new(),
             stage: ExitStage::None,
             overdue: Set::new(),
@@ -236,6 +239,7 @@ impl Channel {
     /// Takes in the chain's head, after the facts of all blocks up to its final one.
     pub fn handle_head(&mut self, head: Head) {
         self.head = Some(head);
+        self.own_exit = self.own_exit.map(|at| at.min(head.number));
         self.try_again();
         self.lapse_final();
     }

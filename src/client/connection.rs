@@ -1,11 +1,14 @@
 //! Keeps a socket to the hub open: proves the channel's key on each one, hands messages to the wallet, and calls
 //! again after a growing, random pause.
 
+use super::connect::{ask, register};
+use super::open::policy;
 use super::{Client, Notice};
 use crate::failure::{Failure, Result};
 use crate::js::{now, random};
 use crate::task::{Either, race, sleep};
 use crate::transport::socket::Socket;
+use crate::transport::terms::Register;
 use alloy_primitives::B256;
 use farthing_protocol::json;
 use farthing_protocol::message::Message;
@@ -48,7 +51,7 @@ impl Client {
                     pause = BACKOFF.0;
                     self.serve(&socket).await;
                 }
-                Either::Second(Err(_)) => {}
+                Either::Second(Err(failure)) => self.tell_unknown(failure),
             }
             if let Either::First(()) = race(self.closed.wait(), sleep(jittered(pause))).await {
                 return;
@@ -57,8 +60,40 @@ impl Client {
         }
     }
 
+    /// Makes sure that who answers is the hub that we know, and that it knows our channel. Its limits are adopted;
+    /// another hub never is.
+    async fn greet(&self) -> Result<()> {
+        let (mut fresh, known) = (ask(&self.hub, false).await?, self.terms());
+        fresh.check_same(&known)?;
+        let ours = Register { channel: &self.def, public_key: self.key.public_key(), binding: self.binding.as_ref() };
+        register(&self.hub, &ours, false).await?;
+        fresh.keep_assets(&known);
+        self.wallet.borrow_mut().set_policy(policy(&fresh, self.def.challenge_period));
+        self.terms.replace(Rc::new(fresh));
+        self.greeted.set(true);
+        Ok(())
+    }
+
+    /// Tells the application, once, why the hub that answers is of no use. That none answers it knows.
+    fn tell_unknown(&self, failure: Failure) {
+        let code = failure.code();
+        if code == Code::NotConnected {
+            return;
+        }
+        // Whoever speaks and does not let us in may be another one, or have forgotten us.
+        if self.greeted.replace(false) {
+            return;
+        }
+        if self.told_unknown.replace(Some(code)) != Some(code) {
+            self.tell(Notice::Error(failure));
+        }
+    }
+
     /// Opens a socket and proves the key on it.
     async fn attach(self: &Rc<Self>) -> Result<Rc<Socket>> {
+        if !self.greeted.get() {
+            self.greet().await?;
+        }
         let client: Weak<Self> = Rc::downgrade(self);
         let receive = move |messages| {
             if let Some(client) = client.upgrade() {
@@ -81,10 +116,11 @@ impl Client {
     async fn serve(&self, socket: &Rc<Socket>) {
         self.hub.use_socket(Some(Rc::clone(socket)));
         self.connected.set(true);
+        self.told_unknown.take();
         self.wallet.borrow_mut().connected(now());
         self.receive(self.early.take());
         drop(self.payees.take());
-        (self.tell)(Notice::Connected);
+        self.tell(Notice::Connected);
         if self.stale_backup.get() {
             self.unsaved.ring();
         }
@@ -96,7 +132,7 @@ impl Client {
         self.connected.set(false);
         self.wallet.borrow_mut().disconnected();
         self.changes.notify();
-        (self.tell)(Notice::Disconnected);
+        self.tell(Notice::Disconnected);
     }
 
     /// Returns when the hub does not answer any more.
@@ -123,7 +159,7 @@ impl Client {
             }
             let handled = self.wallet.borrow_mut().handle(message, now());
             if let Err(error) = handled {
-                (self.tell)(Notice::Error(Failure::from(error)));
+                self.tell(Notice::Error(Failure::from(error)));
                 return;
             }
         }

@@ -38,7 +38,7 @@ impl Client {
                 Err(failure) => {
                     failures = failures.saturating_add(1);
                     if failures == PATIENCE {
-                        (self.tell)(Notice::Error(failure));
+                        self.tell(Notice::Error(failure));
                     }
                 }
             }

@@ -12,6 +12,17 @@ use farthing_protocol::{Code, Error};
 use socket::Socket;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = URL)]
+    type Url;
+    #[wasm_bindgen(constructor, catch, js_class = "URL")]
+    fn new(url: &str) -> core::result::Result<Url, JsValue>;
+    #[wasm_bindgen(method, getter, js_class = "URL")]
+    fn href(this: &Url) -> String;
+}
 
 /// How long an answer over the socket may take, in milliseconds.
 const PATIENCE: u32 = 20_000;
@@ -58,6 +69,13 @@ impl Hub {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.http
+    }
+
+    /// The URL as a browser would write it: two ways to write the same one are the same.
+    #[must_use]
+    pub fn canonical_url(&self) -> String {
+        let canonical = Url::new(&self.http).ok().map(|url| url.href());
+        canonical.unwrap_or_else(|| self.http.clone()).trim_end_matches('/').to_owned()
     }
 
     /// The URL of its socket.

@@ -176,6 +176,11 @@ impl Channel {
         &self.policy
     }
 
+    /// Accepts by other rules from now on.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
     /// All facts of it.
     #[must_use]
     pub const fn state(&self) -> &State {

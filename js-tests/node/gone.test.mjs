@@ -64,12 +64,11 @@ const passing = ({ endsAt }) => endsAt && world.chain.passTo(endsAt / 1_000 + 1)
 const ours = async (client) => (await client.balances()).map(({ receivable: _, ...rest }) => rest);
 
 /** A wallet that has paid 1000 wei, has 7 more in a payment that nobody takes, and whose application has ended. */
-async function usedWallet(account, more) {
+async function usedWallet(account, more, assets = ["ETH", "DAI"]) {
   const [alice, c] = [await local(account, more), await world.account()];
   const carol = await local(c, { store: "memory" });
   await carol.deposit({ asset: "ETH", amount: 1n });
-  await alice.deposit({ asset: "ETH", amount: parseEther("1") });
-  await alice.deposit({ asset: "DAI", amount: parseEther("100") });
+  for (const asset of assets) await alice.deposit({ asset, amount: parseEther("1") });
   await alice.pay({ to: c.address, asset: "ETH", amount: 1000n, wait: true });
   await carol.disconnect();
   for (const amount of [7n, 1n]) {
@@ -212,7 +211,7 @@ test("whatever answers in the hub's place, the owner gets in, is told why, and g
 test("an injected wallet signs the same message for the same session key, and leaves", async () => {
   const a = await world.account();
   const wallet = () => createWallet({ privateKey: a.privateKey, rpcUrl: world.rpcUrl });
-  const before = await usedWallet(a, { wallet: wallet() });
+  const before = await usedWallet(a, { wallet: wallet() }, ["ETH"]);
   await world.hub.destroy();
   const again = wallet();
   const alice = await local(a, { wallet: again, rpc: undefined });
@@ -221,7 +220,6 @@ test("an injected wallet signs the same message for the same session key, and le
   assert.equal(again.asked.filter((method) => method === "eth_signTypedData_v4").length, 1);
   await alice.exit({ onProgress: passing });
   assert.equal(await heldBeforeGas(a), start - 1000n);
-  assert.equal(await world.balanceOf(a.address, "DAI"), parseEther("10000"));
 });
 
 test("a hub that comes back as another one is refused, and nothing changes; ours with other limits is taken", async () => {

@@ -16,6 +16,7 @@ use farthing_protocol::sign::Signature;
 use farthing_protocol::types::ChannelId;
 use farthing_protocol::{Code, abi, wire};
 use std::rc::{Rc, Weak};
+use wasm_bindgen_futures::spawn_local;
 
 /// The first and the longest pause before calling again, in milliseconds.
 const BACKOFF: (u32, u32) = (250, 30_000);
@@ -113,7 +114,7 @@ impl Client {
     }
 
     /// Uses the socket until it ends.
-    async fn serve(&self, socket: &Rc<Socket>) {
+    async fn serve(self: &Rc<Self>, socket: &Rc<Socket>) {
         self.hub.use_socket(Some(Rc::clone(socket)));
         self.connected.set(true);
         self.told_unknown.take();
@@ -148,11 +149,28 @@ impl Client {
         }
     }
 
-    fn receive(&self, messages: Vec<Message>) {
-        if !self.connected.get() {
+    fn receive(self: &Rc<Self>, messages: Vec<Message>) {
+        let stale = !self.wallet.borrow().channel().is_fresh(now());
+        if !self.connected.get() || self.freshening.get() || stale {
             self.early.borrow_mut().extend(messages);
+            if self.connected.get() && !self.freshening.replace(true) {
+                spawn_local(Rc::clone(self).receive_later());
+            }
             return;
         }
+        self.take_in(messages);
+    }
+
+    /// [18] What would be refused, only because the chain was not looked at for a while, waits for that.
+    async fn receive_later(self: Rc<Self>) {
+        let _ = self.freshen().await;
+        self.freshening.set(false);
+        if self.connected.get() {
+            self.take_in(self.early.take());
+        }
+    }
+
+    fn take_in(&self, messages: Vec<Message>) {
         for message in messages {
             if let Message::Funds { asset, deposits } = &message {
                 self.hub_funds.borrow_mut().insert(*asset, deposits.a);

@@ -116,6 +116,8 @@ pub struct Client {
     listener: Listener,
     /// Rung when the wallet may have something to commit.
     work: Bell,
+    /// Rung when the chain is to be looked at now.
+    look: Rc<Bell>,
     /// Rung when the exit kit may have changed.
     kit: Bell,
     /// Told of everything that happened in the wallet.
@@ -135,8 +137,9 @@ pub struct Client {
     declined: RefCell<Option<(String, Failure)>>,
     /// Deposits that the application was told of.
     told_deposits: RefCell<SmallMap<Asset, Amount>>,
-    /// Messages that came before the connection was ours to use.
+    /// Messages that came before the connection was ours to use, or the chain seen.
     early: RefCell<Vec<Message>>,
+    freshening: Cell<bool>,
     connected: Cell<bool>,
     /// The channel was in the store when we connected.
     stored: bool,

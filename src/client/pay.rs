@@ -90,6 +90,7 @@ impl Client {
             _ if options.wait => None,
             _ => Some(0),
         };
+        self.freshen().await?;
         self.wait_for_place().await?;
         // Somebody else may have asked for it meanwhile.
         if let Some(known) = self.asked_before(&options, false).await? {

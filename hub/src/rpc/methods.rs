@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// A method that is served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +57,8 @@ impl Method {
 
 /// Most channels that one connection may attach.
 const MAX_ATTACHED: usize = 64;
+/// How long a client waits to be let in while the chain has not been seen yet; less than clients wait for an answer.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
 /// Most peer messages in one frame.
 const MAX_MESSAGES: usize = 1_024;
 
@@ -203,6 +206,11 @@ async fn attach(app: &App, session: &mut Session, params: Attach, id: Option<&Ra
     signature.verify(app.domain.digest(&abi::Session { channelId: channel.0, challenge }), signer)?;
     if session.attached.len() >= MAX_ATTACHED && !session.attached.contains(&channel) {
         return Err(Error::new(Code::LimitExceeded, "a connection attaches at most 64 channels").into());
+    }
+    // [18] Until then all that it sends as soon as it is in would be refused.
+    let mut looks = app.health.looks();
+    if tokio::time::timeout(FIRST_LOOK, looks.wait_for(|(_, head)| head.is_some())).await.is_err() {
+        return Err(Error::new(Code::ChainStale, "the hub could not read the chain yet; try again").into());
     }
     let response = super::envelope::response(id, &Ok(json!({ "attached": true })));
     session.attached.insert(channel);

@@ -391,6 +391,12 @@ impl Channel {
         Ok(())
     }
 
+    /// Whether the chain was seen lately enough to pay and to accept payments. [18]
+    #[must_use]
+    pub fn is_fresh(&self, now: u64) -> bool {
+        self.check_fresh(now).is_ok()
+    }
+
     /// Refuses when the chain was last seen too long ago. [18]
     pub(crate) fn check_fresh(&self, now: u64) -> Result<(), Error> {
         if crate::rule_off!(18) {

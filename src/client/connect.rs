@@ -6,8 +6,8 @@ use super::open::{Way, open};
 use super::{Client, Listener, Settings};
 use crate::failure::{Failure, Result};
 use crate::task::{Either, Work, race, sleep};
+use crate::transport::Hub;
 use crate::transport::terms::{Register, Terms};
-use crate::transport::{Answer, Hub};
 use farthing_protocol::{Code, json};
 use std::rc::Rc;
 use wasm_bindgen_futures::spawn_local;
@@ -67,7 +67,10 @@ impl Client {
 
 /// The channel with the hub that answers, or with one that answered here before.
 async fn find(settings: &Settings, known: &Known, listener: &Listener) -> Result<Rc<Client>> {
-    let asked = ask(&settings.hub, !known.terms.is_empty()).await;
+    if !known.terms.is_empty() {
+        settings.hub.be_brief(PATIENCE);
+    }
+    let asked = ask(&settings.hub).await;
     let asked = asked.and_then(|terms| check_pins(settings, &terms).map(|()| terms));
     let ways: &[Way] = match &asked {
         Ok(terms) if known.of(terms).is_some() => &[],
@@ -95,27 +98,20 @@ async fn find(settings: &Settings, known: &Known, listener: &Listener) -> Result
     client.ok_or_else(|| Code::Internal.into())
 }
 
-/// What the hub says of itself. It is not waited for long if it can be done without.
-pub(super) fn ask(hub: &Hub, soon: bool) -> Work<'_, Terms> {
+/// What the hub says of itself.
+pub(super) fn ask(hub: &Hub) -> Work<'_, Terms> {
+    let called = hub.call("farthing_config", "{}");
     Box::pin(async move {
-        let terms: Terms = within(soon, hub.call("farthing_config", "{}")).await?.read()?;
+        let terms: Terms = called.await?.read()?;
         terms.check()?;
         Ok(terms)
     })
 }
 
 /// Makes our channel known to the hub.
-pub(super) fn register<'a>(hub: &'a Hub, register: &Register<'_>, soon: bool) -> Work<'a, ()> {
+pub(super) fn register<'a>(hub: &'a Hub, register: &Register<'_>) -> Work<'a, ()> {
     let called = hub.call("farthing_register", &json::encode(register));
-    Box::pin(async move { within(soon, called).await?.check() })
-}
-
-async fn within(soon: bool, called: Work<'_, Answer>) -> Result<Answer> {
-    let patience = if soon { PATIENCE } else { FIRST_CONNECTION };
-    match race(called, sleep(patience)).await {
-        Either::First(outcome) => outcome,
-        Either::Second(()) => Err(Failure::new(Code::NotConnected, "The hub does not answer.")),
-    }
+    Box::pin(async move { called.await?.check() })
 }
 
 fn check_pins(settings: &Settings, terms: &Terms) -> Result<()> {

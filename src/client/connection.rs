@@ -64,10 +64,10 @@ impl Client {
     /// Makes sure that who answers is the hub that we know, and that it knows our channel. Its limits are adopted;
     /// another hub never is.
     async fn greet(&self) -> Result<()> {
-        let (mut fresh, known) = (ask(&self.hub, false).await?, self.terms());
+        let (mut fresh, known) = (ask(&self.hub).await?, self.terms());
         fresh.check_same(&known)?;
         let ours = Register { channel: &self.def, public_key: self.key.public_key(), binding: self.binding.as_ref() };
-        register(&self.hub, &ours, false).await?;
+        register(&self.hub, &ours).await?;
         fresh.keep_assets(&known);
         self.wallet.borrow_mut().set_policy(policy(&fresh, self.def.challenge_period));
         self.terms.replace(Rc::new(fresh));

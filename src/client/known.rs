@@ -101,7 +101,8 @@ fn read(value: &[u8]) -> Option<Terms> {
 
 /// Of the store that holds what is known, and the prefix of the keys in it.
 fn names(settings: &Settings) -> (String, String) {
-    let digest = digest(&format!("{}\n{}", settings.hub.canonical_url(), settings.owner.address()));
+    // Hosts are the same in any case.
+    let digest = digest(&format!("{}\n{}", settings.hub.url().to_ascii_lowercase(), settings.owner.address()));
     (format!("farthing-hub-{digest}"), format!("hub/{digest}/"))
 }
 

@@ -132,7 +132,7 @@ async fn take_up(
     if way == Way::Greet {
         let ours =
             Register { channel: &record.channel, public_key: key.public_key(), binding: record.binding.as_ref() };
-        match register(&settings.hub, &ours, stored).await {
+        match register(&settings.hub, &ours).await {
             Ok(()) => {
                 known.keep(settings, &store, &terms).await?;
                 greeted = true;

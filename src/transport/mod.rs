@@ -12,17 +12,6 @@ use farthing_protocol::{Code, Error};
 use socket::Socket;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use wasm_bindgen::prelude::*;
-
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_name = URL)]
-    type Url;
-    #[wasm_bindgen(constructor, catch, js_class = "URL")]
-    fn new(url: &str) -> core::result::Result<Url, JsValue>;
-    #[wasm_bindgen(method, getter, js_class = "URL")]
-    fn href(this: &Url) -> String;
-}
 
 /// How long an answer over the socket may take, in milliseconds.
 const PATIENCE: u32 = 20_000;
@@ -34,6 +23,8 @@ pub struct Hub {
     websocket: String,
     socket: RefCell<Option<Rc<Socket>>>,
     next_id: Cell<u64>,
+    /// How long an answer over HTTP may take, in milliseconds.
+    patience: Cell<u32>,
 }
 
 /// What the hub answered to a call: a frame of JSON-RPC.
@@ -62,7 +53,13 @@ impl Hub {
             (_, Some(rest)) if !rest.is_empty() => format!("ws://{rest}"),
             _ => return invalid("hub must be a URL that starts with https:// (or http://)."),
         };
-        Ok(Self { http, websocket, socket: RefCell::default(), next_id: Cell::new(1) })
+        Ok(Self {
+            http,
+            websocket,
+            socket: RefCell::default(),
+            next_id: Cell::new(1),
+            patience: Cell::new(http::PATIENCE),
+        })
     }
 
     /// The URL.
@@ -71,11 +68,9 @@ impl Hub {
         &self.http
     }
 
-    /// The URL as a browser would write it: two ways to write the same one are the same.
-    #[must_use]
-    pub fn canonical_url(&self) -> String {
-        let canonical = Url::new(&self.http).ok().map(|url| url.href());
-        canonical.unwrap_or_else(|| self.http.clone()).trim_end_matches('/').to_owned()
+    /// From now on an answer over HTTP may take so many milliseconds: it can be done without.
+    pub fn be_brief(&self, patience: u32) {
+        self.patience.set(patience);
     }
 
     /// The URL of its socket.
@@ -100,7 +95,9 @@ impl Hub {
         let (id, body) = self.request(method, params);
         match self.socket() {
             Some(socket) => answer_on(socket, id, body),
-            None => Box::pin(async move { Ok(Answer(http::post(&self.http, &body, Code::NotConnected).await?)) }),
+            None => Box::pin(async move {
+                Ok(Answer(http::post(&self.http, &body, Code::NotConnected, self.patience.get()).await?))
+            }),
         }
     }
 

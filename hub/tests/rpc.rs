@@ -179,7 +179,7 @@ async fn nobody_is_let_in_before_the_chain_was_seen() {
     let (core, driver) = farthing_hub::core::start(Hub::new(config.hub(), config.keys.signer.clone()), parts);
     let driver = tokio::spawn(driver);
     let (_stop, stopping) = watch::channel(false);
-    let app = rpc::app(App::new(&config, core, store, health.clone(), stopping));
+    let app = rpc::app(App::new(&config, core.clone(), store, health.clone(), stopping));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
@@ -191,6 +191,11 @@ async fn nobody_is_let_in_before_the_chain_was_seen() {
     let mut attaching = Box::pin(attach(&client, &url));
     let early = tokio::time::timeout(Duration::from_millis(500), &mut attaching).await;
     assert!(early.is_err(), "a client got in");
+    // Another channel's news are none of this one's.
+    health.looked(Head::default());
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut attaching).await;
+    assert!(early.is_err(), "a client got in");
+    core.chain(Vec::new(), Head::default()).await.unwrap();
     health.looked(Head::default());
     within("the client gets in", attaching).await.unwrap();
     serving.abort();

@@ -87,6 +87,8 @@ async function usedWallet(account, more, assets = ["ETH", "DAI"]) {
 async function answering(handle) {
   const server = createServer((request, response) => {
     let body = "";
+    // What comes next at this URL is asked on a connection of its own.
+    response.setHeader("connection", "close");
     request.on("data", (chunk) => (body += chunk)).on("end", () => handle(JSON.parse(body || "{}"), response));
   });
   servers.push(server);
@@ -97,6 +99,13 @@ async function answering(handle) {
     await new Promise((closed) => server.close(closed));
     servers.splice(servers.indexOf(server), 1);
   };
+}
+
+/** Whom a hub names that is not ours; its public key in 33 bytes. */
+function anotherHub() {
+  const { address, publicKey } = privateKeyToAccount(generatePrivateKey());
+  const isOdd = Number(`0x${publicKey.at(-1)}`) % 2 === 1;
+  return { owner: address, signer: address, publicKey: `0x${isOdd ? "03" : "02"}${publicKey.slice(4, 68)}` };
 }
 
 const config = async () => {
@@ -181,6 +190,7 @@ test("whatever answers in the hub's place, the owner gets in, is told why, and g
     "a false key": ["bad-terms", saying({ hub: { ...terms.hub, signer: a.address } })],
     "another chain": ["chain-mismatch", saying({ chainId: 1 })],
     "another contract": ["chain-mismatch", saying({ contract: world.dai })],
+    "another hub": ["bad-terms", saying({ hub: anotherHub() })],
     "another owner": ["bad-terms", saying({ hub: { ...terms.hub, owner: a.address } })],
     "confirmations without end": ["bad-terms", saying({ confirmations: 1e9 })],
     "challenge periods that are none": ["bad-terms", saying({ challengePeriod: { min: 9, max: 8, default: 7 } })],
@@ -196,9 +206,10 @@ test("whatever answers in the hub's place, the owner gets in, is told why, and g
     const began = performance.now();
     const alice = await local(a);
     assert.ok(performance.now() - began < 10_000, `${what}: it is not waited for long`);
+    if (code !== undefined) assert.equal((await event(alice, "error")).error.code, code, what);
     assert.deepEqual(await ours(alice), before.balances, what);
     assert.deepEqual({ ...alice.info, hub: undefined }, { ...before.info, connected: false, hub: undefined }, what);
-    if (code !== undefined) assert.equal((await event(alice, "error")).error.code, code, what);
+    assert.equal(alice.info.hub.signer, before.info.hub.signer, what);
     await alice.disconnect();
     await stop();
   }
@@ -268,4 +279,19 @@ test("a hub that comes back as another one is refused, and nothing changes; ours
   assert.equal(second.info.hub.assets[0].maxPayment, 500n);
   await assert.rejects(second.pay({ to: world.hub.owner, asset: "ETH", amount: 501n }), { code: "limit-exceeded" });
   assert.equal((await second.pay({ to: world.hub.owner, asset: "ETH", amount: 500n, wait: true })).status, "completed");
+});
+
+test("a hub that has lost everything but its key is told again who we are, and paid at once", async () => {
+  const [a, b] = [await world.account(), await world.account()];
+  const [one, two] = [await local(a), await local(b)];
+  for (const client of [one, two]) await client.deposit({ asset: "ETH", amount: parseEther("1") });
+  await two.disconnect();
+  await world.hub.destroy();
+  // One was running all the time, the other starts while nobody is there.
+  const running = [one, await local(b)];
+  const back = running.map((client) => event(client, "connected"));
+  await world.hub.start();
+  await Promise.all(back);
+  const paid = running.map((client) => client.pay({ to: world.hub.owner, asset: "ETH", amount: 5n, wait: true }));
+  for (const { status } of await Promise.all(paid)) assert.equal(status, "completed");
 });

@@ -57,7 +57,7 @@ impl Method {
 
 /// Most channels that one connection may attach.
 const MAX_ATTACHED: usize = 64;
-/// How long a client waits to be let in while the chain has not been seen yet; less than clients wait for an answer.
+/// How long a client waits to be let in while the chain was not read for its channel yet; less than clients wait for an answer.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
 /// Most peer messages in one frame.
 const MAX_MESSAGES: usize = 1_024;
@@ -208,14 +208,27 @@ async fn attach(app: &App, session: &mut Session, params: Attach, id: Option<&Ra
         return Err(Error::new(Code::LimitExceeded, "a connection attaches at most 64 channels").into());
     }
     // [18] Until then all that it sends as soon as it is in would be refused.
-    let mut looks = app.health.looks();
-    if tokio::time::timeout(FIRST_LOOK, looks.wait_for(|(_, head)| head.is_some())).await.is_err() {
-        return Err(Error::new(Code::ChainStale, "the hub could not read the chain yet; try again").into());
+    match tokio::time::timeout(FIRST_LOOK, seen(app, channel)).await {
+        Ok(seen) => seen?,
+        Err(_) => return Err(Error::new(Code::ChainStale, "the hub could not read the chain yet; try again").into()),
     }
     let response = super::envelope::response(id, &Ok(json!({ "attached": true })));
     session.attached.insert(channel);
     app.core.attach(channel, session.outbox.clone(), response).await?;
     Ok(())
+}
+
+/// Waits until the chain was read for this channel, for the first time since the start or the registration.
+async fn seen(app: &App, channel: ChannelId) -> Result<(), Error> {
+    let mut looks = app.health.looks();
+    loop {
+        looks.borrow_and_update();
+        if app.core.status(channel).await?.final_block.is_some() {
+            return Ok(());
+        }
+        // The sender lives as long as `app`.
+        let _ = looks.changed().await;
+    }
 }
 
 /// Hands messages of an attached channel to the core. All of a frame are taken, or none.

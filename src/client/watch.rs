@@ -14,6 +14,9 @@ const SILENCE: u32 = 30_000;
 /// How long a new block is waited for when the last one is too old, in milliseconds.
 const FRESHENING: u32 = 5_000;
 
+/// Pause before the chain is looked at once more for that, in milliseconds.
+const AGAIN: u32 = 500;
+
 /// Blocks that one request for logs may span.
 const LOG_RANGE: u64 = 2_000;
 
@@ -55,7 +58,7 @@ impl Client {
             let seen = async {
                 while !fresh() && !self.closed.is_sent() {
                     self.look.ring();
-                    self.chain.heads.next().await;
+                    race(self.chain.heads.next(), sleep(AGAIN)).await;
                 }
             };
             race(seen, sleep(FRESHENING)).await;
@@ -71,9 +74,9 @@ impl Client {
 
     /// Reads one head and the logs up to it; gives the first block that has still to be read.
     async fn look(&self, next: u64) -> Result<u64> {
-        let known = self.chain.head();
         let head = self.chain.read_head().await?;
-        if head == known {
+        // What the wallet was not told, since an earlier look failed or stopped half way, is read again.
+        if self.wallet.borrow().channel().head() == Some(&head) {
             return Ok(next);
         }
         let mut facts: Vec<ChainFact> = Vec::new();

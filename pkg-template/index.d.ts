@@ -286,6 +286,10 @@ export interface Info {
   readonly contract: Address;
   readonly challengePeriod: number;
   readonly confirmations: number;
+  /**
+   * Whether the hub is connected. `false` also right after `connect`, if the hub is gone, refuses or is another one than
+   * before: what needs no hub works, {@link Client.exit} above all, and the client goes on calling.
+   */
   readonly connected: boolean;
   readonly hub: {
     readonly url: string;
@@ -448,10 +452,13 @@ export interface Client extends AsyncDisposable {
 }
 
 /**
- * Opens the channel with a hub, or takes it up again. Costs no transaction.
+ * Opens the channel with a hub, or takes it up again. Costs no transaction. A channel that is stored here and not over is
+ * taken up within seconds also without the hub: look at `client.info.connected`. Whoever answers as another hub (another
+ * chain, contract, owner or signer) is not taken for ours while there is money in our channel; an `error` event tells.
  *
  * @throws {@link FarthingError} `chain-mismatch` if the hub, the wallet and the options do not agree on the chain;
- * `storage-locked` if another process, or a tab that does not share, uses the store; `wallet-rejected`; `not-connected`; `state-outdated` if the
+ * `storage-locked` if another process, or a tab that does not share, uses the store; `wallet-rejected`; `not-connected` if
+ * the hub can't be reached and no channel with it is stored; `state-outdated` if the
  * chain knows a channel of this account with money in it that the store does not know.
  */
 export declare function connect(options: ConnectOptions): Promise<Client>;

@@ -101,7 +101,7 @@ impl Node {
         // Before it has seen the chain the hub would refuse what clients send again as soon as they are back.
         let mut looks = health.looks();
         if tokio::time::timeout(RPC_PATIENCE, looks.wait_for(|(_, head)| head.is_some())).await.is_err() {
-            tracing::warn!("the chain could not be read yet; payments are refused until it is");
+            tracing::warn!("the chain could not be read yet; no client is let in until it is");
         }
         let ended = tokio::spawn(run(listener, app, core, driver, tasks, store, stop.clone()));
         Ok(Self { address, health, stop, ended })

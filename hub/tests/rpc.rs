@@ -10,13 +10,25 @@
 
 mod support;
 
+use farthing_hub::core::Parts;
+use farthing_hub::health::Health;
+use farthing_hub::rpc::{self, App};
+use farthing_hub::store::Sqlite;
+use farthing_protocol::chain::Head;
+use farthing_protocol::hub::Hub;
 use farthing_protocol::message::Message;
 use farthing_protocol::proof::Proof;
 use farthing_protocol::{Amount, ETH};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use std::future::IntoFuture;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 use support::client::{Socket, attach, call, socket_call};
 use support::{Chain, ClientConfig, eth, start, within};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite;
 
 struct Stage {
@@ -151,6 +163,43 @@ async fn the_hub_describes_itself_and_says_how_it_is() {
     assert_eq!(from_a_page.await.unwrap().headers()["access-control-allow-origin"], "*");
     stage.hub.stop();
     stage.hub.ended().await.unwrap();
+}
+
+/// A hub that does not watch the chain is one that has not seen it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_let_in_before_the_chain_was_seen() {
+    let (folder, chain) = (tempfile::tempdir().unwrap(), Chain::start().await);
+    let database = folder.path().join("hub.sqlite");
+    let config = support::config(&chain, &database, "");
+    let store = Arc::new(Sqlite::open(&database).await.unwrap());
+    let health = Arc::new(Health::new(config.poll_interval, config.max_chain_age));
+    let (orders, _orders) = mpsc::unbounded_channel();
+    let (registered, _registered) = mpsc::unbounded_channel();
+    let parts = Parts { store: store.clone(), health: health.clone(), orders, registered, max_channels: 10 };
+    let (core, driver) = farthing_hub::core::start(Hub::new(config.hub(), config.keys.signer.clone()), parts);
+    let driver = tokio::spawn(driver);
+    let (_stop, stopping) = watch::channel(false);
+    let app = rpc::app(App::new(&config, core.clone(), store, health.clone(), stopping));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = tokio::spawn(axum::serve(listener, service).into_future());
+
+    let client = ClientConfig::new(&chain, 1, &url, folder.path()).await;
+    let params = json!({ "channel": client.def, "publicKey": client.key.public_key() });
+    call(&url, "farthing_register", params).await.unwrap();
+    let mut attaching = Box::pin(attach(&client, &url));
+    let early = tokio::time::timeout(Duration::from_millis(500), &mut attaching).await;
+    assert!(early.is_err(), "a client got in");
+    // Another channel's news are none of this one's.
+    health.looked(Head::default());
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut attaching).await;
+    assert!(early.is_err(), "a client got in");
+    core.chain(Vec::new(), Head::default()).await.unwrap();
+    health.looked(Head::default());
+    within("the client gets in", attaching).await.unwrap();
+    serving.abort();
+    driver.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

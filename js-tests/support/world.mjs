@@ -127,7 +127,7 @@ async function createHub(world, options, eth, dai) {
     write();
     running = await start(hubProgram(), ["run", "--config", config], {
       name: "the hub",
-      env: { FARTHING_HUB_PRIVATE_KEY: privateKey },
+      env: { FARTHING_HUB_PRIVATE_KEY: hub.privateKey },
       ready: (line) => (line.startsWith("{\"listening\"") ? JSON.parse(line) : undefined),
     });
     hub.url = running.answer.listening;

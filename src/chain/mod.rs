@@ -62,8 +62,9 @@ impl Chain {
         }
     }
 
-    /// Refuses another chain, an address without the contract, and a challenge period out of its bounds.
-    pub async fn check(&self, challenge_period: u32) -> Result<()> {
+    /// Refuses another chain and an address without the contract. Gives the least and the longest challenge period that
+    /// the contract takes, in seconds.
+    pub async fn check(&self) -> Result<(u32, u32)> {
         let mismatch = |detail: String| Err(Failure::new(Code::ChainMismatch, detail));
         let chain_id = self.rpc.number("eth_chainId", Array::new()).await?;
         if chain_id != self.domain.chain_id() {
@@ -85,12 +86,7 @@ impl Chain {
         let (Ok(min), Ok(max)) = (bound(bounds.0), bound(bounds.1)) else {
             return mismatch(format!("What is at {contract} is not Farthing's contract."));
         };
-        if !(min..=max).contains(&challenge_period) {
-            return mismatch(format!(
-                "The contract takes challenge periods from {min} to {max} seconds, not {challenge_period}."
-            ));
-        }
-        Ok(())
+        Ok((min, max))
     }
 
     /// The last head that was read.

@@ -78,7 +78,7 @@ async fn over_http(url: &str, method: &str, params: Array) -> Result<JsValue> {
     let call =
         object([("jsonrpc", "2.0".into()), ("id", 1.into()), ("method", method.into()), ("params", params.into())]);
     let body = JSON::stringify(&call).map(String::from).map_err(|_| Failure::from(Code::Internal))?;
-    let text = http::post(url, &body, Code::ChainUnavailable).await?;
+    let text = http::post(url, &body, Code::ChainUnavailable, http::PATIENCE).await?;
     let answer = JSON::parse(&text)
         .map_err(|_| Failure::new(Code::ChainUnavailable, format!("{url} does not speak JSON-RPC.")))?;
     let error = get(&answer, "error");

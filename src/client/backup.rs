@@ -111,7 +111,7 @@ impl Client {
             if let Err(failure) = outcome {
                 // Once, until it works again.
                 if !std::mem::replace(&mut told, true) {
-                    (self.tell)(Notice::Error(failure));
+                    self.tell(Notice::Error(failure));
                 }
             } else {
                 told = false;

@@ -1,189 +1,40 @@
-//! From options to a running client: ask the hub for its terms, check the chain, derive the key, open the store,
-//! find or choose the channel, start the loops.
+//! From options to a running client: ask the hub for its terms, find the channel, start the loops. Where the hub can't be
+//! asked, refuses, or is another one, what is stored and the chain are enough.
 
-use super::backup::{self, Restored};
-use super::{Client, Notice, Settings};
-use crate::chain::Chain;
+use super::known::Known;
+use super::open::{Way, open};
+use super::{Client, Listener, Settings};
 use crate::failure::{Failure, Result};
-use crate::js::now;
-use crate::signer::typed_data;
-use crate::small::SmallMap;
-use crate::store::{OpenStore, Store};
-use crate::task::{Bell, Changes, Either, Once, race, sleep};
+use crate::task::{Either, Work, race, sleep};
+use crate::transport::Hub;
 use crate::transport::terms::{Register, Terms};
-use alloy_primitives::{Bytes, keccak256};
-use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
-use farthing_protocol::channel::{ExitStage, Policy};
-use farthing_protocol::eip712::Domain;
-use farthing_protocol::journal::Write;
-use farthing_protocol::json;
-use farthing_protocol::map::Map;
-use farthing_protocol::sign::SecretKey;
-use farthing_protocol::types::{ChannelDef, ChannelId, Participant};
-use farthing_protocol::wallet::{Wallet, WalletConfig};
-use farthing_protocol::{Code, wire};
-use std::cell::{Cell, RefCell};
+use farthing_protocol::{Code, json};
 use std::rc::Rc;
 use wasm_bindgen_futures::spawn_local;
 
-/// Channels of the same participants that are looked at, one after the other.
-const MAX_SALT: u64 = 64;
-
-/// How long the first connection may take, in milliseconds.
+/// How long the first connection may take, in milliseconds: of a new channel, and of one that can do without the hub.
 const FIRST_CONNECTION: u32 = 20_000;
-
-/// Bounds of what this client accepts, whatever the hub says, in seconds.
-const SAFETY_MARGIN: (u64, u64) = (60, 3_600);
-const MAX_CHAIN_AGE: (u64, u64) = (120, 3_600);
-
-/// What the store holds beside the wallet's own records.
-#[derive(Clone, Debug)]
-struct Record {
-    channel: ChannelDef,
-    binding: Option<Bytes>,
-}
-
-wire!(write struct Record { channel, binding });
-wire!(read open struct Record { channel, binding });
+const PATIENCE: u32 = 5_000;
 
 impl Client {
-    /// Connects; `tell` is called with what happens, after it is durable, and `met` with the hub's terms before that.
-    pub async fn connect(settings: Settings, tell: Box<dyn Fn(Notice)>, met: impl Fn(&Terms)) -> Result<Rc<Self>> {
-        let terms: Terms = settings.hub.call("farthing_config", "{}").await?.read()?;
-        terms.check()?;
-        check_pins(&settings, &terms)?;
-        met(&terms);
-        let domain = Domain::new(terms.chain_id, terms.contract);
-        let confirmations = settings.confirmations.unwrap_or(0).max(terms.confirmations);
-        let chain = Chain::new(settings.rpc()?, domain, confirmations);
-        let period = settings.challenge_period.unwrap_or(terms.challenge_period.default);
-        if !(terms.challenge_period.min..=terms.challenge_period.max).contains(&period) {
-            return Err(Failure::new(
-                Code::BadTerms,
-                format!(
-                    "The hub takes challenge periods from {} to {} seconds.",
-                    terms.challenge_period.min, terms.challenge_period.max
-                ),
-            ));
+    /// Connects; `listener` is called with what happens, after it is durable.
+    pub async fn connect(settings: Settings, listener: Listener) -> Result<Rc<Self>> {
+        let known = Known::load(&settings).await?;
+        let found = find(&settings, &known, &listener).await;
+        if found.is_err() {
+            let _ = known.close().await;
         }
-        chain.check(period).await?;
-
-        let owner = settings.owner.address();
-        let session = typed_data::session(&domain, &Settings::origin(), owner, terms.hub.signer);
-        let key = settings.owner.session_key(&session).await?;
-        let identity = format!("{}/{}/{}/{owner}", terms.chain_id, terms.contract, terms.hub.signer);
-        let digest = alloy_primitives::hex::encode(keccak256(&identity).get(..8).unwrap_or_default());
-        let store = settings.open_store(&format!("farthing-{}-{digest}", terms.chain_id)).await?;
-        let on_exit_kit = settings.on_exit_kit.clone();
-        let opened = Self::open(settings, terms, chain, key, period, Rc::clone(&store), tell).await;
-        if opened.is_err() {
-            let _ = store.close().await;
-        }
-        let client = opened?;
+        let client = found?;
         client.start().await?;
-        if let Some(take) = on_exit_kit {
+        if let Some(take) = settings.on_exit_kit {
             client.kit.ring();
             spawn_local(Rc::clone(&client).keep_kit(take));
         }
         Ok(client)
     }
 
-    async fn open(
-        settings: Settings,
-        terms: Terms,
-        chain: Chain,
-        key: SecretKey,
-        period: u32,
-        store: OpenStore,
-        tell: Box<dyn Fn(Notice)>,
-    ) -> Result<Rc<Self>> {
-        let record_key = format!("client/{}/{}", terms.hub.signer, settings.owner.address());
-        let head = chain.read_head().await?;
-        let (mut record, mut salt) = (load_record(&*store, &record_key).await?, 0);
-        if let Some(known) = &record {
-            if known.channel.a.signer != key.address() {
-                return Err(Failure::new(
-                    Code::Unsupported,
-                    "This wallet signs the same message differently each time; no session key can be made of it.",
-                ));
-            }
-            // A channel whose assets were all closed is over, unless locks are still to be claimed; the next one has
-            // another salt.
-            if is_over(&chain, &terms, &known.channel).await?
-                && !is_claiming(&load_wallet(&chain, &terms, &*store, &key, known.channel, head).await?)
-            {
-                salt = known.channel.salt.saturating_add(1);
-                record = None;
-            }
-        }
-        let record = match record {
-            Some(record) => record,
-            None => {
-                let (record, restored) = choose_channel(&settings, &terms, &chain, &key, period, salt).await?;
-                let mut writes = vec![Write::Put { key: record_key, value: json::encode(&record).into_bytes() }];
-                if let Some((snapshot, restored)) = restored {
-                    writes.push(Wallet::from_backup(&wallet_config(&chain, &terms, record.channel), snapshot));
-                    tell(Notice::Restored(restored));
-                }
-                store.commit(writes).await?;
-                record
-            }
-        };
-        let def = record.channel;
-        let register = Register { channel: &def, public_key: key.public_key(), binding: record.binding.as_ref() };
-        settings.hub.call("farthing_register", &json::encode(&register)).await?.check()?;
-
-        let prefix = Wallet::prefix(&wallet_config(&chain, &terms, def));
-        let wallet = load_wallet(&chain, &terms, &*store, &key, def, head).await?;
-        let id = wallet.id();
-        let mut in_flight = Map::new();
-        for payment in wallet.payments().iter().filter(|payment| !payment.is_final()) {
-            in_flight.insert(payment.id, Rc::default());
-        }
-        let mut told_deposits = SmallMap::default();
-        for balance in wallet.balances() {
-            told_deposits.insert(balance.asset, balance.deposited);
-        }
-        Ok(Rc::new(Self {
-            owner: settings.owner,
-            hub: settings.hub,
-            poll_interval: settings.poll_interval,
-            terms,
-            key,
-            chain,
-            store,
-            def,
-            id,
-            prefix,
-            wallet: RefCell::new(wallet),
-            tell,
-            work: Bell::default(),
-            kit: Bell::default(),
-            changes: Changes::default(),
-            in_flight: RefCell::new(in_flight),
-            gate: RefCell::default(),
-            searched: RefCell::default(),
-            payees: RefCell::default(),
-            hub_funds: RefCell::default(),
-            submissions: RefCell::default(),
-            declined: RefCell::default(),
-            told_deposits: RefCell::new(told_deposits),
-            early: RefCell::default(),
-            connected: Cell::new(false),
-            binding: record.binding,
-            backup: settings.backup,
-            unsaved: Bell::default(),
-            watchtowers: settings.watchtowers,
-            unwatched: Bell::default(),
-            stale_backup: Cell::new(true),
-            ending: Cell::new(false),
-            closed: Once::default(),
-            ended: Once::default(),
-            failed: RefCell::default(),
-        }))
-    }
-
-    /// Starts the loops and waits until the hub knows who we are.
+    /// Starts the loops, and waits until the hub knows who we are. A channel that was stored is not kept from its owner
+    /// by a hub that lets nobody in: it is waited for a little, and then in the background.
     async fn start(self: &Rc<Self>) -> Result<()> {
         spawn_local(Rc::clone(self).drive());
         spawn_local(Rc::clone(self).watch_chain(self.chain.head().final_number.saturating_add(1)));
@@ -193,14 +44,18 @@ impl Client {
         spawn_local(Rc::clone(self).keep_watched());
         self.unwatched.ring();
         self.work.ring();
+        if !self.greeted.get() {
+            return Ok(());
+        }
         let connected = async {
             while !self.connected.get() {
                 self.changed().await?;
             }
             Ok(())
         };
-        let outcome = match race(connected, sleep(FIRST_CONNECTION)).await {
+        let outcome = match race(connected, sleep(if self.stored { PATIENCE } else { FIRST_CONNECTION })).await {
             Either::First(outcome) => outcome,
+            Either::Second(()) if self.stored => Ok(()),
             Either::Second(()) => Err(Failure::new(Code::NotConnected, "The hub does not let us in.")),
         };
         if outcome.is_err() {
@@ -208,6 +63,55 @@ impl Client {
         }
         outcome
     }
+}
+
+/// The channel with the hub that answers, or with one that answered here before.
+async fn find(settings: &Settings, known: &Known, listener: &Listener) -> Result<Rc<Client>> {
+    if !known.terms.is_empty() {
+        settings.hub.be_brief(PATIENCE);
+    }
+    let asked = ask(&settings.hub).await;
+    let asked = asked.and_then(|terms| check_pins(settings, &terms).map(|()| terms));
+    let ways: &[Way] = match &asked {
+        Ok(terms) if known.of(terms).is_some() => &[],
+        Ok(_) => &[Way::Used],
+        Err(_) => &[Way::Used, Way::Stored],
+    };
+    // What keeps us from looking at a stored channel says more than the hub's silence.
+    let mut obstacle = known.damage();
+    for way in ways {
+        for terms in known.terms.iter().filter(|terms| check_pins(settings, terms).is_ok()) {
+            match open(settings, known, Rc::clone(terms), *way, listener).await {
+                Ok(Some(client)) => return Ok(client),
+                Ok(None) => {}
+                // Of a hub on another chain there is nothing to be seen on this one.
+                Err(failure) if failure.code() == Code::ChainMismatch => obstacle = Some(failure),
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+    let mut terms = asked.map_err(|failure| obstacle.unwrap_or(failure))?;
+    if let Some(before) = known.of(&terms) {
+        terms.keep_assets(before);
+    }
+    let client = open(settings, known, Rc::new(terms), Way::Greet, listener).await?;
+    client.ok_or_else(|| Code::Internal.into())
+}
+
+/// What the hub says of itself.
+pub(super) fn ask(hub: &Hub) -> Work<'_, Terms> {
+    let called = hub.call("farthing_config", "{}");
+    Box::pin(async move {
+        let terms: Terms = called.await?.read()?;
+        terms.check()?;
+        Ok(terms)
+    })
+}
+
+/// Makes our channel known to the hub.
+pub(super) fn register<'a>(hub: &'a Hub, register: &Register<'_>) -> Work<'a, ()> {
+    let called = hub.call("farthing_register", &json::encode(register));
+    Box::pin(async move { called.await?.check() })
 }
 
 fn check_pins(settings: &Settings, terms: &Terms) -> Result<()> {
@@ -219,135 +123,4 @@ fn check_pins(settings: &Settings, terms: &Terms) -> Result<()> {
         return mismatch(format!("The hub uses the contract {}, not {wanted}.", terms.contract));
     }
     Ok(())
-}
-
-async fn load_record(store: &dyn Store, key: &str) -> Result<Option<Record>> {
-    let entries = store.load(key).await?;
-    let found = entries.iter().find(|(found, _)| found == key);
-    let corrupt = || Failure::new(Code::StorageCorrupt, "The record of the channel can't be read.");
-    let read = |value| json::decode(core::str::from_utf8(value).ok()?).ok();
-    found.map(|(_, value)| read(value).ok_or_else(corrupt)).transpose()
-}
-
-/// The wallet as its store holds it, told what the chain says now.
-async fn load_wallet(
-    chain: &Chain,
-    terms: &Terms,
-    store: &dyn Store,
-    key: &SecretKey,
-    def: ChannelDef,
-    head: Head,
-) -> Result<Wallet> {
-    let config = wallet_config(chain, terms, def);
-    let prefix = Wallet::prefix(&config);
-    let mut entries = store.load(&format!("{prefix}/snapshot")).await?;
-    entries.extend(store.load(&format!("{prefix}/log/")).await?);
-    let mut wallet = Wallet::restore(config, key.clone(), &entries)?;
-    let id = wallet.id();
-    for terms in &terms.assets {
-        wallet.chain(&chain.asset(id, terms.asset, head.final_number).await?, now());
-    }
-    let exit = chain.exit_ends_at(id, head.number).await?;
-    wallet.chain(&exit.map_or(ChainFact::ExitGone, |ends_at| ChainFact::ExitStarted { ends_at }), now());
-    if exit.is_some() {
-        for terms in &terms.assets {
-            wallet.chain(&chain.shown(id, terms.asset, head.final_number).await?, now());
-        }
-        for (lane, slot) in wallet.channel().settled_locks() {
-            wallet.chain(&chain.claimed(id, lane, slot, head.final_number).await?, now());
-        }
-    }
-    let keys: Vec<_> = wallet.channel().live_keys().into_iter().collect();
-    for fact in chain.recorded_evidence(&keys, head.final_number).await? {
-        wallet.chain(&fact, now());
-    }
-    wallet.head(head, now());
-    Ok(wallet)
-}
-
-/// Whether an exit has left locks that still hold money of ours.
-fn is_claiming(wallet: &Wallet) -> bool {
-    matches!(wallet.channel().exit_stage(), ExitStage::Settling | ExitStage::Claiming { .. })
-}
-
-fn wallet_config(chain: &Chain, terms: &Terms, def: ChannelDef) -> WalletConfig {
-    WalletConfig { domain: chain.domain, def, policy: policy(terms, def.challenge_period) }
-}
-
-/// What the chain says of a channel, over all assets: whether anything happened, and whether anything is still open.
-async fn usage(chain: &Chain, terms: &Terms, id: ChannelId, block: u64) -> Result<(bool, bool)> {
-    let (mut used, mut open) = (false, false);
-    for terms in &terms.assets {
-        let ChainFact::Asset { deposits, status, .. } = chain.asset(id, terms.asset, block).await? else { continue };
-        let funded = !deposits.a.is_zero() || !deposits.b.is_zero();
-        used |= funded || status != AssetStatus::Open;
-        open |= funded && status == AssetStatus::Open;
-    }
-    Ok((used, open))
-}
-
-async fn is_over(chain: &Chain, terms: &Terms, def: &ChannelDef) -> Result<bool> {
-    let id = def.id(chain.domain.chain_id(), chain.domain.contract());
-    let (used, open) = usage(chain, terms, id, chain.head().final_number).await?;
-    Ok(used && !open)
-}
-
-/// The first channel that the chain knows nothing of. One that is in use there and not in the store is taken up again
-/// from a backup only: what was signed in it is unknown otherwise.
-async fn choose_channel(
-    settings: &Settings,
-    terms: &Terms,
-    chain: &Chain,
-    key: &SecretKey,
-    challenge_period: u32,
-    first_salt: u64,
-) -> Result<(Record, Option<(Vec<u8>, Restored)>)> {
-    let owner = settings.owner.address();
-    for salt in first_salt..first_salt.saturating_add(MAX_SALT) {
-        let channel = ChannelDef {
-            a: Participant { owner, signer: key.address() },
-            b: Participant { owner: terms.hub.owner, signer: terms.hub.signer },
-            challenge_period,
-            salt,
-        };
-        channel.check()?;
-        let id = channel.id(chain.domain.chain_id(), chain.domain.contract());
-        let (used, open) = usage(chain, terms, id, chain.head().number).await?;
-        if open {
-            let Some((backup, restored)) = backup::find(settings, key, id).await? else {
-                let detail = format!(
-                    "The chain knows channel {id} of this account with money in it; this store does not, and there is \
-                     no backup of it."
-                );
-                return Err(Failure::new(Code::StateOutdated, detail));
-            };
-            return Ok((Record { channel, binding: backup.binding }, Some((backup.snapshot, restored))));
-        }
-        if used {
-            continue;
-        }
-        let bound = owner == key.address();
-        let binding = match bound {
-            true => None,
-            false => {
-                Some(settings.owner.sign(&typed_data::binding(&chain.domain, owner, key.address(), id)).await?.into())
-            }
-        };
-        return Ok((Record { channel, binding }, None));
-    }
-    Err(Failure::new(Code::Unsupported, "This account has closed too many channels with this hub."))
-}
-
-/// What this client accepts: the hub's terms within bounds of its own.
-fn policy(terms: &Terms, challenge_period: u32) -> Policy {
-    let safety_margin = terms.safety_margin.clamp(SAFETY_MARGIN.0, SAFETY_MARGIN.1);
-    Policy {
-        safety_margin,
-        min_lock_time: safety_margin.saturating_mul(2),
-        // Clocks differ a little.
-        max_lock_time: terms.max_lock_time.saturating_add(SAFETY_MARGIN.0),
-        max_locks: usize::try_from(terms.max_locks).unwrap_or(usize::MAX),
-        max_chain_age: u64::from(challenge_period).div_euclid(4).clamp(MAX_CHAIN_AGE.0, MAX_CHAIN_AGE.1),
-        ..Policy::default()
-    }
 }

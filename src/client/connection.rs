@@ -1,11 +1,14 @@
 //! Keeps a socket to the hub open: proves the channel's key on each one, hands messages to the wallet, and calls
 //! again after a growing, random pause.
 
+use super::connect::{ask, register};
+use super::open::policy;
 use super::{Client, Notice};
 use crate::failure::{Failure, Result};
 use crate::js::{now, random};
 use crate::task::{Either, race, sleep};
 use crate::transport::socket::Socket;
+use crate::transport::terms::Register;
 use alloy_primitives::B256;
 use farthing_protocol::json;
 use farthing_protocol::message::Message;
@@ -13,6 +16,7 @@ use farthing_protocol::sign::Signature;
 use farthing_protocol::types::ChannelId;
 use farthing_protocol::{Code, abi, wire};
 use std::rc::{Rc, Weak};
+use wasm_bindgen_futures::spawn_local;
 
 /// The first and the longest pause before calling again, in milliseconds.
 const BACKOFF: (u32, u32) = (250, 30_000);
@@ -48,7 +52,7 @@ impl Client {
                     pause = BACKOFF.0;
                     self.serve(&socket).await;
                 }
-                Either::Second(Err(_)) => {}
+                Either::Second(Err(failure)) => self.tell_unknown(failure),
             }
             if let Either::First(()) = race(self.closed.wait(), sleep(jittered(pause))).await {
                 return;
@@ -57,8 +61,40 @@ impl Client {
         }
     }
 
+    /// Makes sure that who answers is the hub that we know, and that it knows our channel. Its limits are adopted;
+    /// another hub never is.
+    async fn greet(&self) -> Result<()> {
+        let (mut fresh, known) = (ask(&self.hub).await?, self.terms());
+        fresh.check_same(&known)?;
+        let ours = Register { channel: &self.def, public_key: self.key.public_key(), binding: self.binding.as_ref() };
+        register(&self.hub, &ours).await?;
+        fresh.keep_assets(&known);
+        self.wallet.borrow_mut().set_policy(policy(&fresh, self.def.challenge_period));
+        self.terms.replace(Rc::new(fresh));
+        self.greeted.set(true);
+        Ok(())
+    }
+
+    /// Tells the application, once, why the hub that answers is of no use. That none answers it knows.
+    fn tell_unknown(&self, failure: Failure) {
+        let code = failure.code();
+        if code == Code::NotConnected {
+            return;
+        }
+        // Whoever speaks and does not let us in may be another one, or have forgotten us.
+        if self.greeted.replace(false) {
+            return;
+        }
+        if self.told_unknown.replace(Some(code)) != Some(code) {
+            self.tell(Notice::Error(failure));
+        }
+    }
+
     /// Opens a socket and proves the key on it.
     async fn attach(self: &Rc<Self>) -> Result<Rc<Socket>> {
+        if !self.greeted.get() {
+            self.greet().await?;
+        }
         let client: Weak<Self> = Rc::downgrade(self);
         let receive = move |messages| {
             if let Some(client) = client.upgrade() {
@@ -78,13 +114,14 @@ impl Client {
     }
 
     /// Uses the socket until it ends.
-    async fn serve(&self, socket: &Rc<Socket>) {
+    async fn serve(self: &Rc<Self>, socket: &Rc<Socket>) {
         self.hub.use_socket(Some(Rc::clone(socket)));
         self.connected.set(true);
+        self.told_unknown.take();
         self.wallet.borrow_mut().connected(now());
         self.receive(self.early.take());
         drop(self.payees.take());
-        (self.tell)(Notice::Connected);
+        self.tell(Notice::Connected);
         if self.stale_backup.get() {
             self.unsaved.ring();
         }
@@ -96,7 +133,7 @@ impl Client {
         self.connected.set(false);
         self.wallet.borrow_mut().disconnected();
         self.changes.notify();
-        (self.tell)(Notice::Disconnected);
+        self.tell(Notice::Disconnected);
     }
 
     /// Returns when the hub does not answer any more.
@@ -112,18 +149,35 @@ impl Client {
         }
     }
 
-    fn receive(&self, messages: Vec<Message>) {
-        if !self.connected.get() {
+    fn receive(self: &Rc<Self>, messages: Vec<Message>) {
+        let stale = !self.wallet.borrow().channel().is_fresh(now());
+        if !self.connected.get() || self.freshening.get() || stale {
             self.early.borrow_mut().extend(messages);
+            if self.connected.get() && !self.freshening.replace(true) {
+                spawn_local(Rc::clone(self).receive_later());
+            }
             return;
         }
+        self.take_in(messages);
+    }
+
+    /// [18] What would be refused, only because the chain was not looked at for a while, waits for that.
+    async fn receive_later(self: Rc<Self>) {
+        let _ = self.freshen().await;
+        self.freshening.set(false);
+        if self.connected.get() {
+            self.take_in(self.early.take());
+        }
+    }
+
+    fn take_in(&self, messages: Vec<Message>) {
         for message in messages {
             if let Message::Funds { asset, deposits } = &message {
                 self.hub_funds.borrow_mut().insert(*asset, deposits.a);
             }
             let handled = self.wallet.borrow_mut().handle(message, now());
             if let Err(error) = handled {
-                (self.tell)(Notice::Error(Failure::from(error)));
+                self.tell(Notice::Error(Failure::from(error)));
                 return;
             }
         }

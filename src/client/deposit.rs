@@ -36,6 +36,10 @@ impl Client {
     pub async fn deposit(&self, request: DepositRequest) -> Result<String> {
         let DepositRequest { asset, amount, progress } = request;
         self.check_open()?;
+        if !self.greeted.get() {
+            // Only an exit would get it back from a hub that nobody has seen since the start.
+            return Err(Code::NotConnected.into());
+        }
         self.check_deposit(asset, amount).await?;
         ask_to_keep();
         let contract = self.chain.domain.contract();
@@ -65,7 +69,8 @@ impl Client {
         if amount.is_zero() {
             return Err(Code::InvalidAmount.into());
         }
-        let terms = self.terms_of(asset)?;
+        let terms = self.terms();
+        let terms = terms.of(asset)?;
         let balance = self.wallet.borrow().balance(asset);
         if balance.status != AssetStatus::Open {
             return Err(Code::ChannelClosed.into());
@@ -102,7 +107,7 @@ impl Client {
         let told = self.told_deposits.borrow().get(&asset).copied().unwrap_or_default();
         if total > told {
             self.told_deposits.borrow_mut().insert(asset, total);
-            (self.tell)(Notice::Deposit { asset, total });
+            self.tell(Notice::Deposit { asset, total });
         }
     }
 }

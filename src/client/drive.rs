@@ -25,7 +25,7 @@ impl Client {
             }
         }
         if let Err(failure) = self.store.close().await {
-            (self.tell)(Notice::Error(failure));
+            self.tell(Notice::Error(failure));
         }
         self.ended.send(());
     }
@@ -87,11 +87,11 @@ impl Client {
                     waiter.latest.replace(Some(payment.clone()));
                     waiter.changed.notify();
                 }
-                (self.tell)(Notice::Payment(payment));
+                self.tell(Notice::Payment(payment));
             }
             Event::Balance { asset } => self.tell_deposit(asset),
-            Event::Withdrawal(signed) => (self.tell)(Notice::Withdrawal(signed)),
-            Event::Closing(signed) => (self.tell)(Notice::Closing(signed)),
+            Event::Withdrawal(signed) => self.tell(Notice::Withdrawal(signed)),
+            Event::Closing(signed) => self.tell(Notice::Closing(signed)),
             Event::Declined { what, code, message } => {
                 let code = Code::from_name(&code).filter(|code| code.blame() != Blame::Bug).unwrap_or(Code::HubFault);
                 let said: String = message.chars().filter(|c| !c.is_control()).take(300).collect();
@@ -99,12 +99,12 @@ impl Client {
                 self.declined.replace(Some((what, failure)));
             }
             Event::ExitStarted { .. } => {}
-            Event::Exit { stage } => (self.tell)(Notice::Exit { stage }),
+            Event::Exit { stage } => self.tell(Notice::Exit { stage }),
             Event::Overdue { .. } => {
                 let detail = "The hub does not pay what the chain shows to be proven; take it home with exit().";
-                (self.tell)(Notice::Error(Failure::new(Code::HubFault, detail)));
+                self.tell(Notice::Error(Failure::new(Code::HubFault, detail)));
             }
-            Event::Outdated => (self.tell)(Notice::Error(Code::StateOutdated.into())),
+            Event::Outdated => self.tell(Notice::Error(Code::StateOutdated.into())),
         }
     }
 
@@ -139,7 +139,7 @@ impl Client {
                 // Nobody waits for this call, so it must be heard of, and asked for again; what the user refused
                 // only when exit() is called again.
                 let refused = failure.code() == Code::WalletRejected;
-                (client.tell)(Notice::Error(failure));
+                client.tell(Notice::Error(failure));
                 if let (Either::Second(()), false) = (race(client.closed.wait(), sleep(RETRY)).await, refused) {
                     client.submissions.borrow_mut().remove(&id);
                     client.wallet.borrow_mut().submit_failed(&id);

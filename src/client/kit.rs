@@ -37,7 +37,7 @@ impl Client {
                 // The next change is told again.
                 Either::Second(Err(thrown)) => {
                     let detail = format!("onExitKit: {}.", crate::js::message(&thrown).trim_end_matches('.'));
-                    (self.tell)(Notice::Error(Failure::caused(Code::InvalidArgument, detail, thrown)));
+                    self.tell(Notice::Error(Failure::caused(Code::InvalidArgument, detail, thrown)));
                 }
                 Either::First(()) => return,
             }

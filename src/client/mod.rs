@@ -11,6 +11,8 @@ mod deposit;
 mod drive;
 mod exit;
 mod kit;
+mod known;
+mod open;
 mod pay;
 mod payout;
 mod settings;
@@ -86,6 +88,9 @@ pub enum Notice {
     Error(Failure),
 }
 
+/// Hears of what happened, and the hub's terms at that time.
+pub type Listener = Rc<dyn Fn(&Terms, Notice)>;
+
 /// A payment that somebody waits for.
 #[derive(Debug, Default)]
 struct Waiter {
@@ -95,11 +100,12 @@ struct Waiter {
 
 /// A client of one hub.
 pub struct Client {
-    terms: Terms,
+    /// What the hub said of itself last: its limits may change, who it is may not.
+    terms: RefCell<Rc<Terms>>,
     owner: Owner,
     key: SecretKey,
     chain: Chain,
-    hub: Hub,
+    hub: Rc<Hub>,
     store: OpenStore,
     def: ChannelDef,
     id: ChannelId,
@@ -107,9 +113,11 @@ pub struct Client {
     prefix: String,
     poll_interval: u32,
     wallet: RefCell<Wallet>,
-    tell: Box<dyn Fn(Notice)>,
+    listener: Listener,
     /// Rung when the wallet may have something to commit.
     work: Bell,
+    /// Rung when the chain is to be looked at now.
+    look: Rc<Bell>,
     /// Rung when the exit kit may have changed.
     kit: Bell,
     /// Told of everything that happened in the wallet.
@@ -129,9 +137,16 @@ pub struct Client {
     declined: RefCell<Option<(String, Failure)>>,
     /// Deposits that the application was told of.
     told_deposits: RefCell<SmallMap<Asset, Amount>>,
-    /// Messages that came before the connection was ours to use.
+    /// Messages that came before the connection was ours to use, or the chain seen.
     early: RefCell<Vec<Message>>,
+    freshening: Cell<bool>,
     connected: Cell<bool>,
+    /// The channel was in the store when we connected.
+    stored: bool,
+    /// Whether the hub, as we know it, has our channel. Until then it is asked who it is, and told who we are.
+    greeted: Cell<bool>,
+    /// Why it was not greeted, once the application knows.
+    told_unknown: Cell<Option<Code>>,
     /// The owner's signature for the signer, where they differ.
     binding: Option<Bytes>,
     /// `{ put, get }` of the application, for backups.
@@ -158,10 +173,14 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// What the hub said of itself at connect.
+    /// What the hub said of itself last.
     #[must_use]
-    pub const fn terms(&self) -> &Terms {
-        &self.terms
+    pub fn terms(&self) -> Rc<Terms> {
+        Rc::clone(&self.terms.borrow())
+    }
+
+    fn tell(&self, notice: Notice) {
+        (self.listener)(&self.terms(), notice);
     }
 
     /// Refuses calls after `disconnect` and after a failure that only a reload can heal.
@@ -204,7 +223,7 @@ impl Client {
         self.hub.use_socket(None);
         self.wake_everybody();
         self.work.ring();
-        (self.tell)(Notice::Error(failure));
+        self.tell(Notice::Error(failure));
     }
 
     fn wake_everybody(&self) {

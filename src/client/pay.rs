@@ -4,7 +4,6 @@ use super::{Client, Filter, History, Waiter};
 use crate::failure::{Failure, Result};
 use crate::js::{now, random};
 use crate::task::{Either, Once, Work, race, sleep};
-use crate::transport::terms::AssetTerms;
 use alloy_primitives::Address;
 use farthing_protocol::hub::PayeeInfo;
 use farthing_protocol::json;
@@ -80,7 +79,7 @@ impl Client {
         if let Some(known) = self.asked_before(&options, !options.fresh).await? {
             return self.outcome(&known, if options.wait { None } else { Some(ONLINE) }).await;
         }
-        let hub = self.terms.hub;
+        let hub = self.terms().hub;
         let to = match [hub.owner, hub.signer].contains(&options.to) {
             true => Payee::Hub,
             false => Payee::Channel { to: options.to, info: self.payee(options.to).await? },
@@ -91,6 +90,7 @@ impl Client {
             _ if options.wait => None,
             _ => Some(0),
         };
+        self.freshen().await?;
         self.wait_for_place().await?;
         // Somebody else may have asked for it meanwhile.
         if let Some(known) = self.asked_before(&options, false).await? {
@@ -158,8 +158,9 @@ impl Client {
     }
 
     fn check_payment(&self, options: &PayOptions) -> Result<u64> {
-        let terms = self.terms_of(options.asset)?;
-        let (min, max) = (terms.min_payment, terms.max_payment);
+        let terms = self.terms();
+        let asset = terms.of(options.asset)?;
+        let (min, max) = (asset.min_payment, asset.max_payment);
         if options.amount.is_zero() {
             return Err(Code::InvalidAmount.into());
         }
@@ -167,10 +168,10 @@ impl Client {
             return Err(Failure::new(Code::LimitExceeded, format!("The hub forwards payments from {min} to {max}.")));
         }
         // A little more than the least, since the hub reads the clock later than we do.
-        let least = self.terms.min_lock_time.saturating_add(60);
-        let seconds = options.expires_in.unwrap_or_else(|| OFFER.clamp(least, self.terms.max_lock_time.max(least)));
-        if seconds < least || seconds > self.terms.max_lock_time {
-            let most = self.terms.max_lock_time;
+        let least = terms.min_lock_time.saturating_add(60);
+        let seconds = options.expires_in.unwrap_or_else(|| OFFER.clamp(least, terms.max_lock_time.max(least)));
+        if seconds < least || seconds > terms.max_lock_time {
+            let most = terms.max_lock_time;
             return Err(Failure::new(Code::BadExpiry, format!("expiresIn must be from {least} to {most} seconds.")));
         }
         Ok(now().saturating_add(seconds))
@@ -218,7 +219,7 @@ impl Client {
     }
 
     fn places(&self) -> usize {
-        let locks = usize::try_from(self.terms.max_locks).unwrap_or(usize::MAX);
+        let locks = usize::try_from(self.terms().max_locks).unwrap_or(usize::MAX);
         locks.saturating_sub(SPARE_LOCKS).max(1).saturating_sub(self.in_flight.borrow().len())
     }
 
@@ -282,11 +283,6 @@ impl Client {
             }
             self.changed().await?;
         }
-    }
-
-    /// The hub's terms for an asset.
-    pub(super) fn terms_of(&self, asset: Asset) -> Result<&AssetTerms> {
-        self.terms.assets.iter().find(|terms| terms.asset == asset).ok_or_else(|| Code::UnknownAsset.into())
     }
 
     /// Waits for something that only the chain can end, unless the client ends.

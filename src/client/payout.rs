@@ -68,7 +68,7 @@ impl Client {
         if amount.is_zero() {
             return Err(Code::InvalidAmount.into());
         }
-        self.terms_of(asset)?;
+        self.terms().of(asset)?;
         let owner = self.owner.address();
         let recipient = to.unwrap_or(owner);
         let deadline = now().saturating_add(DEADLINE);

@@ -8,6 +8,7 @@ use crate::store::indexeddb::IndexedDbStore;
 use crate::store::js::JsStore;
 use crate::store::memory::MemoryStore;
 use crate::store::{OpenStore, check_format};
+use crate::task::Work;
 use crate::transport::Hub;
 use alloy_primitives::Address;
 use farthing_protocol::Code;
@@ -16,7 +17,7 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 
 /// Where state is kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum StoreChoice {
     /// As is usual on the platform.
     Default,
@@ -32,7 +33,7 @@ pub enum StoreChoice {
 #[derive(Debug)]
 pub struct Settings {
     /// The hub.
-    pub hub: Hub,
+    pub hub: Rc<Hub>,
     /// Who owns the money.
     pub owner: Owner,
     /// An HTTP endpoint of the chain; without it the wallet is asked.
@@ -68,8 +69,12 @@ impl Settings {
         }
     }
 
-    /// Opens the store of the client with this name.
-    pub(super) async fn open_store(&self, name: &str) -> Result<OpenStore> {
+    /// Opens the store with this name.
+    pub(super) fn open_store<'a>(&'a self, name: &'a str) -> Work<'a, OpenStore> {
+        Box::pin(self.open_checked(name))
+    }
+
+    async fn open_checked(&self, name: &str) -> Result<OpenStore> {
         let opener = get_function(&self.environment, "openStore").is_some();
         let store: OpenStore = match &self.store {
             StoreChoice::Memory => Rc::new(MemoryStore::default()),

@@ -53,7 +53,7 @@ impl Client {
 
     /// The hub.
     #[must_use]
-    pub const fn hub(&self) -> &Hub {
+    pub fn hub(&self) -> &Hub {
         &self.hub
     }
 
@@ -79,7 +79,7 @@ impl Client {
     pub fn balances(&self) -> Result<Vec<Balance>> {
         self.check_open()?;
         let wallet = self.wallet.borrow();
-        Ok(self.terms.assets.iter().map(|terms| wallet.balance(terms.asset)).collect())
+        Ok(self.terms().assets.iter().map(|terms| wallet.balance(terms.asset)).collect())
     }
 
     /// Payments, newest first.

@@ -3,13 +3,19 @@
 use super::{Client, Notice};
 use crate::failure::Result;
 use crate::js::now;
-use crate::task::{Bell, Either, race, sleep};
+use crate::task::{Either, Work, race, sleep};
 use farthing_protocol::chain::{ChainFact, Head};
 use farthing_protocol::condition::ConditionKey;
 use std::rc::Rc;
 
 /// With pushed heads, the chain is asked all the same when none has come for so long, in milliseconds.
 const SILENCE: u32 = 30_000;
+
+/// How long a new block is waited for when the last one is too old, in milliseconds.
+const FRESHENING: u32 = 5_000;
+
+/// Pause before the chain is looked at once more for that, in milliseconds.
+const AGAIN: u32 = 500;
 
 /// Blocks that one request for logs may span.
 const LOG_RANGE: u64 = 2_000;
@@ -20,13 +26,12 @@ const PATIENCE: u32 = 10;
 impl Client {
     /// Runs until the client ends. `next` is the first block whose logs have not been read as final.
     pub(super) async fn watch_chain(self: Rc<Self>, mut next: u64) {
-        let pushed = Rc::new(Bell::default());
-        let bell = Rc::clone(&pushed);
+        let bell = Rc::clone(&self.look);
         let pushes = self.chain.rpc.subscribe(move || bell.ring()).await;
         let mut failures = 0_u32;
         loop {
             let pause = if pushes { SILENCE } else { self.poll_interval };
-            let new = race(pushed.rings(), sleep(pause));
+            let new = race(self.look.rings(), sleep(pause));
             if let Either::First(()) = race(self.closed.wait(), new).await {
                 return;
             }
@@ -38,11 +43,27 @@ impl Client {
                 Err(failure) => {
                     failures = failures.saturating_add(1);
                     if failures == PATIENCE {
-                        (self.tell)(Notice::Error(failure));
+                        self.tell(Notice::Error(failure));
                     }
                 }
             }
         }
+    }
+
+    /// After a sleep, what was seen of the chain may be too old to pay or to accept payments by. It is looked at again
+    /// before anything is refused for that.
+    pub(super) fn freshen(&self) -> Work<'_, ()> {
+        Box::pin(async {
+            let fresh = || self.wallet.borrow().channel().is_fresh(now());
+            let seen = async {
+                while !fresh() && !self.closed.is_sent() {
+                    self.look.ring();
+                    race(self.chain.heads.next(), sleep(AGAIN)).await;
+                }
+            };
+            race(seen, sleep(FRESHENING)).await;
+            Ok(())
+        })
     }
 
     /// What a block says of an exit.
@@ -53,9 +74,9 @@ impl Client {
 
     /// Reads one head and the logs up to it; gives the first block that has still to be read.
     async fn look(&self, next: u64) -> Result<u64> {
-        let known = self.chain.head();
         let head = self.chain.read_head().await?;
-        if head == known {
+        // What the wallet was not told, since an earlier look failed or stopped half way, is read again.
+        if self.wallet.borrow().channel().head() == Some(&head) {
             return Ok(next);
         }
         let mut facts: Vec<ChainFact> = Vec::new();

@@ -75,7 +75,7 @@ impl Client {
                         self.unwatched.ring();
                         if !std::mem::replace(&mut tower.told, true) {
                             let detail = format!("Watchtower {}: {}", tower.hub.url(), failure.detail());
-                            (self.tell)(Notice::Error(Failure::new(failure.code(), detail)));
+                            self.tell(Notice::Error(Failure::new(failure.code(), detail)));
                         }
                     }
                 }
@@ -121,7 +121,7 @@ impl Client {
         }
         // Proof against a tower that does not do what it promised.
         self.store.commit(writes).await?;
-        (self.tell)(Notice::Watched { url: tower.hub.url().to_owned(), tower: key });
+        self.tell(Notice::Watched { url: tower.hub.url().to_owned(), tower: key });
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use crate::transport::terms::Terms;
 use farthing_protocol::Code;
 use js_sys::{Array, Function, Promise};
 use options::Options;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 use values::{DIRECTIONS, STATUSES, balance, info, notice, payment, payment_id};
@@ -111,21 +111,15 @@ pub fn identify(options: JsValue, environment: JsValue) -> Promise {
 pub fn connect(options: JsValue, environment: JsValue, tell: Function) -> Promise {
     promise(async move {
         let (options, signal) = connect_options(options)?;
-        let terms: Rc<RefCell<Option<Terms>>> = Rc::default();
-        let listed = Rc::clone(&terms);
-        let tell = Box::new(move |happened: Notice| {
-            // Nothing happens before the terms are known.
-            let event = listed.borrow().as_ref().map(|terms| notice(terms, happened));
-            if let Some(event) = event {
-                let _ = tell.call1(&JsValue::UNDEFINED, &event);
-            }
+        let tell = Rc::new(move |terms: &Terms, happened: Notice| {
+            let _ = tell.call1(&JsValue::UNDEFINED, &notice(terms, happened));
         });
         let connected: Once<Result<Rc<Client>>> = Once::default();
         let done = connected.clone();
         spawn_local(async move {
             let settings = options.settings(environment).await;
             done.send(match settings {
-                Ok(settings) => Client::connect(settings, tell, |found| drop(terms.replace(Some(found.clone())))).await,
+                Ok(settings) => Client::connect(settings, tell).await,
                 Err(failure) => Err(failure),
             });
         });
@@ -161,7 +155,7 @@ impl Core {
     pub fn deposit(&self, options: JsValue) -> Result<Promise> {
         check_sound()?;
         let options = Options::new("deposit", options, &["asset", "amount", "signal", "onProgress"])?;
-        let asset = options.asset("asset", self.client.terms())?.asset;
+        let asset = options.asset("asset", &self.client.terms())?.asset;
         let amount = options.amount("amount")?;
         let (signal, progress) = (options.signal()?, Box::new(options.progress()?));
         let client = Rc::clone(&self.client);
@@ -179,7 +173,7 @@ impl Core {
         let id = options.value("id");
         let request = PayOptions {
             to: options.required_address("to")?,
-            asset: options.asset("asset", self.client.terms())?.asset,
+            asset: options.asset("asset", &self.client.terms())?.asset,
             amount: options.amount("amount")?,
             memo: options.text("memo")?.unwrap_or_default(),
             wait: options.flag("wait")?,
@@ -191,7 +185,7 @@ impl Core {
         let client = Rc::clone(&self.client);
         Ok(guarded(signal, async move {
             let receipt = client.pay(request).await?;
-            Ok(payment(client.terms(), &receipt))
+            Ok(payment(&client.terms(), &receipt))
         }))
     }
 
@@ -202,7 +196,7 @@ impl Core {
         let client = Rc::clone(&self.client);
         Ok(promise(async move {
             let ended = client.cancel(id).await?;
-            Ok(payment(client.terms(), &ended))
+            Ok(payment(&client.terms(), &ended))
         }))
     }
 
@@ -211,7 +205,7 @@ impl Core {
         check_sound()?;
         let options = Options::new("withdraw", options, &["asset", "amount", "to", "relay", "signal", "onProgress"])?;
         let request = WithdrawRequest {
-            asset: options.asset("asset", self.client.terms())?.asset,
+            asset: options.asset("asset", &self.client.terms())?.asset,
             amount: options.amount("amount")?,
             to: options.address("to")?,
             relay: options.flag("relay")?,
@@ -266,7 +260,8 @@ impl Core {
     pub fn balances(&self) -> Result<JsValue> {
         check_sound()?;
         let balances = self.client.balances()?;
-        let balances = array(balances.iter().map(|found| balance(self.client.terms(), found)));
+        let terms = self.client.terms();
+        let balances = array(balances.iter().map(|found| balance(&terms, found)));
         Ok(freeze(balances.into()))
     }
 
@@ -288,7 +283,8 @@ impl Core {
         let client = Rc::clone(&self.client);
         Ok(promise(async move {
             let found = client.payments(filter).await?;
-            let found = array(found.iter().map(|found| payment(client.terms(), found)));
+            let terms = client.terms();
+            let found = array(found.iter().map(|found| payment(&terms, found)));
             Ok(freeze(found.into()))
         }))
     }

@@ -216,7 +216,7 @@ impl Options {
 
     /// The options of `connect`.
     pub async fn settings(&self, environment: JsValue) -> Result<Settings> {
-        let hub = Hub::new(&self.required_text("hub")?)?;
+        let hub = Hub::new(&self.required_text("hub")?)?.into();
         let rpc = self.text("rpc")?;
         if rpc.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
             return self.wrong("rpc", "a URL that starts with https:// (or http://)");

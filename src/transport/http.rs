@@ -15,12 +15,12 @@ extern "C" {
 }
 
 /// How long an answer may take, in milliseconds.
-const PATIENCE: u32 = 20_000;
+pub const PATIENCE: u32 = 20_000;
 
-/// The body of the answer. Whatever goes wrong on the way is `code`.
-pub fn post<'a>(url: &'a str, body: &'a str, code: Code) -> Work<'a, String> {
+/// The body of the answer, which may take so many milliseconds. Whatever goes wrong on the way is `code`.
+pub fn post<'a>(url: &'a str, body: &'a str, code: Code, patience: u32) -> Work<'a, String> {
     Box::pin(async move {
-        match race(exchange(url, body, code), sleep(PATIENCE)).await {
+        match race(exchange(url, body, code), sleep(patience)).await {
             Either::First(answer) => answer,
             Either::Second(()) => Err(Failure::new(code, format!("{url} does not answer."))),
         }

@@ -23,6 +23,8 @@ pub struct Hub {
     websocket: String,
     socket: RefCell<Option<Rc<Socket>>>,
     next_id: Cell<u64>,
+    /// How long an answer over HTTP may take, in milliseconds.
+    patience: Cell<u32>,
 }
 
 /// What the hub answered to a call: a frame of JSON-RPC.
@@ -51,13 +53,24 @@ impl Hub {
             (_, Some(rest)) if !rest.is_empty() => format!("ws://{rest}"),
             _ => return invalid("hub must be a URL that starts with https:// (or http://)."),
         };
-        Ok(Self { http, websocket, socket: RefCell::default(), next_id: Cell::new(1) })
+        Ok(Self {
+            http,
+            websocket,
+            socket: RefCell::default(),
+            next_id: Cell::new(1),
+            patience: Cell::new(http::PATIENCE),
+        })
     }
 
     /// The URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.http
+    }
+
+    /// From now on an answer over HTTP may take so many milliseconds: it can be done without.
+    pub fn be_brief(&self, patience: u32) {
+        self.patience.set(patience);
     }
 
     /// The URL of its socket.
@@ -82,7 +95,9 @@ impl Hub {
         let (id, body) = self.request(method, params);
         match self.socket() {
             Some(socket) => answer_on(socket, id, body),
-            None => Box::pin(async move { Ok(Answer(http::post(&self.http, &body, Code::NotConnected).await?)) }),
+            None => Box::pin(async move {
+                Ok(Answer(http::post(&self.http, &body, Code::NotConnected, self.patience.get()).await?))
+            }),
         }
     }
 

@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// A method that is served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +60,8 @@ impl Method {
 
 /// Most channels that one connection may attach.
 const MAX_ATTACHED: usize = 64;
+/// How long a client waits to be let in while the chain was not read for its channel yet; less than clients wait for an answer.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
 /// Most peer messages in one frame.
 const MAX_MESSAGES: usize = 1_024;
 
@@ -225,10 +228,28 @@ async fn attach(app: &App, session: &mut Session, params: Attach, id: Option<&Ra
     if session.attached.len() >= MAX_ATTACHED && !session.attached.contains(&channel) {
         return Err(Error::new(Code::LimitExceeded, "a connection attaches at most 64 channels").into());
     }
+    // [18] Until then all that it sends as soon as it is in would be refused.
+    match tokio::time::timeout(FIRST_LOOK, seen(app, channel)).await {
+        Ok(seen) => seen?,
+        Err(_) => return Err(Error::new(Code::ChainStale, "the hub could not read the chain yet; try again").into()),
+    }
     let response = super::envelope::response(id, &Ok(json!({ "attached": true })));
     session.attached.insert(channel);
     app.core.attach(channel, session.outbox.clone(), response).await?;
     Ok(())
+}
+
+/// Waits until the chain was read for this channel, for the first time since the start or the registration.
+async fn seen(app: &App, channel: ChannelId) -> Result<(), Error> {
+    let mut looks = app.health.looks();
+    loop {
+        looks.borrow_and_update();
+        if app.core.status(channel).await?.final_block.is_some() {
+            return Ok(());
+        }
+        // The sender lives as long as `app`.
+        let _ = looks.changed().await;
+    }
 }
 
 /// Hands messages of an attached channel to the core. All of a frame are taken, or none.

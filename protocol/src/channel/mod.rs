@@ -181,6 +181,11 @@ impl Channel {
         &self.policy
     }
 
+    /// Accepts by other rules from now on.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
     /// All facts of it.
     #[must_use]
     pub const fn state(&self) -> &State {
@@ -390,6 +395,12 @@ impl Channel {
             return Err(Code::ChannelClosing.into());
         }
         Ok(())
+    }
+
+    /// Whether the chain was seen lately enough to pay and to accept payments. [18]
+    #[must_use]
+    pub fn is_fresh(&self, now: u64) -> bool {
+        self.check_fresh(now).is_ok()
     }
 
     /// Refuses when the chain was last seen too long ago. [18]

@@ -234,6 +234,11 @@ impl Wallet {
         &self.channel
     }
 
+    /// Accepts by other rules from now on: the hub's limits have changed.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.channel.set_policy(policy);
+    }
+
     /// The channel's identifier.
     #[must_use]
     pub const fn id(&self) -> ChannelId {

@@ -100,6 +100,19 @@ export interface ConnectOptions {
   watchtowers?: readonly string[];
   /** A second place for the backup. Without it only the hub keeps one, and a hub can give back an old one. */
   backup?: BackupPlace;
+  /**
+   * Take over what the hub holds of both directions, where that is newer than the store or the backup, or where there is
+   * neither: after a `state-outdated`, or with nothing left but the key. Every signature is checked, and payments on
+   * their way go on. What the hub can hide is what it paid you after your own last payment, so it is not the default.
+   * An event `restored` tells when something was taken over.
+   */
+  adopt?: boolean;
+  /**
+   * Payments to you that are not worth gas, by asset. Of those below `threshold` no evidence is recorded on chain where
+   * the hub does not pay them; those that would make pending ones of that kind more than `cap` together are refused.
+   * Without an entry for an asset each base unit is worth it.
+   */
+  dust?: Readonly<Record<Asset, { readonly threshold: bigint; readonly cap: bigint }>>;
   /** An Ethereum node's HTTP URL. Needed with a local key; a wallet is its own node unless this is given. */
   rpc?: string;
   /**
@@ -391,8 +404,8 @@ export type ClientEvent =
     }
   | {
       readonly type: "restored";
-      /** Which backup was taken: the newest of the hub's and your own. */
-      readonly from: "hub" | "backup";
+      /** Which backup was taken, the newest of the hub's and your own; or, with `adopt`, the `proofs` that the hub holds. */
+      readonly from: "hub" | "backup" | "proofs";
       /** When it was made, milliseconds since 1970. */
       readonly madeAt: number;
       /** Who gave an older one. */
@@ -458,8 +471,9 @@ export interface Client extends AsyncDisposable {
  *
  * @throws {@link FarthingError} `chain-mismatch` if the hub, the wallet and the options do not agree on the chain;
  * `storage-locked` if another process, or a tab that does not share, uses the store; `wallet-rejected`; `not-connected` if
- * the hub can't be reached and no channel with it is stored; `state-outdated` if the
- * chain knows a channel of this account with money in it that the store does not know.
+ * the hub can't be reached and no channel with it is stored; `state-outdated` if the chain knows a channel of this account
+ * with money in it that the store does not know, and there is no backup; with `adopt`, if the hub hides proofs that must be
+ * there.
  */
 export declare function connect(options: ConnectOptions): Promise<Client>;
 

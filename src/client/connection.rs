@@ -6,13 +6,15 @@ use super::open::policy;
 use super::{Client, Notice};
 use crate::failure::{Failure, Result};
 use crate::js::{now, random};
-use crate::task::{Either, race, sleep};
+use crate::task::{Either, Work, race, sleep};
+use crate::transport::Hub;
 use crate::transport::socket::Socket;
 use crate::transport::terms::Register;
 use alloy_primitives::B256;
+use farthing_protocol::eip712::Domain;
 use farthing_protocol::json;
 use farthing_protocol::message::Message;
-use farthing_protocol::sign::Signature;
+use farthing_protocol::sign::{SecretKey, Signature};
 use farthing_protocol::types::ChannelId;
 use farthing_protocol::{Code, abi, wire};
 use std::rc::{Rc, Weak};
@@ -69,7 +71,7 @@ impl Client {
         let ours = Register { channel: &self.def, public_key: self.key.public_key(), binding: self.binding.as_ref() };
         register(&self.hub, &ours).await?;
         fresh.keep_assets(&known);
-        self.wallet.borrow_mut().set_policy(policy(&fresh, self.def.challenge_period));
+        self.wallet.borrow_mut().set_policy(policy(&fresh, self.def.challenge_period, &self.dust));
         self.terms.replace(Rc::new(fresh));
         self.greeted.set(true);
         Ok(())
@@ -102,14 +104,9 @@ impl Client {
             }
         };
         let socket = Socket::open(self.hub.websocket_url(), self.id, receive).await?;
-        let channel = json::encode(&OfChannel { channel_id: self.id });
-        let Challenge { challenge } = self.hub.call_on(&socket, "farthing_challenge", &channel).await?.read()?;
-        let session = abi::Session { channelId: self.id.0, challenge };
-        let signature = self.key.sign(self.chain.domain.digest(&session));
-        let attach = json::encode(&Attach { channel_id: self.id, signature });
         // Messages may follow the answer at once; they wait until the wallet knows that it is connected.
         self.early.take();
-        self.hub.call_on(&socket, "farthing_attach", &attach).await?.check()?;
+        prove(&self.hub, &socket, self.id, &self.key, &self.chain.domain).await?;
         Ok(socket)
     }
 
@@ -184,6 +181,23 @@ impl Client {
         self.changes.notify();
         self.work.ring();
     }
+}
+
+/// Proves on a socket that we hold the key of the channel's signer: what is the channel's comes through it from then on.
+pub(super) fn prove<'a>(
+    hub: &'a Hub,
+    socket: &'a Rc<Socket>,
+    channel_id: ChannelId,
+    key: &'a SecretKey,
+    domain: &'a Domain,
+) -> Work<'a, ()> {
+    Box::pin(async move {
+        let channel = json::encode(&OfChannel { channel_id });
+        let Challenge { challenge } = hub.call_on(socket, "farthing_challenge", &channel).await?.read()?;
+        let session = abi::Session { channelId: channel_id.0, challenge };
+        let attach = json::encode(&Attach { channel_id, signature: key.sign(domain.digest(&session)) });
+        hub.call_on(socket, "farthing_attach", &attach).await?.check()
+    })
 }
 
 /// Between half and all of a pause, so that clients of a hub that was away do not all come back at once.

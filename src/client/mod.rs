@@ -4,6 +4,7 @@
 //! durable. All methods take `&self`; no borrow of the wallet lives across an await, nor across a call into
 //! JavaScript, which may call back.
 
+mod adopt;
 mod backup;
 mod connect;
 mod connection;
@@ -37,7 +38,7 @@ use crate::task::{Bell, Changes, Once, Work};
 use crate::transport::Hub;
 use crate::transport::terms::Terms;
 use alloy_primitives::{Address, Bytes};
-use farthing_protocol::channel::{ExitStage, SignedClosing, SignedWithdrawal};
+use farthing_protocol::channel::{Dust, ExitStage, SignedClosing, SignedWithdrawal};
 use farthing_protocol::hub::PayeeInfo;
 use farthing_protocol::map::Map;
 use farthing_protocol::message::Message;
@@ -151,6 +152,8 @@ pub struct Client {
     binding: Option<Bytes>,
     /// `{ put, get }` of the application, for backups.
     backup: Option<JsValue>,
+    /// By asset, what is not worth the gas of its evidence.
+    dust: Vec<(String, Dust)>,
     /// URLs of watchtowers.
     watchtowers: Vec<String>,
     /// Rung when they may have to be handed something.

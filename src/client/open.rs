@@ -1,12 +1,14 @@
 //! Takes a channel up, or chooses one: checks the chain, derives the key, opens the store.
 
+use super::adopt;
 use super::backup::{self, Restored};
 use super::connect::register;
 use super::known::Known;
+use super::pay::look_up;
 use super::{Client, Listener, Notice, Settings};
 use crate::chain::Chain;
 use crate::failure::{Failure, Result};
-use crate::js::now;
+use crate::js::{now, random};
 use crate::signer::typed_data;
 use crate::small::SmallMap;
 use crate::store::Store;
@@ -14,15 +16,16 @@ use crate::task::{Bell, Changes, Once, Work};
 use crate::transport::terms::{Register, Terms};
 use alloy_primitives::Bytes;
 use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
-use farthing_protocol::channel::{ExitStage, Policy};
+use farthing_protocol::channel::{Dust, ExitStage, Policy};
 use farthing_protocol::eip712::Domain;
+use farthing_protocol::hub::PayeeInfo;
 use farthing_protocol::journal::Write;
 use farthing_protocol::json;
 use farthing_protocol::map::Map;
-use farthing_protocol::sign::SecretKey;
+use farthing_protocol::sign::{SecretKey, Signature};
 use farthing_protocol::types::{ChannelDef, ChannelId, Participant};
 use farthing_protocol::wallet::{Wallet, WalletConfig};
-use farthing_protocol::{Code, wire};
+use farthing_protocol::{Code, abi, wire};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -77,6 +80,11 @@ async fn take_up(
     let chain = Chain::new(settings.rpc()?, Domain::new(terms.chain_id, terms.contract), confirmations);
     let bounds = chain.check().await?;
     let period = challenge_period(settings, &terms, bounds);
+    if way == Way::Greet {
+        for (asset, _) in &settings.dust {
+            terms.asset(asset)?;
+        }
+    }
     if known.of(&terms).is_none() {
         // Before anybody is asked for a signature.
         period.clone()?;
@@ -107,27 +115,32 @@ async fn take_up(
         // A channel whose assets were all closed is over, unless locks are still to be claimed; the next one has
         // another salt.
         if is_over(&chain, &terms, &known.channel).await?
-            && !is_claiming(&load_wallet(&chain, &terms, &*store, &key, known.channel, head).await?)
+            && !is_claiming(&load_wallet(settings, &chain, &terms, &*store, &key, known.channel, head).await?)
         {
             salt = known.channel.salt.saturating_add(1);
             record = None;
         }
     }
     let stored = record.is_some();
+    let mut writes = Vec::new();
+    let mut restored = None;
     let record = match record {
         Some(record) => record,
         None if way != Way::Greet => return Ok(None),
         None => {
-            let (record, restored) = choose_channel(settings, &terms, &chain, &key, period, salt).await?;
-            let mut writes = vec![Write::Put { key: record_key, value: json::encode(&record).into_bytes() }];
-            if let Some((snapshot, restored)) = restored {
-                writes.push(Wallet::from_backup(&wallet_config(&chain, &terms, record.channel), snapshot));
-                listener(&terms, Notice::Restored(restored));
+            let (record, backup) = choose_channel(settings, &terms, &chain, &key, period, salt).await?;
+            writes.push(Write::Put { key: record_key, value: json::encode(&record).into_bytes() });
+            if let Some((snapshot, from)) = backup {
+                writes.push(Wallet::from_backup(&wallet_config(settings, &chain, &terms, record.channel), snapshot));
+                restored = Some(from);
             }
-            store.commit(writes).await?;
             record
         }
     };
+    let adopts = settings.adopt && way == Way::Greet;
+    if !adopts {
+        commit(&*store, core::mem::take(&mut writes)).await?;
+    }
     let mut greeted = false;
     if way == Way::Greet {
         let ours =
@@ -142,8 +155,29 @@ async fn take_up(
             Err(failure) => return Err(failure),
         }
     }
-    let prefix = Wallet::prefix(&wallet_config(&chain, &terms, record.channel));
-    let wallet = load_wallet(&chain, &terms, &*store, &key, record.channel, head).await?;
+    let config = wallet_config(settings, &chain, &terms, record.channel);
+    let prefix = Wallet::prefix(&config);
+    if adopts && greeted {
+        let id = record.channel.id(terms.chain_id, terms.contract);
+        let assets = terms.assets.iter().map(|terms| terms.asset).collect();
+        let shown = adopt::shown(&settings.hub, &chain, &key, id, assets).await?;
+        let mut entries = load_entries(&*store, &prefix).await?;
+        entries.extend(writes.iter().filter_map(|write| match write {
+            Write::Put { key, value } if key.starts_with(&prefix) => Some((key.clone(), value.clone())),
+            Write::Put { .. } | Write::Delete { .. } => None,
+        }));
+        let leap = u16::from_le_bytes(random()?);
+        if let Some(adopted) = Wallet::adopt(config, key.clone(), &entries, shown, leap, now())? {
+            writes.extend(adopted);
+            restored = Some(Restored { from: "proofs", time: now(), older: None });
+        }
+    }
+    // With what was taken over, all in one: a channel that is in use never has an empty store.
+    commit(&*store, writes).await?;
+    if let Some(restored) = restored {
+        listener(&terms, Notice::Restored(restored));
+    }
+    let wallet = load_wallet(settings, &chain, &terms, &*store, &key, record.channel, head).await?;
     let mut in_flight = Map::new();
     for payment in wallet.payments().iter().filter(|payment| !payment.is_final()) {
         in_flight.insert(payment.id, Rc::default());
@@ -186,6 +220,7 @@ async fn take_up(
         binding: record.binding,
         backup: settings.backup.clone(),
         unsaved: Bell::default(),
+        dust: settings.dust.clone(),
         watchtowers: settings.watchtowers.clone(),
         unwatched: Bell::default(),
         stale_backup: Cell::new(true),
@@ -219,8 +254,20 @@ async fn load_record(store: &dyn Store, key: &str) -> Result<Option<Record>> {
     found.map(|(_, value)| read(value).ok_or_else(corrupt)).transpose()
 }
 
+/// What a wallet's journal is read from.
+async fn load_entries(store: &dyn Store, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut entries = store.load(&format!("{prefix}/snapshot")).await?;
+    entries.extend(store.load(&format!("{prefix}/log/")).await?);
+    Ok(entries)
+}
+
+async fn commit(store: &dyn Store, writes: Vec<Write>) -> Result<()> {
+    if writes.is_empty() { Ok(()) } else { store.commit(writes).await }
+}
+
 /// The wallet as its store holds it, told what the chain says now.
 async fn load_wallet(
+    settings: &Settings,
     chain: &Chain,
     terms: &Terms,
     store: &dyn Store,
@@ -228,10 +275,9 @@ async fn load_wallet(
     def: ChannelDef,
     head: Head,
 ) -> Result<Wallet> {
-    let config = wallet_config(chain, terms, def);
+    let config = wallet_config(settings, chain, terms, def);
     let prefix = Wallet::prefix(&config);
-    let mut entries = store.load(&format!("{prefix}/snapshot")).await?;
-    entries.extend(store.load(&format!("{prefix}/log/")).await?);
+    let entries = load_entries(store, &prefix).await?;
     let mut wallet = Wallet::restore(config, key.clone(), &entries)?;
     let id = wallet.id();
     for terms in &terms.assets {
@@ -260,8 +306,8 @@ fn is_claiming(wallet: &Wallet) -> bool {
     matches!(wallet.channel().exit_stage(), ExitStage::Settling | ExitStage::Claiming { .. })
 }
 
-fn wallet_config(chain: &Chain, terms: &Terms, def: ChannelDef) -> WalletConfig {
-    WalletConfig { domain: chain.domain, def, policy: policy(terms, def.challenge_period) }
+fn wallet_config(settings: &Settings, chain: &Chain, terms: &Terms, def: ChannelDef) -> WalletConfig {
+    WalletConfig { domain: chain.domain, def, policy: policy(terms, def.challenge_period, &settings.dust) }
 }
 
 /// What the chain says of a channel, over all assets: whether anything happened, and whether anything is still open.
@@ -292,35 +338,61 @@ async fn choose_channel(
     challenge_period: Result<u32>,
     first_salt: u64,
 ) -> Result<(Record, Option<(Vec<u8>, Restored)>)> {
-    let challenge_period = challenge_period?;
     let owner = settings.owner.address();
-    for salt in first_salt..first_salt.saturating_add(MAX_SALT) {
-        let channel = ChannelDef {
-            a: Participant { owner, signer: key.address() },
-            b: Participant { owner: terms.hub.owner, signer: terms.hub.signer },
-            challenge_period,
-            salt,
+    let ours = |challenge_period, salt| ChannelDef {
+        a: Participant { owner, signer: key.address() },
+        b: Participant { owner: terms.hub.owner, signer: terms.hub.signer },
+        challenge_period,
+        salt,
+    };
+    // The channel that the hub knows us by may have another challenge period than a new one would have.
+    let (mut listed, mut binding) = (None, None);
+    if let Ok(answer) = look_up(&settings.hub, key.address()).await {
+        let PayeeInfo { channel, binding: given, .. } = answer;
+        listed = Some(channel).filter(|def| *def == ours(def.challenge_period, def.salt) && def.salt >= first_salt);
+        binding = listed.and(given);
+    }
+    let mut salts = first_salt..first_salt.saturating_add(MAX_SALT);
+    loop {
+        let known = listed.take();
+        let channel = match known {
+            Some(known) => known,
+            None => match salts.next() {
+                Some(salt) => ours(challenge_period.clone()?, salt),
+                None => break,
+            },
         };
         channel.check()?;
         let id = channel.id(chain.domain.chain_id(), chain.domain.contract());
         let (used, open) = usage(chain, terms, id, chain.head().number).await?;
         if open {
-            let Some((backup, restored)) = backup::find(settings, key, id).await? else {
+            let found = match backup::find(settings, key, id).await {
+                // What the hub shows will do.
+                Err(_) if settings.adopt => None,
+                found => found?,
+            };
+            if let Some((backup, restored)) = found {
+                return Ok((Record { channel, binding: backup.binding }, Some((backup.snapshot, restored))));
+            }
+            if !settings.adopt {
                 let detail = format!(
                     "The chain knows channel {id} of this account with money in it; this store does not, and there is \
-                     no backup of it."
+                     no backup of it. With adopt: true the hub is asked for what it holds."
                 );
                 return Err(Failure::new(Code::StateOutdated, detail));
-            };
-            return Ok((Record { channel, binding: backup.binding }, Some((backup.snapshot, restored))));
-        }
-        if used {
+            }
+        } else if used || known.is_some() {
             continue;
         }
-        let bound = owner == key.address();
-        let binding = match bound {
-            true => None,
-            false => {
+        let is_ours = |binding: &Bytes| {
+            let digest = chain.domain.digest(&abi::Binding { owner, signer: key.address(), channelId: id.0 });
+            Signature::from_slice(binding).is_ok_and(|signature| signature.verify(digest, owner).is_ok())
+        };
+        let given = binding.take().filter(|binding| known.is_some() && is_ours(binding));
+        let binding = match given {
+            _ if owner == key.address() => None,
+            Some(given) => Some(given),
+            None => {
                 Some(settings.owner.sign(&typed_data::binding(&chain.domain, owner, key.address(), id)).await?.into())
             }
         };
@@ -330,7 +402,7 @@ async fn choose_channel(
 }
 
 /// What this client accepts: the hub's terms within bounds of its own.
-pub(super) fn policy(terms: &Terms, challenge_period: u32) -> Policy {
+pub(super) fn policy(terms: &Terms, challenge_period: u32, dust: &[(String, Dust)]) -> Policy {
     let safety_margin = terms.safety_margin.clamp(SAFETY_MARGIN.0, SAFETY_MARGIN.1);
     Policy {
         safety_margin,
@@ -339,6 +411,7 @@ pub(super) fn policy(terms: &Terms, challenge_period: u32) -> Policy {
         max_lock_time: terms.max_lock_time.saturating_add(SAFETY_MARGIN.0),
         max_locks: usize::try_from(terms.max_locks).unwrap_or(usize::MAX),
         max_chain_age: u64::from(challenge_period).div_euclid(4).clamp(MAX_CHAIN_AGE.0, MAX_CHAIN_AGE.1),
+        dust: dust.iter().filter_map(|(asset, dust)| Some((terms.asset(asset).ok()?.asset, *dust))).collect(),
         ..Policy::default()
     }
 }

@@ -4,6 +4,7 @@ use super::{Client, Filter, History, Waiter};
 use crate::failure::{Failure, Result};
 use crate::js::{now, random};
 use crate::task::{Either, Once, Work, race, sleep};
+use crate::transport::Hub;
 use alloy_primitives::Address;
 use farthing_protocol::hub::PayeeInfo;
 use farthing_protocol::json;
@@ -69,6 +70,12 @@ impl Drop for Search<'_> {
         self.slot.take();
         self.answer.send(None);
     }
+}
+
+/// What the hub says of a payee.
+pub(super) fn look_up(hub: &Hub, address: Address) -> Work<'_, PayeeInfo> {
+    let asked = hub.call("farthing_lookup", &json::encode(&Lookup { address }));
+    Box::pin(async move { asked.await?.read() })
 }
 
 impl Client {
@@ -179,21 +186,17 @@ impl Client {
 
     /// What the hub says of a payee; the wallet checks it. Asked once for all calls until the next connect.
     fn payee(&self, to: Address) -> Work<'_, PayeeInfo> {
-        Box::pin(self.look_up(to))
+        Box::pin(self.payee_of(to))
     }
 
-    async fn look_up(&self, to: Address) -> Result<PayeeInfo> {
+    async fn payee_of(&self, to: Address) -> Result<PayeeInfo> {
         let known = self.payees.borrow().get(&to).cloned();
         if let Some(asked) = known {
             return asked.wait().await;
         }
         let asked = Once::default();
         self.payees.borrow_mut().insert(to, asked.clone());
-        let lookup = json::encode(&Lookup { address: to });
-        let answer = match self.hub.call("farthing_lookup", &lookup).await {
-            Ok(answer) => answer.read::<PayeeInfo>(),
-            Err(failure) => Err(failure),
-        };
+        let answer = look_up(&self.hub, to).await;
         if answer.is_err() {
             drop(self.payees.borrow_mut().remove(&to));
         }

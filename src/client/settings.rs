@@ -12,6 +12,7 @@ use crate::task::Work;
 use crate::transport::Hub;
 use alloy_primitives::Address;
 use farthing_protocol::Code;
+use farthing_protocol::channel::Dust;
 use js_sys::Function;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
@@ -42,6 +43,10 @@ pub struct Settings {
     pub store: StoreChoice,
     /// `{ put, get }` of the application, for backups.
     pub backup: Option<JsValue>,
+    /// Take over what the hub holds, where that is newer than the store.
+    pub adopt: bool,
+    /// By asset, what is not worth the gas of its evidence.
+    pub dust: Vec<(String, Dust)>,
     /// URLs of watchtowers.
     pub watchtowers: Vec<String>,
     /// For a new channel, seconds.

@@ -78,6 +78,8 @@ fn connect_options(options: JsValue) -> Result<(Options, Signal)> {
         "confirmations",
         "pollInterval",
         "backup",
+        "adopt",
+        "dust",
         "watchtowers",
         "chainId",
         "contract",

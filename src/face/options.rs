@@ -11,6 +11,7 @@ use crate::signer::Owner;
 use crate::transport::Hub;
 use crate::transport::terms::{AssetTerms, Terms};
 use alloy_primitives::Address;
+use farthing_protocol::channel::Dust;
 use farthing_protocol::{Amount, Code};
 use js_sys::{Function, JsString, Object};
 use wasm_bindgen::prelude::*;
@@ -203,6 +204,28 @@ impl Options {
         })
     }
 
+    /// By asset, what is not worth the gas of its evidence.
+    fn dust(&self) -> Result<Vec<(String, Dust)>> {
+        let value = self.value("dust");
+        if value.is_undefined() {
+            return Ok(Vec::new());
+        }
+        if !value.is_object() || js_sys::Array::is_array(&value) {
+            return self.wrong("dust", "an object of { threshold, cap } by asset");
+        }
+        let mut dust = Vec::new();
+        for asset in Object::keys(value.unchecked_ref::<Object>()).iter() {
+            let asset = asset.as_string().unwrap_or_default();
+            let of_asset = Self::new("connect", get(&value, &asset), &["threshold", "cap"])?;
+            let entry = Dust { threshold: of_asset.amount("threshold")?, cap: of_asset.amount("cap")? };
+            if entry.cap < entry.threshold {
+                return self.wrong("dust", "with a cap that is not below its threshold");
+            }
+            dust.push((asset, entry));
+        }
+        Ok(dust)
+    }
+
     /// An optional array of URLs.
     fn urls(&self, name: &str) -> Result<Vec<String>> {
         let value = self.value(name);
@@ -249,6 +272,8 @@ impl Options {
             rpc,
             store,
             watchtowers,
+            adopt: self.flag("adopt")?,
+            dust: self.dust()?,
             backup: Some(backup).filter(|backup| !backup.is_undefined()),
             challenge_period,
             confirmations: self.integer("confirmations", 1)?,

@@ -6,6 +6,7 @@
 
 mod adopt;
 mod backup;
+mod choose;
 mod connect;
 mod connection;
 mod deposit;

@@ -208,7 +208,8 @@ impl Driver {
             Input::Lookup { address, reply } => reply.with(self.hub.lookup(address)).answer(),
             Input::Status { channel, reply } => {
                 let result = self.hub.channel(&channel).ok_or_else(|| Error::from(Code::UnknownChannel));
-                let result = result.map(|found| ChannelStatus::of(found, self.hub.is_online(&channel)));
+                let newest = self.hub.newest();
+                let result = result.map(|found| ChannelStatus::of(found, self.hub.is_online(&channel), newest));
                 reply.with(result).answer();
             }
             Input::Chain { facts, head, reply } => {

@@ -27,6 +27,7 @@ struct Args {
     seed: u64,
     evm: u64,
     bytes: u64,
+    sleepless: u64,
     mutants: u64,
     threads: u64,
     out: Option<String>,
@@ -42,6 +43,7 @@ fn args() -> Result<Args, String> {
         seed: 1,
         evm: 200,
         bytes: 2_000,
+        sleepless: 2_000,
         mutants: 50_000,
         threads,
         out: None,
@@ -58,6 +60,7 @@ fn args() -> Result<Args, String> {
             "--seed" => args.seed = number()?,
             "--evm" => args.evm = number()?,
             "--bytes" => args.bytes = number()?,
+            "--sleepless" => args.sleepless = number()?,
             "--mutants" => args.mutants = number()?,
             "--threads" => args.threads = number()?.max(1),
             "--out" => args.out = Some(value),
@@ -75,7 +78,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(why) => {
             eprintln!(
-                "{why}\noptions: --schedules N --seed S --evm M --bytes B --mutants LIMIT --threads T --out FILE --adversary FILE --only SEED --rule N"
+                "{why}\noptions: --schedules N --seed S --evm M --bytes B --sleepless S --mutants LIMIT --threads T --out FILE --adversary FILE --only SEED --rule N"
             );
             return ExitCode::from(2);
         }
@@ -167,7 +170,7 @@ fn run(args: &Args, code: Option<&Code>) -> ExitCode {
             broken += 1;
         }
     }
-    broken += by_bytes(args);
+    broken += by_bytes(args) + sleepless(args);
     let found: Mutex<BTreeMap<usize, Option<Found>>> = Mutex::default();
     if args.mutants > 0 {
         each(args.threads, MUTANTS.len() as u64, |index| {
@@ -229,6 +232,22 @@ fn by_bytes(args: &Args) -> usize {
         if let Some(broken) = play(&data, Run::plain()).broken {
             let hex: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
             println!("a schedule of bytes, which belongs into fuzz/corpus/schedule: {broken}\n{hex}");
+            *failures.lock().unwrap() += 1;
+        }
+    });
+    failures.into_inner().unwrap()
+}
+
+/// A hub whose channels sleep does just what one does whose channels are always awake: in how many schedules not.
+fn sleepless(args: &Args) -> usize {
+    let failures = Mutex::new(0);
+    each(args.threads, args.schedules.min(args.sleepless), |index| {
+        let seed = seed_of(args.seed, index);
+        let traced = || schedule(seed, Run { trace: true, ..Run::plain() }).trace;
+        let (asleep, awake) = (traced(), farthing_protocol::rules::without(101, traced));
+        if asleep != awake {
+            let first = asleep.iter().zip(&awake).find(|(one, other)| one != other);
+            println!("--only {seed}: a channel that sleeps misses something: {first:?}");
             *failures.lock().unwrap() += 1;
         }
     });

@@ -55,7 +55,7 @@ pub struct AssetState {
 }
 
 impl ChannelStatus {
-    pub(super) fn of(channel: &Channel, online: bool) -> Self {
+    pub(super) fn of(channel: &Channel, online: bool, newest: Option<&Head>) -> Self {
         let assets = channel.state().assets.iter().map(|(asset, book)| AssetState {
             asset: *asset,
             deposits: book.deposits,
@@ -71,7 +71,7 @@ impl ChannelStatus {
             channel: *channel.def(),
             online,
             exit_ends_at: channel.state().exit,
-            final_block: channel.head().map(|head| head.final_number),
+            final_block: newest.map(|head| head.final_number),
             assets: assets.collect(),
         }
     }

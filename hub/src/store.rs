@@ -38,6 +38,9 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// The transactions that are neither mined nor failed, oldest first.
     fn open_transactions(&self) -> Stored<'_, Vec<Transaction>>;
 
+    /// The transactions that were signed with this nonce or a later one and have ended, by nonce.
+    fn ended_from(&self, nonce: u64) -> Stored<'_, Vec<Transaction>>;
+
     /// One transaction.
     fn transaction<'a>(&'a self, id: &'a str) -> Stored<'a, Option<Transaction>>;
 

@@ -2,7 +2,8 @@
 //!
 //! Duties: a signed transaction is durable before it is broadcast, so that after a crash the same bytes are sent
 //! again and not a second transaction; nothing else uses the owner's account; an outcome is reported when its block
-//! is final, and again after a restart if the core may not have heard it.
+//! is final, and again after a restart if the core may not have heard it; what a deep reorganisation took back is sent
+//! again.
 
 use super::listener::Listener;
 use super::rpc::{Estimate, Fees, Rpc};
@@ -124,6 +125,7 @@ impl<L: Listener> Sender<L> {
 
     /// Brings every open transaction a step further.
     async fn work(&mut self, head: Head) -> Result<(), Error> {
+        self.revive(head).await?;
         let open = self.store.open_transactions().await?;
         if open.is_empty() {
             return Ok(());
@@ -151,6 +153,27 @@ impl<L: Listener> Sender<L> {
             }
             Status::Queued | Status::Mined | Status::Failed => Ok(()),
         }
+    }
+
+    /// A reorganisation deeper than what counts as final takes transactions back that have ended. Those after them wait
+    /// for their nonces, and nobody asks for them again: their ids are known. So they are sent once more, as they were.
+    async fn revive(&mut self, head: Head) -> Result<(), Error> {
+        let owner = self.config.owner.address();
+        let gone = self.store.ended_from(self.rpc.nonce(owner).await?).await?;
+        if gone.is_empty() {
+            return Ok(());
+        }
+        // One RPC may be many nodes, of which one is behind: what a final block holds is not gone.
+        let counted = self.rpc.nonce_at(owner, head.final_number).await?;
+        for transaction in gone.iter().filter(|transaction| transaction.nonce.is_some_and(|nonce| nonce >= counted)) {
+            tracing::error!(
+                id = transaction.id,
+                nonce = transaction.nonce,
+                "a transaction that was final is gone; sending it again"
+            );
+            self.store.set_status(&transaction.id, Status::Sent, None).await?;
+        }
+        Ok(())
     }
 
     /// Above everything signed so far, also what the node has forgotten.

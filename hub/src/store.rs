@@ -10,9 +10,14 @@ pub use sqlite::Sqlite;
 pub(crate) use sqlite::failed;
 pub use transactions::{Attempt, Status, Transaction};
 
-use farthing_protocol::Error;
 use farthing_protocol::journal::Write;
+use farthing_protocol::{ChannelId, Error};
 use futures_util::future::BoxFuture;
+
+/// Where a client's backup is kept: beside the protocol's own entries, which are read at the start.
+pub(crate) fn backup_key(channel: ChannelId) -> String {
+    format!("backup/{channel}")
+}
 
 /// What a method of [`Store`] returns.
 pub type Stored<'a, T> = BoxFuture<'a, Result<T, Error>>;

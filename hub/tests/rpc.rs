@@ -10,6 +10,7 @@
 
 mod support;
 
+use farthing_hub::store::{Sqlite, Store};
 use farthing_protocol::message::Message;
 use farthing_protocol::proof::Proof;
 use farthing_protocol::{Amount, ETH};
@@ -323,4 +324,50 @@ async fn a_flood_is_limited_and_the_connection_survives_it() {
     support::until("the place is free again", || async { connect(&stage.url).await.ok() }).await;
     stage.hub.stop();
     stage.hub.ended().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unfunded_channels_are_few_and_the_longest_unused_makes_room() {
+    let stage = stage("limits = { unfunded_channels = 1 }").await;
+    let funded = registered(&stage, 1).await;
+    stage.chain.deposit(&funded.def, ETH, eth(5)).await;
+    stage.chain.mine(3).await;
+    let unfunded = within("the deposit makes room", async {
+        loop {
+            let config = ClientConfig::new(&stage.chain, 2, &stage.url, stage.folder.path()).await;
+            let params = json!({ "channel": config.def, "publicKey": config.key.public_key() });
+            match call(&stage.url, "farthing_register", params).await {
+                Ok(_) => break config,
+                Err(error) => assert_eq!(error["data"]["code"], "limit-exceeded"),
+            }
+        }
+    })
+    .await;
+    let mut socket = attach(&unfunded, &stage.url).await.unwrap();
+    let backup = json!({ "channelId": unfunded.id(), "backup": "0x1234" });
+    socket_call(&mut socket, "farthing_backupPut", backup, |_| {}).await.unwrap();
+    let another = ClientConfig::new(&stage.chain, 3, &stage.url, stage.folder.path()).await;
+    let params = json!({ "channel": another.def, "publicKey": another.key.public_key() });
+    stage.chain.mine(1).await;
+    let error = call(&stage.url, "farthing_register", params.clone()).await.unwrap_err();
+    assert_eq!(error["data"]["code"], "limit-exceeded", "the other one is connected");
+
+    socket.close(None).await.unwrap();
+    support::until("it makes room", || async {
+        stage.chain.mine(1).await;
+        call(&stage.url, "farthing_register", params.clone()).await.ok()
+    })
+    .await;
+    let status =
+        async |config: &ClientConfig| call(&stage.url, "farthing_channel", json!({ "channelId": config.id() })).await;
+    assert_eq!(status(&unfunded).await.unwrap_err()["data"]["code"], "unknown-channel");
+    status(&funded).await.unwrap();
+    status(&another).await.unwrap();
+    stage.hub.stop();
+    stage.hub.ended().await.unwrap();
+    let store = Sqlite::open(&stage.folder.path().join("hub.sqlite")).await.unwrap();
+    let entries = store.load("").await.unwrap();
+    let kept = |config: &ClientConfig| entries.iter().filter(|(key, _)| key.contains(&config.id().to_string())).count();
+    assert_eq!(kept(&unfunded), 0, "nor is its backup kept");
+    assert!(kept(&funded) > 1 && kept(&another) == 1);
 }

@@ -1,15 +1,14 @@
 //! How the rest of the node talks to the core.
 
 use super::outbox::{Outbox, Outgoing, SocketId};
+use crate::chain::Heard;
 use alloy_primitives::Address;
 use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
 use farthing_protocol::channel::Channel;
-use farthing_protocol::condition::ConditionKey;
 use farthing_protocol::hub::{PayeeInfo, Registration};
 use farthing_protocol::message::Message;
 use farthing_protocol::{Amount, Asset, ChannelDef, ChannelId, Code, Error, Sides};
 use serde::Serialize;
-use std::collections::BTreeSet;
 use std::fmt;
 use tokio::sync::{mpsc, oneshot};
 
@@ -128,12 +127,9 @@ impl Core {
     }
 
     /// Facts read up to a final block, and the head that they lead to; durable when it returns.
-    /// Returns the keys whose recorded units have to be read at that block and given to [`Core::recorded`].
-    pub async fn chain(
-        &self,
-        facts: Vec<(Option<ChannelId>, ChainFact)>,
-        head: Head,
-    ) -> Result<BTreeSet<ConditionKey>, Error> {
+    /// Returns the keys whose recorded units have to be read at that block and given to [`Core::recorded`], and the
+    /// channels that were forgotten.
+    pub async fn chain(&self, facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head) -> Result<Heard, Error> {
         self.ask(|reply| Input::Chain { facts, head, reply }).await
     }
 
@@ -172,7 +168,7 @@ pub(super) enum Input {
     Announced { channels: Vec<Registration>, reply: Reply<Vec<ChannelId>> },
     Lookup { address: Address, reply: Reply<PayeeInfo> },
     Status { channel: ChannelId, reply: Reply<ChannelStatus> },
-    Chain { facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head, reply: Reply<BTreeSet<ConditionKey>> },
+    Chain { facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head, reply: Reply<Heard> },
     Recorded { facts: Vec<ChainFact>, reply: Reply<()> },
     Outcome { id: String, outcome: Outcome },
 }

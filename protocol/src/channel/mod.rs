@@ -271,6 +271,21 @@ impl Channel {
         Output { facts: core::mem::take(&mut self.facts), effects: core::mem::take(&mut self.effects) }
     }
 
+    /// Whether the chain holds nothing of it, neither side has signed anything in it that we know of, and there is no
+    /// exit: who forgets such a channel loses nothing.
+    #[must_use]
+    pub(crate) fn is_blank(&self) -> bool {
+        let State { assets, evidence, exit, outdated, leaving, restored } = &self.state;
+        let blank = |book: &AssetBook| {
+            let AssetBook { deposits, withdrawn, status, out, inc, withdrawals, closing, shown, claimed } = book;
+            let chain = *deposits != Sides::default() || *withdrawn != Sides::default() || *status != AssetStatus::Open;
+            let proofs = out.highest > 0 || out.accepted.is_some() || inc.seen > 0 || inc.accepted.is_some();
+            let agreed = !withdrawals.is_empty() || closing.is_some();
+            !chain && !proofs && inc.bare.is_none() && !agreed && shown.is_none() && claimed.is_empty()
+        };
+        !outdated && !leaving && !restored && exit.is_none() && evidence.is_empty() && assets.values().all(blank)
+    }
+
     /// Whether a tick, a head, or evidence recorded on chain can't change anything, now or later, until something else
     /// has: there is no lock, nothing that was signed and may still be mined or shown in another way than it is known,
     /// no exit under way, and nothing to say.

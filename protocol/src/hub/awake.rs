@@ -51,6 +51,7 @@ impl Hub {
 
     /// Deadlines; call it about once a second.
     pub fn tick(&mut self, now: u64) {
+        self.clock = self.clock.max(now);
         for id in self.awake_now() {
             if let Some(entry) = self.channels.get_mut(&id) {
                 entry.channel.tick(now);

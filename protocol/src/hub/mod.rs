@@ -7,6 +7,7 @@ mod awake;
 mod collateral;
 mod directory;
 mod forward;
+mod unfunded;
 
 pub use directory::{PayeeInfo, Registration};
 
@@ -92,6 +93,8 @@ pub(crate) struct Entry {
     pub(crate) online: bool,
     /// Deposit totals of ours that have been asked for and not been seen.
     pub(crate) wanted: BTreeMap<Asset, Amount>,
+    /// Its place among the unfunded channels, if it is one.
+    pub(crate) unfunded: Option<u64>,
 }
 
 /// The hub's logic.
@@ -121,6 +124,10 @@ pub struct Hub {
     pub(crate) head: Option<Head>,
     /// Channels that time and the chain can matter to.
     pub(crate) awake: BTreeSet<ChannelId>,
+    /// Channels that nobody has put money into, by the time at which they were last known to be of use.
+    pub(crate) unfunded: BTreeSet<(u64, ChannelId)>,
+    /// The latest time that was told.
+    pub(crate) clock: u64,
     /// Channels that may have something to sign, store or say; all of them are awake.
     pub(crate) dirty: BTreeSet<ChannelId>,
     pub(crate) writes: Vec<Write>,
@@ -149,6 +156,8 @@ impl Hub {
             next_ticket: 0,
             head: None,
             awake: BTreeSet::new(),
+            unfunded: BTreeSet::new(),
+            clock: 0,
             dirty: BTreeSet::new(),
             writes: Vec::new(),
             effects: Vec::new(),
@@ -161,6 +170,7 @@ impl Hub {
     /// A hub as its store holds it: all entries under `c/` and `pair/`.
     pub fn restore(config: HubConfig, key: SecretKey, entries: &[(String, Vec<u8>)], now: u64) -> Result<Self, Error> {
         let mut hub = Self::new(config, key);
+        hub.clock = now;
         let mut by_channel: BTreeMap<&str, Vec<(String, Vec<u8>)>> = BTreeMap::new();
         for (name, value) in entries {
             if let Some(id) = name.strip_prefix("c/").and_then(|rest| rest.split('/').next()) {
@@ -302,6 +312,7 @@ impl Hub {
             self.react(id, now);
         }
         for id in touched {
+            self.note_unfunded(id);
             let Some(entry) = self.channels.get_mut(&id) else {
                 continue;
             };
@@ -363,8 +374,10 @@ impl Hub {
 
     pub(crate) fn insert(&mut self, channel: Channel, journal: Journal, registration: Registration, proven: bool) {
         let id = channel.id();
-        self.channels
-            .insert(id, Entry { channel, journal, registration, proven, online: false, wanted: BTreeMap::new() });
+        let wanted = BTreeMap::new();
+        let entry = Entry { channel, journal, registration, proven, online: false, wanted, unfunded: None };
+        self.channels.insert(id, entry);
+        self.note_unfunded(id);
         // It has to see a head of its own, after its facts, before it may miss any.
         self.awake.insert(id);
         self.list(id);

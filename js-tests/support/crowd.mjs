@@ -21,7 +21,7 @@ export async function takeover(scene, way) {
 }
 
 /** Milliseconds until another tab has taken over. */
-async function takeOnce({ browser, options, stop, to }, way, before) {
+async function takeOnce({ browser, options, stop, to, delayed }, way, before) {
   let connected;
   const hear = (tab, type, time) => type === "connected" && connected?.(tab, time);
   const tabs = await openAll(browser, options, 3, hear);
@@ -31,9 +31,11 @@ async function takeOnce({ browser, options, stop, to }, way, before) {
   const back = new Promise((resolve) => (connected = (tab, time) => tab !== tabs[0] && resolve(time)));
   const began = Date.now();
   await stop[way](tabs[0]);
+  const thaw = tabs[0].thaw && delayed !== undefined ? setTimeout(tabs[0].thaw, TAKEOVER + delayed) : undefined;
   const pay = async (to) => (await client.pay({ to, asset: "ETH", amount: 3n, wait: true })).status;
   // Called while nobody leads: it waits for who comes.
   const [status, time] = await Promise.all([tabs[2].page.evaluate(pay, to), back]);
+  clearTimeout(thaw);
   assert.equal(status, "completed");
   if (tabs[0].thaw !== undefined) {
     await tabs[0].thaw();

@@ -233,6 +233,9 @@ impl Driver {
                 let result = result.map(|found| ChannelStatus::of(found, self.hub.is_online(&channel), newest));
                 reply.with(result).answer();
             }
+            Input::Lane { channel, lane, from, reply } => {
+                self.waiting.push(reply.with(self.hub.show_lane(&channel, lane, from)));
+            }
             Input::Chain { facts, head, reply } => {
                 self.recall(&facts);
                 for (channel, fact) in facts {

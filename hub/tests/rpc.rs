@@ -371,3 +371,23 @@ async fn unfunded_channels_are_few_and_the_longest_unused_makes_room() {
     assert_eq!(kept(&unfunded), 0, "nor is its backup kept");
     assert!(kept(&funded) > 1 && kept(&another) == 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channels_lanes_are_shown_to_its_own_client_only() {
+    let stage = stage("").await;
+    let (config, other) = (registered(&stage, 1).await, registered(&stage, 2).await);
+    let lane = |config: &ClientConfig, payer: &str| json!({ "channelId": config.id(), "asset": ETH, "payer": payer });
+    let error = call(&stage.url, "farthing_lane", lane(&config, "A")).await.unwrap_err();
+    assert_eq!(error["data"]["code"], "unsupported", "not without a connection");
+    let mut socket = attach(&config, &stage.url).await.unwrap();
+    let error = socket_call(&mut socket, "farthing_lane", lane(&other, "A"), drop).await.unwrap_err();
+    assert_eq!(error["data"]["code"], "not-authenticated");
+    let error = socket_call(&mut socket, "farthing_lane", lane(&config, "C"), drop).await.unwrap_err();
+    assert_eq!(error["code"], -32_602, "there are two sides");
+    for payer in ["A", "B"] {
+        let page = socket_call(&mut socket, "farthing_lane", lane(&config, payer), drop).await.unwrap();
+        assert_eq!(page, json!({ "locks": [] }), "nothing was signed yet");
+    }
+    stage.hub.stop();
+    stage.hub.ended().await.unwrap();
+}

@@ -1,5 +1,6 @@
 // Measures the package beside what others would use, in one run: signing and recovering a balance proof in Node and in
-// Chromium, the package's size, payments through the hub, the time in which a tab takes over. Each row is a line of JSON; the last line has all of them.
+// Chromium, the package's size, payments through the hub, what an exit costs, the time in which a tab takes over. Each
+// row is a line of JSON; the last line has all of them.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -132,6 +133,8 @@ try {
 await sizes();
 await restore();
 await payments();
+const { exitGas } = await import("./exit.mjs");
+for (const locks of [0, 1, 20]) row(`exit_gas_${locks}_lock${locks === 1 ? "" : "s"}`, await exitGas(locks), "gas");
 const { takeovers } = await import("./tabs.mjs");
 for (const [way, times] of Object.entries(await takeovers())) {
   row(way === "closed" ? "tab_takeover" : `tab_takeover_${way}`, times[Math.floor(times.length / 2)], "ms");

@@ -202,14 +202,19 @@ impl Journal {
             self.facts = facts_now;
             return Ok(writes);
         }
-        // The snapshot stands for every record up to and including the one that this batch would have been.
-        let value = encode(&(self.next, snapshot()));
-        writes.push(Write::Put { key: format!("{}/snapshot", self.prefix), value });
+        Ok(self.snapshot(&snapshot()))
+    }
+
+    /// The writes that put a snapshot in place of every record so far.
+    pub fn snapshot<S: Encode>(&mut self, state: &S) -> Vec<Write> {
+        // It stands for a record of its own, too: the one that its batch would have been.
+        let value = encode(&(self.next, state));
+        let mut writes = alloc::vec![Write::Put { key: format!("{}/snapshot", self.prefix), value }];
         writes.extend((self.first..self.next).map(|number| Write::Delete { key: self.log_key(number) }));
         self.next = self.next.saturating_add(1);
         self.first = self.next;
         self.facts = 0;
-        Ok(writes)
+        writes
     }
 
     /// The writes that remove it.

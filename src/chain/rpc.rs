@@ -27,12 +27,11 @@ impl Rpc {
     async fn ask(&self, method: &str, params: Array) -> Result<JsValue> {
         match self {
             Self::Wallet(provider) => {
-                provider.request(method, params, Code::ChainUnavailable).await.map_err(|failure| Failure {
-                    error: farthing_protocol::Error::new(
-                        failure.cause.as_ref().and_then(reverted).unwrap_or_else(|| failure.code()),
-                        failure.error.detail().to_owned(),
-                    ),
-                    cause: failure.cause,
+                provider.request(method, params, Code::ChainUnavailable).await.map_err(|failure| {
+                    match failure.cause().and_then(reverted) {
+                        Some(code) => failure.seen_as(code),
+                        None => failure,
+                    }
                 })
             }
             Self::Url(url) => over_http(url, method, params).await,

@@ -121,10 +121,7 @@ impl Chain {
         let estimate =
             self.rpc.number("eth_estimateGas", array([call])).await.map_err(|failure| match failure.code() {
                 // What can't be estimated would fail on chain, too.
-                Code::ChainUnavailable if failure.cause.is_some() => Failure {
-                    error: farthing_protocol::Error::new(Code::TransactionFailed, failure.error.detail().to_owned()),
-                    cause: failure.cause,
-                },
+                Code::ChainUnavailable if failure.cause().is_some() => failure.seen_as(Code::TransactionFailed),
                 _ => failure,
             })?;
         let nonce = self.rpc.number("eth_getTransactionCount", array([from.to_string().as_str(), "pending"])).await?;

@@ -74,7 +74,7 @@ impl Client {
                         // Tried again; told once, until it works again.
                         self.unwatched.ring();
                         if !std::mem::replace(&mut tower.told, true) {
-                            let detail = format!("Watchtower {}: {}", tower.hub.url(), failure.error.detail());
+                            let detail = format!("Watchtower {}: {}", tower.hub.url(), failure.detail());
                             (self.tell)(Notice::Error(Failure::new(failure.code(), detail)));
                         }
                     }

@@ -44,8 +44,6 @@ const PREDECESSOR: (&str, f64) = ("Connext V2's client, as published", 709_000.0
 
 const SCRIPT: &str = "bench/bench.mjs";
 const NATIVE: [&str; 2] = ["bench_hub", "bench_watch"];
-/// What each call costs, measured and pinned by the contract's tests.
-const GAS: &str = "contracts/snapshots/Farthing.json";
 
 /// Runs what there is and fails if something is missing.
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -59,7 +57,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         stage::set_chain(&mut cargo)?;
         rows.extend(measure(&mut cargo)?);
     }
-    rows.extend(exit_gas()?);
     if !args.native {
         let packed = pkg::build()?;
         if paths::at("js-tests").join(SCRIPT).is_file() {
@@ -96,29 +93,6 @@ fn rows(output: &str) -> Result<Vec<Row>> {
         }
     }
     Ok(found)
-}
-
-/// Gas of a whole exit of one asset: start with one proof, settle, and for each incoming lock its evidence and claim.
-fn exit_gas() -> Result<Vec<Row>> {
-    let costs: std::collections::BTreeMap<String, String> = serde_json::from_str(&paths::read(&paths::at(GAS))?)?;
-    let cost =
-        |name: &str| -> Result<f64> { Ok(costs.get(name).with_context(|| format!("{GAS} has no {name}"))?.parse()?) };
-    let locked = cost("submitProofs, one acknowledged with locks")? - cost("submitProofs, one acknowledged")?;
-    let lock = cost("recordEvidence, HashLock")? + cost("claimLock, ETH")?;
-    let exit = cost("startExit, one proof")? + cost("settle, ETH")?;
-    let row = |name: &str, value: f64| Row {
-        name: name.to_owned(),
-        value,
-        unit: "gas".to_owned(),
-        peer: None,
-        peer_value: None,
-        ratio: None,
-    };
-    Ok(vec![
-        row("exit_gas_0_locks", exit),
-        row("exit_gas_1_lock", exit + locked + lock),
-        row("exit_gas_20_locks", lock.mul_add(20.0, exit + locked)),
-    ])
 }
 
 fn package_size(size: &pkg::Size) -> Result<Row> {

@@ -4,9 +4,10 @@ use super::outbox::{Outbox, Outgoing, SocketId};
 use crate::chain::Heard;
 use alloy_primitives::Address;
 use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
-use farthing_protocol::channel::Channel;
+use farthing_protocol::channel::{Channel, LanePage};
 use farthing_protocol::hub::{PayeeInfo, Registration};
 use farthing_protocol::message::Message;
+use farthing_protocol::proof::LaneId;
 use farthing_protocol::{Amount, Asset, ChannelDef, ChannelId, Code, Error, Sides};
 use serde::Serialize;
 use std::fmt;
@@ -126,6 +127,11 @@ impl Core {
         self.ask(|reply| Input::Status { channel, reply }).await
     }
 
+    /// A page of a lane, for the channel's client alone; what it shows is durable when it returns.
+    pub async fn lane(&self, channel: ChannelId, lane: LaneId, from: u16) -> Result<LanePage, Error> {
+        self.ask(|reply| Input::Lane { channel, lane, from, reply }).await
+    }
+
     /// Facts read up to a final block, and the head that they lead to; durable when it returns.
     /// Returns the keys whose recorded units have to be read at that block and given to [`Core::recorded`], and the
     /// channels that were forgotten.
@@ -168,6 +174,7 @@ pub(super) enum Input {
     Announced { channels: Vec<Registration>, reply: Reply<Vec<ChannelId>> },
     Lookup { address: Address, reply: Reply<PayeeInfo> },
     Status { channel: ChannelId, reply: Reply<ChannelStatus> },
+    Lane { channel: ChannelId, lane: LaneId, from: u16, reply: Reply<LanePage> },
     Chain { facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head, reply: Reply<Heard> },
     Recorded { facts: Vec<ChainFact>, reply: Reply<()> },
     Outcome { id: String, outcome: Outcome },
@@ -182,6 +189,7 @@ impl Input {
             Self::Announced { reply, .. } => reply.refuse(),
             Self::Lookup { reply, .. } => reply.refuse(),
             Self::Status { reply, .. } => reply.refuse(),
+            Self::Lane { reply, .. } => reply.refuse(),
             Self::Chain { reply, .. } => reply.refuse(),
             Self::Recorded { reply, .. } => reply.refuse(),
             Self::Messages { .. } | Self::Detach { .. } | Self::Outcome { .. } => {}

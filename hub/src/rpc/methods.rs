@@ -12,8 +12,9 @@ use farthing_protocol::hub::Registration;
 use farthing_protocol::journal::Write;
 use farthing_protocol::json;
 use farthing_protocol::message::Message;
+use farthing_protocol::proof::LaneId;
 use farthing_protocol::sign::{PublicKey, Signature};
-use farthing_protocol::{ChannelDef, ChannelId, Code, Error, wire};
+use farthing_protocol::{Asset, ChannelDef, ChannelId, Code, Error, Side, wire};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -32,11 +33,12 @@ pub(super) enum Method {
     Messages,
     BackupPut,
     BackupGet,
+    Lane,
     Discover,
 }
 
 /// Every method's name. `openrpc.json` describes the same ones.
-pub(super) const METHODS: [(Method, &str); 10] = [
+pub(super) const METHODS: [(Method, &str); 11] = [
     (Method::Config, "farthing_config"),
     (Method::Register, "farthing_register"),
     (Method::Lookup, "farthing_lookup"),
@@ -46,6 +48,7 @@ pub(super) const METHODS: [(Method, &str); 10] = [
     (Method::Messages, "farthing_messages"),
     (Method::BackupPut, "farthing_backupPut"),
     (Method::BackupGet, "farthing_backupGet"),
+    (Method::Lane, "farthing_lane"),
     (Method::Discover, "rpc.discover"),
 ];
 
@@ -106,6 +109,16 @@ struct Attach {
 struct BackupPut {
     channel_id: ChannelId,
     backup: Bytes,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct OfLane {
+    channel_id: ChannelId,
+    asset: Asset,
+    payer: Side,
+    #[serde(default)]
+    from: u16,
 }
 
 struct Messages {
@@ -174,6 +187,14 @@ pub(super) async fn call(
             let OfChannel { channel_id } = read(params)?;
             let found = app.store.load(&backup_key(channel_id)).await?;
             json!({ "backup": found.into_iter().next().map(|(_, value)| Bytes::from(value)) })
+        }
+        Method::Lane => {
+            let OfLane { channel_id, asset, payer, from } = read(params)?;
+            // What is in a channel is its client's affair.
+            if !socket_only(session)?.attached.contains(&channel_id) {
+                return Err(Code::NotAuthenticated.into());
+            }
+            value(&app.core.lane(channel_id, LaneId { asset, payer }, from).await?)?
         }
     };
     Ok(Answer::Result(result))

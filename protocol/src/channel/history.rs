@@ -4,6 +4,7 @@
 use super::outgoing::Outgoing;
 use crate::codec::stored;
 use crate::lane::{Lane, Undo, Update};
+use crate::proof::SignedProof;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -60,6 +61,11 @@ impl History {
 }
 
 impl Outgoing {
+    /// Whether this is a proof of ours that was refused.
+    pub(crate) fn has_refused(&self, signed: &SignedProof) -> bool {
+        self.history.refused.iter().any(|update| update.signed_proof() == *signed)
+    }
+
     /// The content of our lane at any proof that the payee may still show; `None` for one that it can't.
     #[must_use]
     pub fn lane_at(&self, nonce: u64) -> Option<Lane> {

@@ -16,6 +16,7 @@ mod kit;
 mod outgoing;
 mod policy;
 mod queue;
+mod shown;
 mod sync;
 
 pub use cooperative::{SignedClosing, SignedWithdrawal};
@@ -26,6 +27,7 @@ pub use history::History;
 pub use incoming::Incoming;
 pub use outgoing::{Exposure, InFlight, OldLock, Outgoing, Refused};
 pub use policy::{Dust, Policy};
+pub use shown::{LanePage, ShownLane, ShownLock};
 
 use crate::amount::Amount;
 use crate::chain::{AssetStatus, ChainCall, ChainFact, Head};

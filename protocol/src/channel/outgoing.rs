@@ -123,6 +123,13 @@ impl Outgoing {
         self.in_flight.back().map(|flight| flight.update.signed_proof()).or(self.accepted)
     }
 
+    /// Whether we know that we signed exactly this proof, as one that stands.
+    #[must_use]
+    pub(crate) fn has_signed(&self, signed: &SignedProof) -> bool {
+        let in_flight = self.in_flight.iter().map(|flight| flight.update.signed_proof());
+        in_flight.chain(self.accepted).any(|known| known == *signed)
+    }
+
     /// The most that the payee could end up with, whichever of our proofs it shows.
     #[must_use]
     pub fn worst(&self) -> Amount {

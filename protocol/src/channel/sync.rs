@@ -44,13 +44,17 @@ impl Channel {
         self.connecting = self.state.restored;
     }
 
-    /// Whether the peer shows, by our own signature, more of our lane than we know.
+    /// Whether the peer shows, by our own signature, a proof of our lane that we do not know: a newer one, or what
+    /// another device with the same key signed in place of ours.
     fn is_behind(&self, entry: &LaneSync) -> bool {
-        let highest = self.book(entry.asset).map_or(0, |book| book.out.highest);
-        let lane = self.our_lane(entry.asset);
+        let Some(signed) = entry.accepted else { return false };
+        let known = self.book(entry.asset).is_some_and(|book| {
+            signed.proof.nonce < book.out.accepted_nonce()
+                || book.out.has_signed(&signed)
+                || book.out.has_refused(&signed)
+        });
         let signer = self.def.participant(self.us).signer;
-        let newer = entry.accepted.filter(|signed| signed.proof.nonce > highest);
-        newer.is_some_and(|signed| signed.verify(&self.domain, self.id, lane, signer).is_ok())
+        !known && signed.verify(&self.domain, self.id, self.our_lane(entry.asset), signer).is_ok()
     }
 
     /// Our store is an old one: nothing is signed until this is resolved.
@@ -91,10 +95,9 @@ impl Channel {
         for entry in lanes {
             let LaneSync { asset, signed, accepted, acknowledgement } = entry;
             self.notice_forgotten(asset, signed);
-            let ours = self.our_lane(asset);
-            let signer = self.def.participant(self.us).signer;
-            let verified = |signed: &SignedProof| signed.verify(&self.domain, self.id, ours, signer).is_ok();
-            if let Some(accepted) = accepted.filter(verified) {
+            // What we know that we signed needs no other check.
+            let known = |signed: &SignedProof| self.book(asset).is_some_and(|book| book.out.has_signed(signed));
+            if let Some(accepted) = accepted.filter(known) {
                 self.handle_accepted(asset, accepted.proof.nonce, acknowledgement, now);
             }
         }

@@ -13,12 +13,13 @@ pub use directory::{PayeeInfo, Registration};
 
 use crate::amount::Amount;
 use crate::chain::{ChainCall, Head};
-use crate::channel::{Channel, Effect, Fact, Policy, State};
+use crate::channel::{Channel, Effect, Fact, LanePage, Policy, State};
 use crate::eip712::Domain;
 use crate::error::{Code, Error};
 use crate::journal::{Commit, Journal, Sealed, Write, decode, encode};
 use crate::lane::LockRef;
 use crate::message::Message;
+use crate::proof::LaneId;
 use crate::sign::SecretKey;
 use crate::types::{Asset, ChannelId, Participant, Side};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -223,6 +224,13 @@ impl Hub {
     #[must_use]
     pub fn channel(&self, id: &ChannelId) -> Option<&Channel> {
         self.channels.get(id).map(|entry| &entry.channel)
+    }
+
+    /// A page of a lane, for the channel's client alone and after the next commit; see [`Channel::show_lane`].
+    pub fn show_lane(&self, id: &ChannelId, lane: LaneId, from: u16) -> Result<LanePage, Error> {
+        self.check_sound()?;
+        let entry = self.channels.get(id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
+        Ok(entry.channel.show_lane(lane, from, &self.key))
     }
 
     /// All its channels.

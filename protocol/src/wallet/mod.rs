@@ -3,10 +3,12 @@
 //! Invariant: a payment is recorded in the same commit as the signature that makes it, and its secret follows
 //! from the key and a random id that is stored with it. [10]
 
+mod adopt;
 mod payment;
 mod receive;
 mod send;
 
+pub use adopt::Shown;
 pub use payment::{Direction, Payment, PaymentId, Status};
 pub use send::{PayRequest, Payee, check_payee};
 

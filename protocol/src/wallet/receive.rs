@@ -66,7 +66,7 @@ impl Wallet {
     }
 
     /// Opens the envelope of a lock, stores the secret as evidence, and asks for redemption.
-    fn take(&mut self, lock: &LockRef, now: u64) -> Result<(), Error> {
+    pub(super) fn take(&mut self, lock: &LockRef, now: u64) -> Result<(), Error> {
         let pending = self.channel.lock(lock).ok_or_else(|| Error::from(Code::UnknownPayment))?.clone();
         if pending.condition.kind() != Kind::HashLock {
             return Err(Code::UnknownCondition.into());
@@ -115,7 +115,7 @@ impl Wallet {
 }
 
 /// What was received with an op has a name that follows from the op's: after a restart it is the same.
-fn id_of(asset: Asset, nonce: u64, place: u32) -> PaymentId {
+pub(super) fn id_of(asset: Asset, nonce: u64, place: u32) -> PaymentId {
     let mut data = asset.to_vec();
     data.extend(nonce.to_be_bytes());
     data.extend(place.to_be_bytes());

@@ -125,8 +125,10 @@ impl<L: Listener> Sender<L> {
 
     /// Brings every open transaction a step further.
     async fn work(&mut self, head: Head) -> Result<(), Error> {
-        self.revive(head).await?;
-        let open = self.store.open_transactions().await?;
+        let mut open = self.store.open_transactions().await?;
+        if self.revive(&open, head).await? {
+            open = self.store.open_transactions().await?;
+        }
         if open.is_empty() {
             return Ok(());
         }
@@ -155,25 +157,35 @@ impl<L: Listener> Sender<L> {
         }
     }
 
-    /// A reorganisation deeper than what counts as final takes transactions back that have ended. Those after them wait
-    /// for their nonces, and nobody asks for them again: their ids are known. So they are sent once more, as they were.
-    async fn revive(&mut self, head: Head) -> Result<(), Error> {
+    /// A reorganisation deeper than what counts as final takes transactions back that have ended, and nobody asks for
+    /// them again: their ids are known. They are sent once more, as they were, if they would succeed, or if later ones
+    /// wait for their nonces. True if there are such.
+    async fn revive(&mut self, open: &[Transaction], head: Head) -> Result<bool, Error> {
         let owner = self.config.owner.address();
         let gone = self.store.ended_from(self.rpc.nonce(owner).await?).await?;
         if gone.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         // One RPC may be many nodes, of which one is behind: what a final block holds is not gone.
         let counted = self.rpc.nonce_at(owner, head.final_number).await?;
-        for transaction in gone.iter().filter(|transaction| transaction.nonce.is_some_and(|nonce| nonce >= counted)) {
-            tracing::error!(
-                id = transaction.id,
-                nonce = transaction.nonce,
-                "a transaction that was final is gone; sending it again"
-            );
-            self.store.set_status(&transaction.id, Status::Sent, None).await?;
+        let last = open.iter().filter_map(|transaction| transaction.nonce).max();
+        let mut needed = None;
+        for transaction in gone.iter().rev() {
+            let Some(nonce) = transaction.nonce.filter(|nonce| *nonce >= counted) else { continue };
+            // Its nonce has another use now.
+            if open.iter().any(|other| other.nonce == Some(nonce)) {
+                continue;
+            }
+            let gap = needed.max(last).is_some_and(|later| later > nonce);
+            let Transaction { id, to, data, value, .. } = transaction;
+            if !gap && !matches!(self.rpc.estimate(owner, *to, data.clone().into(), *value).await?, Estimate::Gas(_)) {
+                continue;
+            }
+            tracing::error!(id, nonce, "a transaction that was final is gone; sending it again");
+            self.store.set_status(id, Status::Sent, None).await?;
+            needed = needed.max(Some(nonce));
         }
-        Ok(())
+        Ok(needed.is_some())
     }
 
     /// Above everything signed so far, also what the node has forgotten.

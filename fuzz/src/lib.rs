@@ -6,9 +6,11 @@
 mod channel;
 mod input;
 mod lane;
+mod schedule;
 
 pub use channel::channel;
 pub use lane::lane;
+pub use schedule::schedule;
 
 use alloy_primitives::{Address, B256, Bytes, hex};
 use farthing_protocol::amount::Amount;
@@ -39,6 +41,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("lane", lane),
     ("message", message),
     ("records", records),
+    ("schedule", schedule),
 ];
 
 /// The same few keys again and again: making one costs more than most inputs.

@@ -4,13 +4,15 @@
 //! while that is under way it goes on taking in. Nothing leaves before the commit that it depends on is durable.
 //! If the store fails, the machine is poisoned and the node ends: it must not sign what it may forget.
 
+mod forget;
 mod handle;
 mod outbox;
 
+pub use forget::Unfunded;
 pub use handle::{ChannelStatus, Core, Outcome};
 pub use outbox::{Closed, Outbox, Outgoing, SocketId, notifications};
 
-use crate::chain::Order;
+use crate::chain::{Heard, Order};
 use crate::clock;
 use crate::health::Health;
 use crate::store::Store;
@@ -19,6 +21,7 @@ use farthing_protocol::hub::{Hub, HubEffect};
 use farthing_protocol::journal::{Commit, Sealed};
 use farthing_protocol::message::Message;
 use farthing_protocol::{ChannelId, Code, Error};
+use forget::Forgotten;
 use futures_util::future::BoxFuture;
 use handle::{Asked, Input};
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +49,8 @@ pub struct Parts {
     pub registered: mpsc::UnboundedSender<ChannelId>,
     /// Most channels.
     pub max_channels: usize,
+    /// How many of them without a deposit, and for how long.
+    pub unfunded: Unfunded,
 }
 
 /// The machine and what surrounds it.
@@ -59,6 +64,7 @@ struct Driver {
     /// Answers that wait for the next commit.
     waiting: Vec<Asked>,
     channels: usize,
+    forgotten: Forgotten,
 }
 
 /// A commit on its way to the disk.
@@ -72,7 +78,15 @@ struct InFlight {
 pub fn start(hub: Hub, parts: Parts) -> (Core, impl Future<Output = Result<(), Error>> + Send) {
     let (sender, inbox) = mpsc::channel(INBOX);
     let channels = hub.channels().count();
-    let driver = Driver { hub, parts, sockets: HashMap::new(), ordered: HashMap::new(), waiting: Vec::new(), channels };
+    let driver = Driver {
+        hub,
+        parts,
+        sockets: HashMap::new(),
+        ordered: HashMap::new(),
+        waiting: Vec::new(),
+        channels,
+        forgotten: Forgotten::default(),
+    };
     (Core::new(sender), driver.run(inbox))
 }
 
@@ -112,7 +126,11 @@ impl Driver {
                         self.take(input, now);
                     }
                 }
-                _ = ticks.tick(), if open => self.hub.tick(clock::now()),
+                _ = ticks.tick(), if open => {
+                    let now = clock::now();
+                    self.hub.tick(now);
+                    self.forget(now, self.parts.unfunded.most);
+                }
             }
         }
     }
@@ -120,7 +138,8 @@ impl Driver {
     fn next_commit(&mut self) -> Result<Option<InFlight>, Error> {
         let Some((mut commit, sealed)) = self.hub.poll_commit(clock::now())? else { return Ok(None) };
         let waiting = std::mem::take(&mut self.waiting);
-        let writes = std::mem::take(&mut commit.writes);
+        let mut writes = std::mem::take(&mut commit.writes);
+        writes.extend(self.forgotten.backups());
         let store = Arc::clone(&self.parts.store);
         let written = Box::pin(async move {
             // A commit without writes carries effects that depend on nothing new.
@@ -186,10 +205,12 @@ impl Driver {
             }
             Input::Register { registration, reply } => {
                 let known = self.id_of(&registration.channel);
-                let result = if self.channels >= self.parts.max_channels && self.hub.channel(&known).is_none() {
-                    Err(Error::new(Code::LimitExceeded, "the hub takes no more channels"))
-                } else {
+                let known = self.hub.channel(&known).is_some();
+                let room = known || self.make_room(now) && self.channels < self.parts.max_channels;
+                let result = if room {
                     self.register(*registration)
+                } else {
+                    Err(Error::new(Code::LimitExceeded, "the hub takes no more channels"))
                 };
                 self.waiting.push(reply.with(result));
             }
@@ -208,19 +229,21 @@ impl Driver {
             Input::Lookup { address, reply } => reply.with(self.hub.lookup(address)).answer(),
             Input::Status { channel, reply } => {
                 let result = self.hub.channel(&channel).ok_or_else(|| Error::from(Code::UnknownChannel));
-                let result = result.map(|found| ChannelStatus::of(found, self.hub.is_online(&channel)));
+                let newest = self.hub.newest();
+                let result = result.map(|found| ChannelStatus::of(found, self.hub.is_online(&channel), newest));
                 reply.with(result).answer();
             }
             Input::Lane { channel, lane, from, reply } => {
                 self.waiting.push(reply.with(self.hub.show_lane(&channel, lane, from)));
             }
             Input::Chain { facts, head, reply } => {
+                self.recall(&facts);
                 for (channel, fact) in facts {
                     self.hub.chain(channel, &fact, now);
                 }
                 self.hub.head(head, now);
-                let unread = self.hub.unread_keys();
-                self.waiting.push(reply.with(Ok(unread)));
+                let heard = Heard { unread: self.hub.unread_keys(), gone: self.gone() };
+                self.waiting.push(reply.with(Ok(heard)));
             }
             Input::Recorded { facts, reply } => {
                 for fact in facts {

@@ -4,7 +4,7 @@
 use crate::chain::{Rpc, Sender, SenderConfig, Watcher, WatcherConfig};
 use crate::clock;
 use crate::config::Config;
-use crate::core::{self, Core, Parts};
+use crate::core::{self, Core, Parts, Unfunded};
 use crate::health::Health;
 use crate::rpc::{self, App};
 use crate::store::Store;
@@ -60,6 +60,7 @@ impl Node {
             orders,
             registered,
             max_channels: config.limits.channels,
+            unfunded: Unfunded { age: config.limits.unfunded_age, most: config.limits.unfunded_channels },
         };
         let (core, driver) = core::start(hub, parts);
         let driver = tokio::spawn(driver);

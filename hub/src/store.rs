@@ -10,9 +10,14 @@ pub use sqlite::Sqlite;
 pub(crate) use sqlite::failed;
 pub use transactions::{Attempt, Status, Transaction};
 
-use farthing_protocol::Error;
 use farthing_protocol::journal::Write;
+use farthing_protocol::{ChannelId, Error};
 use futures_util::future::BoxFuture;
+
+/// Where a client's backup is kept: beside the protocol's own entries, which are read at the start.
+pub(crate) fn backup_key(channel: ChannelId) -> String {
+    format!("backup/{channel}")
+}
 
 /// What a method of [`Store`] returns.
 pub type Stored<'a, T> = BoxFuture<'a, Result<T, Error>>;
@@ -37,6 +42,9 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     /// The transactions that are neither mined nor failed, oldest first.
     fn open_transactions(&self) -> Stored<'_, Vec<Transaction>>;
+
+    /// The transactions that were signed with this nonce or a later one and have ended, by nonce.
+    fn ended_from(&self, nonce: u64) -> Stored<'_, Vec<Transaction>>;
 
     /// One transaction.
     fn transaction<'a>(&'a self, id: &'a str) -> Stored<'a, Option<Transaction>>;

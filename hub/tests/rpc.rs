@@ -10,10 +10,10 @@
 
 mod support;
 
-use farthing_hub::core::Parts;
+use farthing_hub::core::{Parts, Unfunded};
 use farthing_hub::health::Health;
 use farthing_hub::rpc::{self, App};
-use farthing_hub::store::Sqlite;
+use farthing_hub::store::{Sqlite, Store};
 use farthing_protocol::chain::Head;
 use farthing_protocol::hub::Hub;
 use farthing_protocol::message::Message;
@@ -175,7 +175,8 @@ async fn nobody_is_let_in_before_the_chain_was_seen() {
     let health = Arc::new(Health::new(config.poll_interval, config.max_chain_age));
     let (orders, _orders) = mpsc::unbounded_channel();
     let (registered, _registered) = mpsc::unbounded_channel();
-    let parts = Parts { store: store.clone(), health: health.clone(), orders, registered, max_channels: 10 };
+    let unfunded = Unfunded { age: 3_600, most: 10 };
+    let parts = Parts { store: store.clone(), health: health.clone(), orders, registered, max_channels: 10, unfunded };
     let (core, driver) = farthing_hub::core::start(Hub::new(config.hub(), config.keys.signer.clone()), parts);
     let driver = tokio::spawn(driver);
     let (_stop, stopping) = watch::channel(false);
@@ -372,6 +373,52 @@ async fn a_flood_is_limited_and_the_connection_survives_it() {
     support::until("the place is free again", || async { connect(&stage.url).await.ok() }).await;
     stage.hub.stop();
     stage.hub.ended().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unfunded_channels_are_few_and_the_longest_unused_makes_room() {
+    let stage = stage("limits = { unfunded_channels = 1 }").await;
+    let funded = registered(&stage, 1).await;
+    stage.chain.deposit(&funded.def, ETH, eth(5)).await;
+    stage.chain.mine(3).await;
+    let unfunded = within("the deposit makes room", async {
+        loop {
+            let config = ClientConfig::new(&stage.chain, 2, &stage.url, stage.folder.path()).await;
+            let params = json!({ "channel": config.def, "publicKey": config.key.public_key() });
+            match call(&stage.url, "farthing_register", params).await {
+                Ok(_) => break config,
+                Err(error) => assert_eq!(error["data"]["code"], "limit-exceeded"),
+            }
+        }
+    })
+    .await;
+    let mut socket = attach(&unfunded, &stage.url).await.unwrap();
+    let backup = json!({ "channelId": unfunded.id(), "backup": "0x1234" });
+    socket_call(&mut socket, "farthing_backupPut", backup, |_| {}).await.unwrap();
+    let another = ClientConfig::new(&stage.chain, 3, &stage.url, stage.folder.path()).await;
+    let params = json!({ "channel": another.def, "publicKey": another.key.public_key() });
+    stage.chain.mine(1).await;
+    let error = call(&stage.url, "farthing_register", params.clone()).await.unwrap_err();
+    assert_eq!(error["data"]["code"], "limit-exceeded", "the other one is connected");
+
+    socket.close(None).await.unwrap();
+    support::until("it makes room", || async {
+        stage.chain.mine(1).await;
+        call(&stage.url, "farthing_register", params.clone()).await.ok()
+    })
+    .await;
+    let status =
+        async |config: &ClientConfig| call(&stage.url, "farthing_channel", json!({ "channelId": config.id() })).await;
+    assert_eq!(status(&unfunded).await.unwrap_err()["data"]["code"], "unknown-channel");
+    status(&funded).await.unwrap();
+    status(&another).await.unwrap();
+    stage.hub.stop();
+    stage.hub.ended().await.unwrap();
+    let store = Sqlite::open(&stage.folder.path().join("hub.sqlite")).await.unwrap();
+    let entries = store.load("").await.unwrap();
+    let kept = |config: &ClientConfig| entries.iter().filter(|(key, _)| key.contains(&config.id().to_string())).count();
+    assert_eq!(kept(&unfunded), 0, "nor is its backup kept");
+    assert!(kept(&funded) > 1 && kept(&another) == 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,3 +72,42 @@ async fn a_transaction_is_sent_again_after_a_crash_with_a_higher_fee_when_stuck_
     client.end().await;
     hub.kill().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_a_deep_reorg_took_back_is_sent_again_and_holds_up_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let chain = Chain::start().await;
+    let hub = support::start(&chain, &folder.path().join("hub.sqlite"), "").await;
+    let url = format!("http://{}", hub.address);
+    let first = ClientConfig::new(&chain, 1, &url, folder.path()).await.start(&url).await;
+    let second = ClientConfig::new(&chain, 2, &url, folder.path()).await.start(&url).await;
+    chain.deposit(&first.config.def, ETH, eth(5_000)).await;
+    chain.ask("evm_setAutomine", json!([false])).await;
+    let snapshot = chain.ask("evm_snapshot", json!([])).await;
+    chain.mine(3).await;
+    let collateral = until("the collateral is on its way", || async { pending(&chain).await.pop() }).await;
+    chain.mine(6).await;
+    first.when("the collateral is final", |wallet| wallet.balance(ETH).receivable >= eth(1_000)).await;
+
+    // The chain is another one from the block with the deposit on, longer than before, and its nodes know nothing more.
+    chain.ask("evm_revert", json!([snapshot])).await;
+    chain.ask("anvil_dropAllTransactions", json!([])).await;
+    assert_eq!(chain.state(first.id.0, ETH).await.depositB, 0);
+    chain.mine(12).await;
+    let again = until("it is sent again", || async { pending(&chain).await.pop() }).await;
+    assert_eq!(again["hash"], collateral["hash"], "the same bytes, with the same nonce");
+    chain.ask("evm_setAutomine", json!([true])).await;
+    chain.deposit(&second.config.def, ETH, eth(5_000)).await;
+    until("both are mined, once", || async {
+        chain.mine(1).await;
+        let (one, other) = (chain.state(first.id.0, ETH).await, chain.state(second.id.0, ETH).await);
+        (one.depositB == eth(1_000).units() && other.depositB == eth(1_000).units()).then_some(())
+    })
+    .await;
+    chain.mine(6).await;
+    assert!(pending(&chain).await.is_empty());
+    first.end().await;
+    second.end().await;
+    hub.stop();
+    hub.ended().await.unwrap();
+}

@@ -48,6 +48,9 @@ impl Store for Failing {
     fn open_transactions(&self) -> Stored<'_, Vec<Transaction>> {
         self.inner.open_transactions()
     }
+    fn ended_from(&self, nonce: u64) -> Stored<'_, Vec<Transaction>> {
+        self.inner.ended_from(nonce)
+    }
     fn transaction<'a>(&'a self, id: &'a str) -> Stored<'a, Option<Transaction>> {
         self.inner.transaction(id)
     }

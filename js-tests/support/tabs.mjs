@@ -1,4 +1,4 @@
-// Tabs of one wallet in a browser: who of them leads, and the ways in which a tab stops.
+// Tabs of one wallet in a browser: who of them leads, and the ways in which a tab of Chromium stops.
 
 /** Makes a page one of the wallet's tabs: it can be told apart by a lock of its own, and it says what it hears. */
 export async function openTab(browser, options, hear = () => {}) {
@@ -25,6 +25,25 @@ export async function openTab(browser, options, hear = () => {}) {
   return tab;
 }
 
+/** Tabs of one wallet, all connected, the first one leading. */
+export async function openAll(browser, options, count, hear) {
+  const tabs = [];
+  for (let index = 0; index < count; index += 1) {
+    tabs.push(await openTab(browser, options, hear));
+    await tabs[index].page.evaluate(() => join());
+  }
+  return tabs;
+}
+
+export const closeAll = (tabs) => Promise.all(tabs.map(({ page }) => page.close()));
+
+export async function until(condition, what, patience = 20_000) {
+  for (const end = Date.now() + patience; !(await condition()); ) {
+    if (Date.now() > end) throw new Error(`it never happens that ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 /** The tab whose page holds the wallet's lock. */
 export async function leaderOf(tabs, asked) {
   const { held } = await asked.page.evaluate(() => navigator.locks.query());
@@ -34,7 +53,7 @@ export async function leaderOf(tabs, asked) {
 
 const session = async (tab) => (tab.session ??= await tab.page.context().newCDPSession(tab.page));
 
-/** Ways to stop a tab; a frozen one can be thawed. */
+/** Ways to stop a tab of Chromium; a frozen one can be thawed. */
 export const stop = {
   closed: (tab) => tab.page.close(),
   async crashed(tab) {

@@ -8,11 +8,14 @@
 //! ```
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+#[path = "model/evm.rs"]
+mod evm;
 #[path = "model/mod.rs"]
 mod model;
 
-use model::mutants::{Found, MUTANTS, Switch, hunt};
-use model::{Report, Run, evm::Code, schedule, seed_of, shrink};
+use evm::Code;
+use model::mutants::{BY_BYTES, Found, MUTANTS, Switch, hunt, hunt_by_bytes};
+use model::{Judge, Report, Run, bytes_of, play, schedule, seed_of, shrink};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -23,6 +26,8 @@ struct Args {
     schedules: u64,
     seed: u64,
     evm: u64,
+    bytes: u64,
+    sleepless: u64,
     mutants: u64,
     threads: u64,
     out: Option<String>,
@@ -37,6 +42,8 @@ fn args() -> Result<Args, String> {
         schedules: 10_000,
         seed: 1,
         evm: 200,
+        bytes: 2_000,
+        sleepless: 2_000,
         mutants: 50_000,
         threads,
         out: None,
@@ -52,6 +59,8 @@ fn args() -> Result<Args, String> {
             "--schedules" => args.schedules = number()?,
             "--seed" => args.seed = number()?,
             "--evm" => args.evm = number()?,
+            "--bytes" => args.bytes = number()?,
+            "--sleepless" => args.sleepless = number()?,
             "--mutants" => args.mutants = number()?,
             "--threads" => args.threads = number()?.max(1),
             "--out" => args.out = Some(value),
@@ -69,7 +78,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(why) => {
             eprintln!(
-                "{why}\noptions: --schedules N --seed S --evm M --mutants LIMIT --threads T --out FILE --adversary FILE --only SEED --rule N"
+                "{why}\noptions: --schedules N --seed S --evm M --bytes B --sleepless S --mutants LIMIT --threads T --out FILE --adversary FILE --only SEED --rule N"
             );
             return ExitCode::from(2);
         }
@@ -97,7 +106,7 @@ fn main() -> ExitCode {
 
 /// One schedule, with its trace.
 fn replay(seed: u64, rule: Option<u8>, code: Option<&Code>) -> ExitCode {
-    let run = Run { evm: code, trace: true, ..Run::plain() };
+    let run = Run { judge: code.map(judge), trace: true, ..Run::plain() };
     let report = farthing_protocol::rules::without(rule.unwrap_or(0), || schedule(seed, run));
     println!("{}", report.trace.join("\n"));
     println!("{}", report.broken.as_deref().unwrap_or("nothing lost"));
@@ -119,11 +128,11 @@ fn run(args: &Args, code: Option<&Code>) -> ExitCode {
     let started = Instant::now();
     let totals = Mutex::new(Totals::default());
     each(args.threads, args.schedules, |index| {
-        let evm = code.filter(|_| index < args.evm);
-        let report = schedule(seed_of(args.seed, index), Run { evm, ..Run::plain() });
+        let judge = code.filter(|_| index < args.evm).map(judge);
+        let report = schedule(seed_of(args.seed, index), Run { judge, ..Run::plain() });
         let mut totals = totals.lock().unwrap();
         totals.steps += report.steps;
-        totals.evm += u64::from(evm.is_some());
+        totals.evm += u64::from(judge.is_some());
         totals.lost += report.lost;
         let counts = totals.counts.entry(format!("{:?}", report.role)).or_default();
         for (what, times) in &report.counts {
@@ -146,7 +155,7 @@ fn run(args: &Args, code: Option<&Code>) -> ExitCode {
         totals.failures.len()
     );
     if let Some(first) = totals.failures.iter().min_by_key(|report| report.steps) {
-        let small = shrink(first.seed, Run { evm: code, ..Run::plain() });
+        let small = shrink(first.seed, Run { judge: code.map(judge), ..Run::plain() });
         println!("--- seed {}, shortened to {} steps\n{}", small.seed, small.steps, small.trace.join("\n"));
         for report in totals.failures.iter().take(20) {
             println!("--only {}: {}", report.seed, report.broken.as_deref().unwrap_or_default());
@@ -161,25 +170,35 @@ fn run(args: &Args, code: Option<&Code>) -> ExitCode {
             broken += 1;
         }
     }
+    broken += by_bytes(args) + sleepless(args);
     let found: Mutex<BTreeMap<usize, Option<Found>>> = Mutex::default();
     if args.mutants > 0 {
         each(args.threads, MUTANTS.len() as u64, |index| {
-            let result = hunt(&MUTANTS[index as usize], args.seed, args.mutants, code);
+            let result = hunt(&MUTANTS[index as usize], args.seed, args.mutants, code.map(judge));
             found.lock().unwrap().insert(index as usize, result);
         });
     }
     let found = found.into_inner().unwrap();
+    let fuzzed: Mutex<BTreeMap<usize, Option<Found>>> = Mutex::default();
+    if args.mutants > 0 {
+        each(args.threads, BY_BYTES.len() as u64, |index| {
+            let result = hunt_by_bytes(BY_BYTES[index as usize], args.seed, args.mutants);
+            fuzzed.lock().unwrap().insert(index as usize, result);
+        });
+    }
+    let fuzzed = fuzzed.into_inner().unwrap();
     let mut missed = 0;
     let mut listed = Vec::new();
-    for (index, result) in &found {
-        let mutant = &MUTANTS[*index];
+    let named = found.iter().map(|(index, result)| (MUTANTS[*index].rule, MUTANTS[*index].name, result));
+    let named = named.chain(fuzzed.iter().map(|(index, result)| (BY_BYTES[*index], "by random bytes", result)));
+    for (rule, name, result) in named {
         let how = result.as_ref().map(|found| found.report.broken.clone().unwrap_or_default());
         let after = result.as_ref().map(|found| found.after);
         let text = after.map_or("NOT FOUND".to_string(), |after| format!("found after {after:>6}"));
-        println!("rule {:>2} {text}  {:<52} {}", mutant.rule, mutant.name, how.as_deref().unwrap_or_default());
+        println!("rule {:>2} {text}  {:<52} {}", rule, name, how.as_deref().unwrap_or_default());
         missed += usize::from(result.is_none());
         listed.push(serde_json::json!({
-            "rule": mutant.rule, "name": mutant.name, "found_after": after, "how": how,
+            "rule": rule, "name": name, "found_after": after, "how": how,
             "seed": result.as_ref().map(|found| found.report.seed.to_string()),
         }));
     }
@@ -203,6 +222,36 @@ fn run(args: &Args, code: Option<&Code>) -> ExitCode {
         }
     }
     if broken == 0 && missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Schedules of random bytes, as a fuzzer starts from them: how many of them fail.
+fn by_bytes(args: &Args) -> usize {
+    let failures = Mutex::new(0);
+    each(args.threads, args.bytes, |index| {
+        let data = bytes_of(args.seed, index);
+        if let Some(broken) = play(&data, Run::plain()).broken {
+            let hex: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
+            println!("a schedule of bytes, which belongs into fuzz/corpus/schedule: {broken}\n{hex}");
+            *failures.lock().unwrap() += 1;
+        }
+    });
+    failures.into_inner().unwrap()
+}
+
+/// A hub whose channels sleep does just what one does whose channels are always awake: in how many schedules not.
+fn sleepless(args: &Args) -> usize {
+    let failures = Mutex::new(0);
+    each(args.threads, args.schedules.min(args.sleepless), |index| {
+        let seed = seed_of(args.seed, index);
+        let traced = || schedule(seed, Run { trace: true, ..Run::plain() }).trace;
+        let (asleep, awake) = (traced(), farthing_protocol::rules::without(101, traced));
+        if asleep != awake {
+            let first = asleep.iter().zip(&awake).find(|(one, other)| one != other);
+            println!("--only {seed}: a channel that sleeps misses something: {first:?}");
+            *failures.lock().unwrap() += 1;
+        }
+    });
+    failures.into_inner().unwrap()
 }
 
 /// What the adversaries did, by who was honest, and what it got them.
@@ -232,6 +281,10 @@ fn adversary(args: &Args, totals: &Totals, mutants: &[serde_json::Value], failur
         "wei_lost_by_the_honest_side": totals.lost.to_string(), "failures": failures, "roles": roles,
         "mutants": mutants,
     })
+}
+
+fn judge(code: &Code) -> &dyn Judge {
+    code
 }
 
 /// Does `work` for every index below `count`, on several threads.

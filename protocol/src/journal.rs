@@ -217,6 +217,13 @@ impl Journal {
         writes
     }
 
+    /// The writes that remove it.
+    #[must_use]
+    pub fn remove(&self) -> Vec<Write> {
+        let log = (self.first..self.next).map(|number| Write::Delete { key: self.log_key(number) });
+        core::iter::once(Write::Delete { key: format!("{}/snapshot", self.prefix) }).chain(log).collect()
+    }
+
     /// Where it is kept.
     #[must_use]
     pub fn prefix(&self) -> &str {

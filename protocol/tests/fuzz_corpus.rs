@@ -127,7 +127,12 @@ fn records() {
 }
 
 #[test]
+fn schedule() {
+    run("schedule");
+}
+
+#[test]
 fn every_target_is_run_here() {
     let names: Vec<&str> = targets::TARGETS.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["amount", "channel", "condition", "envelope", "keys", "lane", "message", "records"]);
+    assert_eq!(names, ["amount", "channel", "condition", "envelope", "keys", "lane", "message", "records", "schedule"]);
 }

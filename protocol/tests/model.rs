@@ -1,10 +1,13 @@
 //! A small run of the model test; `--example model` runs as many schedules as one likes.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
+#[path = "../examples/model/evm.rs"]
+mod evm;
 #[path = "../examples/model/mod.rs"]
 mod model;
 
-use model::{Run, evm::Code, schedule, seed_of, shrink};
+use evm::Code;
+use model::{Judge, Run, schedule, seed_of, shrink};
 
 /// About ten seconds of a debug build.
 const SCHEDULES: u64 = 300;
@@ -16,8 +19,8 @@ fn an_honest_participant_loses_nothing() {
         eprintln!("without the contract's bytecode: {why}");
     }
     for index in 0..SCHEDULES {
-        let evm = code.as_ref().ok().filter(|_| index % 10 == 0);
-        let run = Run { evm, ..Run::plain() };
+        let judge = code.as_ref().ok().filter(|_| index % 10 == 0).map(|code| code as &dyn Judge);
+        let run = Run { judge, ..Run::plain() };
         let report = schedule(seed_of(1, index), run);
         if report.broken.is_some() {
             let small = shrink(report.seed, run);
@@ -33,6 +36,11 @@ fn the_adversary_finds_what_a_missing_rule_lets_through() {
     use model::mutants::{MUTANTS, hunt};
     let code = Code::load().ok();
     for mutant in MUTANTS.iter().filter(|mutant| [1, 8, 10, 11, 14, 15, 19].contains(&mutant.rule)) {
-        assert!(hunt(mutant, 7, 2_000, code.as_ref()).is_some(), "rule {}: {}", mutant.rule, mutant.name);
+        assert!(
+            hunt(mutant, 7, 2_000, code.as_ref().map(|code| code as &dyn Judge)).is_some(),
+            "rule {}: {}",
+            mutant.rule,
+            mutant.name
+        );
     }
 }

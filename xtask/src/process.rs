@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -57,6 +57,12 @@ pub(crate) fn probe(command: &mut Command) -> Option<String> {
 /// Whether a program can be started at all.
 pub(crate) fn exists(program: &str) -> bool {
     probe(command(program).arg("--version")).is_some()
+}
+
+/// The program of this name on the PATH.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(paths::exe(name))).find(|program| program.is_file())
 }
 
 /// What a watched program did.

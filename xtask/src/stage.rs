@@ -8,7 +8,7 @@
 //! | `FARTHING_ARTIFACTS` | the folder with `Farthing.json`, `TestDai.json`, … |
 //! | `FARTHING_PKG_TGZ` | what `npm pack` made |
 //! | `FARTHING_PKG_DIR` | the same, as npm installed it |
-//! | `CHROMIUM` | the browser's program |
+//! | `CHROMIUM`, `FIREFOX` | the browser's program |
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

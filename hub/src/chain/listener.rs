@@ -50,7 +50,7 @@ impl Listener for Core {
     }
 
     async fn chain(&self, facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head) -> Result<Heard, Error> {
-        Ok(Heard { unread: Self::chain(self, facts, head).await?, gone: Vec::new() })
+        Self::chain(self, facts, head).await
     }
 
     async fn recorded(&self, facts: Vec<ChainFact>) -> Result<(), Error> {

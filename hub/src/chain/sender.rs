@@ -2,7 +2,8 @@
 //!
 //! Duties: a signed transaction is durable before it is broadcast, so that after a crash the same bytes are sent
 //! again and not a second transaction; nothing else uses the owner's account; an outcome is reported when its block
-//! is final, and again after a restart if the core may not have heard it.
+//! is final, and again after a restart if the core may not have heard it; what a deep reorganisation took back is sent
+//! again.
 
 use super::listener::Listener;
 use super::rpc::{Estimate, Fees, Rpc};
@@ -124,7 +125,10 @@ impl<L: Listener> Sender<L> {
 
     /// Brings every open transaction a step further.
     async fn work(&mut self, head: Head) -> Result<(), Error> {
-        let open = self.store.open_transactions().await?;
+        let mut open = self.store.open_transactions().await?;
+        if self.revive(&open, head).await? {
+            open = self.store.open_transactions().await?;
+        }
         if open.is_empty() {
             return Ok(());
         }
@@ -151,6 +155,37 @@ impl<L: Listener> Sender<L> {
             }
             Status::Queued | Status::Mined | Status::Failed => Ok(()),
         }
+    }
+
+    /// A reorganisation deeper than what counts as final takes transactions back that have ended, and nobody asks for
+    /// them again: their ids are known. They are sent once more, as they were, if they would succeed, or if later ones
+    /// wait for their nonces. True if there are such.
+    async fn revive(&mut self, open: &[Transaction], head: Head) -> Result<bool, Error> {
+        let owner = self.config.owner.address();
+        let gone = self.store.ended_from(self.rpc.nonce(owner).await?).await?;
+        if gone.is_empty() {
+            return Ok(false);
+        }
+        // One RPC may be many nodes, of which one is behind: what a final block holds is not gone.
+        let counted = self.rpc.nonce_at(owner, head.final_number).await?;
+        let last = open.iter().filter_map(|transaction| transaction.nonce).max();
+        let mut needed = None;
+        for transaction in gone.iter().rev() {
+            let Some(nonce) = transaction.nonce.filter(|nonce| *nonce >= counted) else { continue };
+            // Its nonce has another use now.
+            if open.iter().any(|other| other.nonce == Some(nonce)) {
+                continue;
+            }
+            let gap = needed.max(last).is_some_and(|later| later > nonce);
+            let Transaction { id, to, data, value, .. } = transaction;
+            if !gap && !matches!(self.rpc.estimate(owner, *to, data.clone().into(), *value).await?, Estimate::Gas(_)) {
+                continue;
+            }
+            tracing::error!(id, nonce, "a transaction that was final is gone; sending it again");
+            self.store.set_status(id, Status::Sent, None).await?;
+            needed = needed.max(Some(nonce));
+        }
+        Ok(needed.is_some())
     }
 
     /// Above everything signed so far, also what the node has forgotten.

@@ -156,6 +156,8 @@ pub struct Limits {
     pub connections: usize,
     pub connections_per_ip: usize,
     pub channels: usize,
+    pub unfunded_channels: usize,
+    pub unfunded_age: u64,
     pub requests_per_second: u32,
     pub burst: u32,
     pub registrations_per_second: u32,
@@ -171,6 +173,8 @@ impl Default for Limits {
             connections: 10_000,
             connections_per_ip: 256,
             channels: 100_000,
+            unfunded_channels: 10_000,
+            unfunded_age: 604_800,
             requests_per_second: 5_000,
             burst: 20_000,
             registrations_per_second: 1,
@@ -189,6 +193,9 @@ impl Limits {
             self.requests_per_second > 0 && self.burst > 0,
             "limits: requests_per_second and burst must be at least 1"
         );
+        ensure!(self.unfunded_channels > 0, "limits.unfunded_channels: must be at least 1");
+        // A client registers first, and its deposit is final only some time later.
+        ensure!(self.unfunded_age >= 60, "limits.unfunded_age: must be at least 60 seconds");
         ensure!(self.outbound_queue > 0, "limits.outbound_queue: must be at least 1");
         ensure!(self.ping_interval > 0, "limits.ping_interval: must be at least 1 second");
         ensure!(self.idle_timeout > self.ping_interval, "limits.idle_timeout: must be above limits.ping_interval");

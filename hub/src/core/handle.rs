@@ -1,16 +1,15 @@
 //! How the rest of the node talks to the core.
 
 use super::outbox::{Outbox, Outgoing, SocketId};
+use crate::chain::Heard;
 use alloy_primitives::Address;
 use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
 use farthing_protocol::channel::{Channel, LanePage};
-use farthing_protocol::condition::ConditionKey;
 use farthing_protocol::hub::{PayeeInfo, Registration};
 use farthing_protocol::message::Message;
 use farthing_protocol::proof::LaneId;
 use farthing_protocol::{Amount, Asset, ChannelDef, ChannelId, Code, Error, Sides};
 use serde::Serialize;
-use std::collections::BTreeSet;
 use std::fmt;
 use tokio::sync::{mpsc, oneshot};
 
@@ -56,7 +55,7 @@ pub struct AssetState {
 }
 
 impl ChannelStatus {
-    pub(super) fn of(channel: &Channel, online: bool) -> Self {
+    pub(super) fn of(channel: &Channel, online: bool, newest: Option<&Head>) -> Self {
         let assets = channel.state().assets.iter().map(|(asset, book)| AssetState {
             asset: *asset,
             deposits: book.deposits,
@@ -72,7 +71,7 @@ impl ChannelStatus {
             channel: *channel.def(),
             online,
             exit_ends_at: channel.state().exit,
-            final_block: channel.head().map(|head| head.final_number),
+            final_block: newest.map(|head| head.final_number),
             assets: assets.collect(),
         }
     }
@@ -134,12 +133,9 @@ impl Core {
     }
 
     /// Facts read up to a final block, and the head that they lead to; durable when it returns.
-    /// Returns the keys whose recorded units have to be read at that block and given to [`Core::recorded`].
-    pub async fn chain(
-        &self,
-        facts: Vec<(Option<ChannelId>, ChainFact)>,
-        head: Head,
-    ) -> Result<BTreeSet<ConditionKey>, Error> {
+    /// Returns the keys whose recorded units have to be read at that block and given to [`Core::recorded`], and the
+    /// channels that were forgotten.
+    pub async fn chain(&self, facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head) -> Result<Heard, Error> {
         self.ask(|reply| Input::Chain { facts, head, reply }).await
     }
 
@@ -179,7 +175,7 @@ pub(super) enum Input {
     Lookup { address: Address, reply: Reply<PayeeInfo> },
     Status { channel: ChannelId, reply: Reply<ChannelStatus> },
     Lane { channel: ChannelId, lane: LaneId, from: u16, reply: Reply<LanePage> },
-    Chain { facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head, reply: Reply<BTreeSet<ConditionKey>> },
+    Chain { facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head, reply: Reply<Heard> },
     Recorded { facts: Vec<ChainFact>, reply: Reply<()> },
     Outcome { id: String, outcome: Outcome },
 }

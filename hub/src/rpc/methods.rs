@@ -4,6 +4,7 @@ use super::App;
 use super::error::RpcError;
 use super::openrpc;
 use super::socket::Session;
+use crate::store::backup_key;
 use alloy_primitives::{Address, B256, Bytes};
 use farthing_protocol::abi;
 use farthing_protocol::backup::MAX_BACKUP;
@@ -269,10 +270,6 @@ async fn messages(app: &App, session: &mut Session, params: Option<&RawValue>) -
     Ok(())
 }
 
-fn backup_key(channel: ChannelId) -> String {
-    format!("backup/{channel}")
-}
-
 /// Keeps the client's own sealed state, the newest only. It is of no use to anybody without the client's key.
 async fn put_backup(app: &App, session: &Session, params: BackupPut) -> Result<(), RpcError> {
     let BackupPut { channel_id, backup } = params;
@@ -282,6 +279,8 @@ async fn put_backup(app: &App, session: &Session, params: BackupPut) -> Result<(
     if backup.len() > MAX_BACKUP {
         return Err(Error::new(Code::LimitExceeded, "a backup has at most 30,000 bytes").into());
     }
+    // Of a channel that was forgotten nothing is kept.
+    app.core.status(channel_id).await?;
     let write = Write::Put { key: backup_key(channel_id), value: backup.to_vec() };
     Ok(app.store.commit(&[write]).await?)
 }

@@ -173,6 +173,10 @@ impl Store for Sqlite {
         Box::pin(transactions::open(self))
     }
 
+    fn ended_from(&self, nonce: u64) -> Stored<'_, Vec<Transaction>> {
+        Box::pin(transactions::ended_from(self, nonce))
+    }
+
     fn transaction<'a>(&'a self, id: &'a str) -> Stored<'a, Option<Transaction>> {
         Box::pin(transactions::one(self, id))
     }

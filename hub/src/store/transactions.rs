@@ -114,6 +114,19 @@ pub(super) async fn open(store: &Sqlite) -> Result<Vec<Transaction>, Error> {
     with_attempts(locked.connection()?, rows).await
 }
 
+pub(super) async fn ended_from(store: &Sqlite, nonce: u64) -> Result<Vec<Transaction>, Error> {
+    let mut locked = store.lock().await?;
+    let rows = sqlx::query(
+        "SELECT id, label, target, data, value, token, token_amount, status, nonce, gas, block FROM txs
+         WHERE status IN ('mined', 'failed') AND nonce IS NOT NULL AND nonce >= ? ORDER BY nonce",
+    )
+    .bind(signed_number(nonce)?)
+    .fetch_all(locked.connection()?)
+    .await
+    .map_err(failed)?;
+    with_attempts(locked.connection()?, rows).await
+}
+
 pub(super) async fn one(store: &Sqlite, id: &str) -> Result<Option<Transaction>, Error> {
     let mut locked = store.lock().await?;
     let rows = sqlx::query(

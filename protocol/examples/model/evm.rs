@@ -1,8 +1,17 @@
 //! The same calls against the contract's bytecode: what goes through, what reverts, and every balance.
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
 
-use super::chain::Action;
-use super::foe::{CHAIN_ID, DEPLOYER, EXTERNAL, START, keys, token};
-use super::world::{World, label};
+use crate::model::Judge;
+use crate::model::chain::Action;
+use crate::model::foe::{CHAIN_ID, DEPLOYER, EXTERNAL, START, keys, token};
+use crate::model::world::{World, label};
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::{SolCall, SolConstructor, sol};
 use farthing_protocol::abi::{IERC20, IFarthing};
@@ -166,8 +175,14 @@ fn balance(evm: &mut Evm, account: Address) -> U256 {
     evm.ctx.journaled_state.database.basic(account).ok().flatten().map(|info| info.balance).unwrap_or_default()
 }
 
+impl Judge for Code {
+    fn differs(&self, world: &World) -> Result<(), String> {
+        replay(self, world)
+    }
+}
+
 /// Replays a schedule's transactions; an error says where contract and model differ.
-pub fn replay(code: &Code, world: &World) -> Result<(), String> {
+fn replay(code: &Code, world: &World) -> Result<(), String> {
     if world.assets.len() > 1 && !code.has_token {
         return Ok(());
     }

@@ -15,7 +15,6 @@
 pub mod chain;
 pub mod contract;
 pub mod direct;
-pub mod evm;
 pub mod finish;
 pub mod foe;
 pub mod honest;
@@ -27,6 +26,7 @@ pub mod scheme;
 pub mod world;
 
 use contract::Without;
+use rng::Rng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use world::{Role, World};
 
@@ -47,7 +47,7 @@ pub struct Report {
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
     pub without: Without,
-    pub evm: Option<&'a evm::Code>,
+    pub judge: Option<&'a dyn Judge>,
     pub trace: bool,
     /// Stop the adversary after so many steps.
     pub limit: u64,
@@ -55,24 +55,65 @@ pub struct Run<'a> {
 
 impl Run<'_> {
     pub const fn plain() -> Self {
-        Self { without: Without::Nothing, evm: None, trace: false, limit: u64::MAX }
+        Self { without: Without::Nothing, judge: None, trace: false, limit: u64::MAX }
     }
 }
 
+/// Has another opinion on what the chain did: the contract's bytecode, where there is one.
+pub trait Judge: std::fmt::Debug + Sync {
+    /// What it would have done otherwise.
+    fn differs(&self, world: &World) -> Result<(), String>;
+}
+
+/// Most moves of a schedule.
+const LONGEST: u64 = 600;
+
 /// Runs one schedule to its end. A panic in the machines is a finding like any other.
 pub fn schedule(seed: u64, run: Run<'_>) -> Report {
+    whole(
+        seed,
+        || {
+            let mut world = World::new(seed, run.without, run.trace);
+            // Now and then a long one, so that snapshots are written and read back.
+            let steps = if world.rng.chance(1) && world.rng.chance(10) { LONGEST } else { world.temper.steps };
+            let mut steps = steps.min(run.limit);
+            while steps > 0 && world.broken.is_none() {
+                world.step();
+                steps -= 1;
+            }
+            world
+        },
+        run,
+    )
+}
+
+/// Runs the schedule that bytes decide about: the first eight are the seed of all that is drawn besides, each of the
+/// others is a decision or part of one. When they are used up, the end begins.
+pub fn play(data: &[u8], run: Run<'_>) -> Report {
+    let (seed, decisions) = data.split_at(data.len().min(8));
+    let seed = seed.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+    whole(
+        seed,
+        || {
+            let mut world = World::with(Rng::with(seed, decisions), Rng::new(!seed), run.without, run.trace);
+            let mut steps = LONGEST.min(run.limit);
+            while steps > 0 && world.rng.decides() && world.broken.is_none() {
+                world.step();
+                steps -= 1;
+            }
+            world
+        },
+        run,
+    )
+}
+
+/// A schedule of `moves` and its end.
+fn whole(seed: u64, moves: impl FnOnce() -> World, run: Run<'_>) -> Report {
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(seed, run.without, run.trace);
-        // Now and then a long one, so that snapshots are written and read back.
-        let steps = if world.rng.chance(1) && world.rng.chance(10) { 600 } else { world.temper.steps };
-        let mut steps = steps.min(run.limit);
-        while steps > 0 && world.broken.is_none() {
-            world.step();
-            steps -= 1;
-        }
+        let mut world = moves();
         let lost = if world.broken.is_none() { world.finish() } else { 0 };
-        if let (Some(code), None) = (run.evm, &world.broken)
-            && let Err(why) = evm::replay(code, &world)
+        if let (Some(judge), None) = (run.judge, &world.broken)
+            && let Err(why) = judge.differs(&world)
         {
             world.fail(format!("contract and model differ: {why}"));
         }
@@ -96,7 +137,14 @@ pub fn schedule(seed: u64, run: Run<'_>) -> Report {
 
 /// The seed of a schedule of a run.
 pub fn seed_of(base: u64, index: u64) -> u64 {
-    rng::Rng::new(base.wrapping_mul(0x1_0000_0001).wrapping_add(index)).next()
+    Rng::new(base.wrapping_mul(0x1_0000_0001).wrapping_add(index)).next()
+}
+
+/// Bytes for [`play`], about as many as a schedule of a seed makes decisions.
+pub fn bytes_of(base: u64, index: u64) -> Vec<u8> {
+    let mut rng = Rng::new(seed_of(base, index));
+    let length = rng.between(100, 1_200) as usize;
+    std::iter::repeat_with(|| rng.bytes()).flatten().take(length).collect()
 }
 
 /// The shortest beginning of a failing schedule that still fails, with its trace.

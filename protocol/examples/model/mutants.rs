@@ -1,8 +1,7 @@
 //! Every numbered rule about money in a channel, switched off: the test has to notice.
 
 use super::contract::Without;
-use super::evm::Code;
-use super::{Report, Run, direct, schedule, seed_of};
+use super::{Judge, Report, Run, bytes_of, direct, play, schedule, seed_of};
 use farthing_protocol::rules;
 
 /// How a rule is switched off.
@@ -55,7 +54,7 @@ pub struct Found {
 }
 
 /// Runs schedules with a rule switched off until one fails.
-pub fn hunt(mutant: &Mutant, base: u64, limit: u64, code: Option<&Code>) -> Option<Found> {
+pub fn hunt(mutant: &Mutant, base: u64, limit: u64, code: Option<&dyn Judge>) -> Option<Found> {
     let base = base.wrapping_add(1_000_003 * u64::from(mutant.rule));
     let found = |after, report| Some(Found { after, report });
     if let Switch::Direct(scenario) = mutant.switch {
@@ -79,8 +78,8 @@ pub fn hunt(mutant: &Mutant, base: u64, limit: u64, code: Option<&Code>) -> Opti
             Switch::Contract(without) => {
                 // Whom the equal nonces hurt signs two proofs with one nonce, and no honest side does. What is left
                 // is that the contract does otherwise.
-                let evm = code.filter(|_| without == Without::EqualNonces);
-                schedule(seed, Run { without, evm, ..Run::plain() })
+                let judge = code.filter(|_| without == Without::EqualNonces);
+                schedule(seed, Run { without, judge, ..Run::plain() })
             }
             _ => rules::without(mutant.rule, || schedule(seed, Run::plain())),
         };
@@ -89,4 +88,16 @@ pub fn hunt(mutant: &Mutant, base: u64, limit: u64, code: Option<&Code>) -> Opti
         }
     }
     None
+}
+
+/// Rules that schedules of random bytes miss soon enough: what a fuzzer starts from must not be blind.
+pub const BY_BYTES: [u8; 7] = [1, 2, 5, 8, 15, 18, 21];
+
+/// As [`hunt`], with schedules of bytes.
+pub fn hunt_by_bytes(rule: u8, base: u64, limit: u64) -> Option<Found> {
+    (0..limit).find_map(|index| {
+        let data = bytes_of(base, index);
+        let report = rules::without(rule, || play(&data, Run::plain()));
+        report.broken.is_some().then_some(Found { after: index + 1, report })
+    })
 }

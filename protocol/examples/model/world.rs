@@ -80,7 +80,7 @@ macro_rules! note {
     ($world:expr, $($arg:tt)*) => {
         if let Some(trace) = &mut $world.trace {
             let line = format!($($arg)*);
-            trace.push(format!("t+{} {line}", $world.chain.now - $crate::model::foe::START));
+            trace.push(format!("t+{} {line}", $world.chain.now - super::foe::START));
         }
     };
 }
@@ -88,7 +88,11 @@ pub(crate) use note;
 
 impl World {
     pub fn new(seed: u64, without: Without, trace: bool) -> Self {
-        let mut rng = Rng::new(seed);
+        Self::with(Rng::new(seed), Rng::new(!seed), without, trace)
+    }
+
+    /// With `extra` for what is rare, so that it does not change all the rest of a schedule.
+    pub fn with(mut rng: Rng, mut extra: Rng, without: Without, trace: bool) -> Self {
         let role = [Role::Hub, Role::Payer, Role::Payee][rng.weighted(&[60, 20, 20])];
         let temper = Temper::random(&mut rng, role);
         let assets = assets(&mut rng);
@@ -111,7 +115,6 @@ impl World {
             let foe = Foe::new(keys.wallet_def, Side::B, keys.foes[0].clone(), &assets);
             (Honest::wallet(config, keys.honest.clone()), vec![foe])
         };
-        let mut extra = Rng::new(!seed);
         let liar = extra.chance(8);
         let mut world = Self {
             rng,

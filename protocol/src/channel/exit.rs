@@ -301,7 +301,7 @@ impl Channel {
         self.submit_once(id, self.start_exit());
     }
 
-    fn nothing_to_settle(&self) -> bool {
+    pub(super) fn nothing_to_settle(&self) -> bool {
         self.state.assets.values().all(|book| book.status != AssetStatus::Open || book.deposits == Sides::default())
     }
 

@@ -192,7 +192,7 @@ impl Channel {
         &self.state
     }
 
-    /// The chain, as last seen.
+    /// The chain, as last seen. A hub's channel in which nothing happens sees it later; see [`crate::hub::Hub::newest`].
     #[must_use]
     pub const fn head(&self) -> Option<&Head> {
         self.head.as_ref()
@@ -280,6 +280,51 @@ impl Channel {
     /// Facts to journal, and the effects that depend on them.
     pub(crate) fn drain(&mut self) -> Output {
         Output { facts: core::mem::take(&mut self.facts), effects: core::mem::take(&mut self.effects) }
+    }
+
+    /// Whether the chain holds nothing of it, neither side has signed anything in it that we know of, and there is no
+    /// exit: who forgets such a channel loses nothing.
+    #[must_use]
+    pub(crate) fn is_blank(&self) -> bool {
+        let State { assets, evidence, exit, outdated, leaving, restored } = &self.state;
+        let blank = |book: &AssetBook| {
+            let AssetBook { deposits, withdrawn, status, out, inc, withdrawals, closing, shown, claimed } = book;
+            let chain = *deposits != Sides::default() || *withdrawn != Sides::default() || *status != AssetStatus::Open;
+            let proofs = out.highest > 0 || out.accepted.is_some() || inc.seen > 0 || inc.accepted.is_some();
+            let agreed = !withdrawals.is_empty() || closing.is_some();
+            !chain && !proofs && inc.bare.is_none() && !agreed && shown.is_none() && claimed.is_empty()
+        };
+        !outdated && !leaving && !restored && exit.is_none() && evidence.is_empty() && assets.values().all(blank)
+    }
+
+    /// Whether a tick, a head, or evidence recorded on chain can't change anything, now or later, until something else
+    /// has: there is no lock, nothing that was signed and may still be mined or shown in another way than it is known,
+    /// no exit under way, and nothing to say.
+    #[must_use]
+    pub(crate) fn is_idle(&self) -> bool {
+        let at_rest = match self.stage {
+            ExitStage::None => self.state.exit.is_none() && !self.state.leaving,
+            ExitStage::Done => self.nothing_to_settle(),
+            ExitStage::Starting | ExitStage::Challenge { .. } | ExitStage::Settling | ExitStage::Claiming { .. } => {
+                false
+            }
+        };
+        let quiet = |book: &AssetBook| {
+            let AssetBook { out, inc, withdrawals, closing, status, .. } = book;
+            let locks = !out.lane.locks.is_empty() || !inc.lane.locks.is_empty();
+            let signing = !out.refused.is_empty() || !out.in_flight.is_empty() || out.rebase;
+            let lapsing = !withdrawals.is_empty() || (closing.is_some() && *status == AssetStatus::Open);
+            !locks && !signing && !lapsing
+        };
+        at_rest
+            && !self.has_output()
+            && self.events.is_empty()
+            && self.queue.assets().next().is_none()
+            && self.to_release.is_empty()
+            && self.deferred.is_empty()
+            && self.paused.is_empty()
+            && self.settled.values().all(|lane| lane.locks.is_empty())
+            && self.state.assets.values().all(quiet)
     }
 
     pub(crate) fn has_output(&self) -> bool {

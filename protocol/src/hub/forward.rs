@@ -39,12 +39,12 @@ impl Hub {
                 }
             }
             Event::Revealed { lock, evidence, .. } => {
-                if let Some((channel, incoming)) = self.paired(&(id, lock))
-                    && let Some(entry) = self.channels.get_mut(&channel)
-                {
-                    // The incoming lock may be gone already; then there is nothing to claim upstream.
-                    let _ = entry.channel.learn(&incoming, &evidence);
+                if let Some((channel, incoming)) = self.paired(&(id, lock)) {
                     self.touch(channel);
+                    if let Some(entry) = self.channels.get_mut(&channel) {
+                        // The incoming lock may be gone already; then there is nothing to claim upstream.
+                        let _ = entry.channel.learn(&incoming, &evidence);
+                    }
                 }
                 self.touch(id);
             }
@@ -146,7 +146,8 @@ impl Hub {
         self.channels.get(payer).ok_or_else(|| Error::from(Code::UnknownChannel))?.channel.check_open(asset)?;
         let entry = self.channels.get(&payee).ok_or_else(|| Error::from(Code::UnknownPayee))?;
         entry.channel.check_open(asset)?;
-        let time = entry.channel.latest_time(now);
+        // Not the channel's own time: it may be asleep.
+        let time = self.head.map_or(now, |head| head.timestamp.max(now));
         if pending.expiry < time.saturating_add(self.config.policy.min_lock_time) {
             return Err(Code::PaymentExpired.into());
         }
@@ -156,6 +157,7 @@ impl Hub {
     fn queue_outgoing(&mut self, payee: ChannelId, incoming: ChannelLock, pending: PendingLock, now: u64) {
         let asset = incoming.1.lane.asset;
         let ticket = self.ticket();
+        self.wake(payee);
         let Some(entry) = self.channels.get_mut(&payee) else {
             return;
         };
@@ -200,9 +202,9 @@ impl Hub {
     fn hold(&mut self, payee: ChannelId, incoming: ChannelLock) {
         if self.held.entry(payee).or_default().insert(incoming) {
             self.held_at.insert(incoming, payee);
+            self.touch(incoming.0);
             if let Some(entry) = self.channels.get_mut(&incoming.0) {
                 entry.channel.tell_held(&incoming.1);
-                self.touch(incoming.0);
             }
         }
     }
@@ -246,6 +248,7 @@ impl Hub {
     fn give_back(&mut self, incoming: ChannelLock, code: Code) {
         let (channel, lock) = incoming;
         self.unhold(&incoming);
+        self.touch(channel);
         let Some(entry) = self.channels.get_mut(&channel) else {
             return;
         };
@@ -259,7 +262,6 @@ impl Hub {
             }
             Err(_) => self.forget_incoming(incoming),
         }
-        self.touch(channel);
     }
 
     /// The incoming lock is gone; its pair has to stay only while the outgoing one stands.

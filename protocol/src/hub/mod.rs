@@ -3,14 +3,16 @@
 //! Invariant: an incoming lock and the outgoing one that belongs to it are paired one to one by their names,
 //! never by key, and the pair is durable before the outgoing lock is sent. [6]
 
+mod awake;
 mod collateral;
 mod directory;
 mod forward;
+mod unfunded;
 
 pub use directory::{PayeeInfo, Registration};
 
 use crate::amount::Amount;
-use crate::chain::{ChainCall, ChainFact, Head};
+use crate::chain::{ChainCall, Head};
 use crate::channel::{Channel, Effect, Fact, LanePage, Policy, State};
 use crate::eip712::Domain;
 use crate::error::{Code, Error};
@@ -92,6 +94,8 @@ pub(crate) struct Entry {
     pub(crate) online: bool,
     /// Deposit totals of ours that have been asked for and not been seen.
     pub(crate) wanted: BTreeMap<Asset, Amount>,
+    /// Its place among the unfunded channels, if it is one.
+    pub(crate) unfunded: Option<u64>,
 }
 
 /// The hub's logic.
@@ -117,7 +121,16 @@ pub struct Hub {
     /// Incoming locks whose outgoing lock has ended, but that still have evidence to be redeemed for.
     pub(crate) ending: BTreeMap<ChannelLock, Code>,
     next_ticket: u64,
-    dirty: BTreeSet<ChannelId>,
+    /// The chain, as last seen.
+    pub(crate) head: Option<Head>,
+    /// Channels that time and the chain can matter to.
+    pub(crate) awake: BTreeSet<ChannelId>,
+    /// Channels that nobody has put money into, by the time at which they were last known to be of use.
+    pub(crate) unfunded: BTreeSet<(u64, ChannelId)>,
+    /// The latest time that was told.
+    pub(crate) clock: u64,
+    /// Channels that may have something to sign, store or say; all of them are awake.
+    pub(crate) dirty: BTreeSet<ChannelId>,
     pub(crate) writes: Vec<Write>,
     pub(crate) effects: Vec<HubEffect>,
     commits: u64,
@@ -142,6 +155,10 @@ impl Hub {
             held_at: BTreeMap::new(),
             ending: BTreeMap::new(),
             next_ticket: 0,
+            head: None,
+            awake: BTreeSet::new(),
+            unfunded: BTreeSet::new(),
+            clock: 0,
             dirty: BTreeSet::new(),
             writes: Vec::new(),
             effects: Vec::new(),
@@ -154,6 +171,7 @@ impl Hub {
     /// A hub as its store holds it: all entries under `c/` and `pair/`.
     pub fn restore(config: HubConfig, key: SecretKey, entries: &[(String, Vec<u8>)], now: u64) -> Result<Self, Error> {
         let mut hub = Self::new(config, key);
+        hub.clock = now;
         let mut by_channel: BTreeMap<&str, Vec<(String, Vec<u8>)>> = BTreeMap::new();
         for (name, value) in entries {
             if let Some(id) = name.strip_prefix("c/").and_then(|rest| rest.split('/').next()) {
@@ -236,6 +254,7 @@ impl Hub {
     pub fn connected(&mut self, id: ChannelId, now: u64) -> Result<(), Error> {
         self.check_sound()?;
         self.prove(id)?;
+        self.touch(id);
         let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
         entry.online = true;
         entry.channel.connected();
@@ -244,7 +263,6 @@ impl Hub {
         for (_, lock) in waiting {
             entry.channel.tell_held(lock);
         }
-        self.dirty.insert(id);
         self.forward_held(id, now);
         Ok(())
     }
@@ -260,75 +278,29 @@ impl Hub {
     /// Takes in a message of a client that proved its signer key. Refusals are answered by effects.
     pub fn handle(&mut self, id: ChannelId, message: Message, now: u64) -> Result<(), Error> {
         self.check_sound()?;
+        self.touch(id);
         let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
         entry.channel.handle(message, &self.key, now);
-        self.dirty.insert(id);
         self.react(id, now);
         Ok(())
     }
 
-    /// Takes in the chain's head, after the facts of all blocks up to its final one.
-    pub fn head(&mut self, head: Head, now: u64) {
-        let ids: Vec<ChannelId> = self.channels.keys().copied().collect();
-        for id in ids {
-            if let Some(entry) = self.channels.get_mut(&id) {
-                entry.channel.handle_head(head);
-                self.dirty.insert(id);
-            }
-            self.react(id, now);
-        }
-    }
-
-    /// Takes in a fact read from the chain: of one channel, or (evidence) of all.
-    pub fn chain(&mut self, id: Option<ChannelId>, fact: &ChainFact, now: u64) {
-        let ids: Vec<ChannelId> = id.map_or_else(|| self.channels.keys().copied().collect(), |id| [id].into());
-        for id in ids {
-            if let Some(entry) = self.channels.get_mut(&id) {
-                entry.channel.handle_chain(fact, now);
-                self.dirty.insert(id);
-            }
-            self.react(id, now);
-        }
-    }
-
     /// Leaves a channel without its client's help; see [`Channel::leave`].
     pub fn leave(&mut self, id: ChannelId, now: u64) -> Result<(), Error> {
+        self.touch(id);
         let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
         let left = entry.channel.leave(now);
-        self.touch(id);
         self.react(id, now);
         left
     }
 
     /// A transaction that was asked for was not mined and won't be: it is asked for again while it is due.
     pub fn submit_failed(&mut self, id: ChannelId, submission: &str, call: &ChainCall) {
+        self.wake(id);
         let Some(entry) = self.channels.get_mut(&id) else { return };
         entry.channel.submit_failed(submission);
         if let ChainCall::Deposit { asset, .. } = call {
             entry.wanted.remove(asset);
-        }
-    }
-
-    /// Keys whose recorded units have to be read; see [`Channel::unread_keys`].
-    #[must_use]
-    pub fn unread_keys(&self) -> BTreeSet<crate::condition::ConditionKey> {
-        self.channels.values().flat_map(|entry| entry.channel.unread_keys()).collect()
-    }
-
-    /// Deadlines; call it about once a second.
-    pub fn tick(&mut self, now: u64) {
-        let ids: Vec<ChannelId> = self.channels.keys().copied().collect();
-        for id in ids {
-            if let Some(entry) = self.channels.get_mut(&id) {
-                entry.channel.tick(now);
-                self.dirty.insert(id);
-            }
-            self.react(id, now);
-        }
-        self.drop_expired(now);
-        let waiting: Vec<ChannelId> = self.held.keys().copied().collect();
-        for payee in waiting {
-            self.forward_held(payee, now);
         }
     }
 
@@ -348,10 +320,12 @@ impl Hub {
             self.react(id, now);
         }
         for id in touched {
+            self.note_unfunded(id);
             let Some(entry) = self.channels.get_mut(&id) else {
                 continue;
             };
             if !entry.channel.has_output() {
+                self.lull(id);
                 continue;
             }
             let output = entry.channel.drain();
@@ -376,6 +350,7 @@ impl Hub {
                 Effect::Send(message) => HubEffect::Send { channel: id, message },
                 Effect::Submit { id: key, call } => HubEffect::Submit { id: key, channel: id, call },
             }));
+            self.lull(id);
         }
         if self.writes.is_empty() && self.effects.is_empty() {
             return Ok(None);
@@ -405,14 +380,14 @@ impl Hub {
         self.next_ticket
     }
 
-    pub(crate) fn touch(&mut self, id: ChannelId) {
-        self.dirty.insert(id);
-    }
-
     pub(crate) fn insert(&mut self, channel: Channel, journal: Journal, registration: Registration, proven: bool) {
         let id = channel.id();
-        self.channels
-            .insert(id, Entry { channel, journal, registration, proven, online: false, wanted: BTreeMap::new() });
+        let wanted = BTreeMap::new();
+        let entry = Entry { channel, journal, registration, proven, online: false, wanted, unfunded: None };
+        self.channels.insert(id, entry);
+        self.note_unfunded(id);
+        // It has to see a head of its own, after its facts, before it may miss any.
+        self.awake.insert(id);
         self.list(id);
     }
 

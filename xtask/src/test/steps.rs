@@ -11,7 +11,7 @@ use super::counts::Runner;
 use super::{Tally, crash, model, mutants};
 use crate::process::{self, Watched};
 use crate::stage::{self, Hub};
-use crate::tools::{npm, rust};
+use crate::tools::{firefox, npm, rust};
 use crate::{contracts, paths, pkg, vectors};
 
 /// A part of the whole test.
@@ -54,6 +54,9 @@ pub(crate) fn all(quick: bool) -> Vec<Step> {
         Step { name: "package in Chromium", run: package_chromium },
         Step { name: "vectors in JavaScript", run: vectors_javascript },
     ]);
+    if !quick {
+        steps.push(Step { name: "package in Firefox", run: package_firefox });
+    }
     steps
 }
 
@@ -188,12 +191,22 @@ fn package_chromium() -> Result<Tally> {
     node_test("package in Chromium", "browser", true)
 }
 
+/// Without a Firefox this fails: tabs and stores are promised there too.
+fn package_firefox() -> Result<Tally> {
+    node_test_with("package in Firefox", "firefox", false, &[("FIREFOX", firefox::ensure()?)])
+}
+
 fn vectors_javascript() -> Result<Tally> {
     node_test("vectors in JavaScript", "vectors", false)
 }
 
 /// The tests in a folder of `js-tests/`, against the packed package.
 fn node_test(name: &str, folder: &str, browser: bool) -> Result<Tally> {
+    node_test_with(name, folder, browser, &[])
+}
+
+/// The same, with programs that these tests alone are told of.
+fn node_test_with(name: &str, folder: &str, browser: bool, programs: &[(&str, PathBuf)]) -> Result<Tally> {
     let tests: Vec<PathBuf> = paths::list(&paths::at("js-tests").join(folder))?
         .into_iter()
         .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
@@ -208,7 +221,7 @@ fn node_test(name: &str, folder: &str, browser: bool) -> Result<Tally> {
         bail!("the hub does not compile\n{}", hub.tail(20));
     }
     let mut node = stage::node_command(Hub::Dev, &tgz, browser)?;
-    node.args(["--test", "--test-reporter=spec"]).args(&tests);
+    node.envs(programs.iter().cloned()).args(["--test", "--test-reporter=spec"]).args(&tests);
     let run = watch(name, &mut node)?;
     Ok(some(Runner::Node.tally(&run), name))
 }

@@ -2,11 +2,10 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use super::{node, npm};
+use super::{apt, node, npm};
 use crate::{paths, process, ui};
 
 /// Names under which distributions ship it.
@@ -31,7 +30,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     if let Some(found) = installed() {
         return Ok(found);
     }
-    install_from_apt();
+    apt::install("Chromium", "chromium");
     if let Some(found) = installed() {
         return Ok(found);
     }
@@ -42,39 +41,13 @@ pub(crate) fn ensure() -> Result<PathBuf> {
 }
 
 fn installed() -> Option<PathBuf> {
-    let named = NAMES.iter().filter_map(|name| on_path(name));
+    let named = NAMES.iter().filter_map(|name| process::find(name));
     named.chain(APPLICATIONS.iter().map(PathBuf::from)).find(|program| runs(program))
-}
-
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join(paths::exe(name))).find(|program| program.is_file())
 }
 
 /// Ubuntu's `chromium` may be a stub that asks for a snap: it does not run.
 fn runs(program: &Path) -> bool {
     process::probe(process::command(program).arg("--version")).is_some_and(|version| version.contains("Chrom"))
-}
-
-fn install_from_apt() {
-    let root = process::probe(process::command("id").arg("-u")).is_some_and(|id| id == "0");
-    if !root || !process::exists("apt-get") {
-        return;
-    }
-    ui::step("Chromium is missing: apt-get install chromium");
-    let log = paths::out("xtask/apt.log");
-    let updated = process::watch(&mut apt(&["update"]), &log).is_ok_and(|run| run.ok);
-    let installed = process::watch(&mut apt(&["install", "--yes", "--no-install-recommends", "chromium"]), &log);
-    if !installed.is_ok_and(|run| run.ok) {
-        let lists = if updated { "" } else { " (nor refresh its lists)" };
-        ui::note(&format!("apt-get could not install it{lists}; see {}", paths::shown(&log)));
-    }
-}
-
-fn apt(args: &[&str]) -> Command {
-    let mut command = process::command("apt-get");
-    command.args(args).env("DEBIAN_FRONTEND", "noninteractive");
-    command
 }
 
 /// Playwright keeps its browsers in a cache of its own and knows where.

@@ -7,7 +7,9 @@ use anyhow::Result;
 
 use crate::{paths, ui};
 
+pub(crate) mod apt;
 pub(crate) mod chromium;
+pub(crate) mod firefox;
 pub(crate) mod foundry;
 pub(crate) mod node;
 pub(crate) mod npm;
@@ -28,5 +30,6 @@ pub(crate) fn ensure_all() -> Result<()> {
     ui::note(&format!("anvil        {}", foundry::anvil()?.display()));
     npm::ensure(&paths::at("js-tests"))?;
     ui::note(&format!("chromium     {}", chromium::ensure()?.display()));
+    ui::note(&format!("firefox      {}", firefox::ensure()?.display()));
     Ok(())
 }

@@ -7,7 +7,7 @@ export class Record {
   said = [];
   #sides = { client: new Map(), hub: new Map() };
 
-  /** One side's lane of an asset: `{ updates, states: nonce to lane, highest, accepted, acknowledged: nonce to signature }`. */
+  /** One side's lane of an asset: `{ updates, states: nonce to lane, highest, accepted, acknowledged: signature of a proof to its acknowledgement }`. */
   lane(payer, asset) {
     const lanes = this.#sides[payer];
     if (!lanes.has(asset)) {
@@ -30,7 +30,9 @@ export class Record {
     if (type === "accepted") {
       const lane = this.lane(from === "hub" ? "client" : "hub", asset);
       lane.accepted = Math.max(lane.accepted, message.nonce);
-      if (message.acknowledgement) lane.acknowledged.set(message.nonce, message.acknowledgement);
+      // After a restore there may be two proofs with one nonce; the newest is meant.
+      const meant = lane.updates.findLast(({ proof }) => proof.nonce === message.nonce);
+      if (message.acknowledgement && meant) lane.acknowledged.set(meant.signature, message.acknowledgement);
     }
   }
 
@@ -47,7 +49,7 @@ export class Record {
       payer: payer === "client" ? 0 : 1,
       ...proof,
       signature,
-      acknowledgement: acknowledged.get(proof.nonce) ?? "0x",
+      acknowledgement: acknowledged.get(signature) ?? "0x",
     }));
   }
 }

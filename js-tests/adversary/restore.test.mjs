@@ -74,8 +74,6 @@ describe("a lost device and a hostile hub", { concurrency: 4 }, () => {
     stage.tried("old backup served");
     await stage.connect(alice);
     await assert.rejects(alice.client.pay({ to: bob.account.address, asset: "ETH", amount: 5n }), { code: "state-outdated" });
-    assert.ok(alice.errors.includes("state-outdated"));
-    bob.forgets = true;
     await stage.judge();
     assert.equal(alice.verdict.paid, 7_040n);
   });

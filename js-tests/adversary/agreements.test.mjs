@@ -20,7 +20,7 @@ function keepBack(stage, actor, type) {
 const proposal = (stage, actor, type) => stage.heard("client", actor, type);
 const big = (terms) => JSON.parse(JSON.stringify(terms), (name, value) => (["total", "a", "b"].includes(name) ? BigInt(value) : name === "deadline" ? BigInt(value) : value));
 
-describe("agreements with a hostile hub", { concurrency: 4 }, () => {
+describe("agreements with a hostile hub", { concurrency: 8 }, () => {
   scenario("a withdrawal is signed and kept back, and sent in the middle of what comes after it", async (stage) => {
     const [alice, bob] = [await stage.actor(), await stage.actor()];
     await stage.pay(alice, bob, 10n, { wait: true });

@@ -23,7 +23,7 @@ const lockOp = (slot, unitPrice, expiry) => ({
   lock: { slot, condition: { address: "0x000000000000000000000000000000000000fa01", params: `0x${randomBytes(32).toString("hex")}` }, expiry, n: 1, unitPrice, to: null, envelope: "0x" },
 });
 
-describe("exits of a hostile hub", { concurrency: 4 }, () => {
+describe("exits of a hostile hub", { concurrency: 8 }, () => {
   scenario("an exit with nothing to show, after payments both ways", async (stage) => {
     const [alice, bob] = [await stage.actor(), await stage.actor()];
     await stage.pay(alice, bob, 1_000n, { wait: true });

@@ -16,7 +16,7 @@ const lock = (changes = {}) => [
   { lock: { slot: 7, condition: { address: "0x000000000000000000000000000000000000fa01", params: `0x${"11".repeat(32)}` }, expiry: 0, n: 1, unitPrice: "5", to: null, envelope: "0x", ...changes } },
 ];
 
-describe("messages of a hostile hub", { concurrency: 4 }, () => {
+describe("messages of a hostile hub", { concurrency: 8 }, () => {
   scenario("updates that break one rule each are refused, and the next sound one is taken", async (stage) => {
     const [alice, bob] = [await stage.actor(), await stage.actor()];
     await stage.pay(bob, alice, 500n, { wait: true });

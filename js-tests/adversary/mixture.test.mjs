@@ -55,6 +55,7 @@ async function mixture(stage, seed) {
     else if (lot === 7) payer.client.withdraw({ asset: "ETH", amount: 1n + BigInt(draw(10 ** 9)) }).catch(() => {});
     else if (lot === 8 && step > leaving) payer.client.close().catch(() => {});
     else await hostile.trick(pick([alice, bob]));
+    if (draw(2) === 0) await hostile.trick(pick([alice, bob]));
     if (step === leaving) await hostile.alone();
     if (draw(3) === 0) await nextBlock(stage.chain);
   }
@@ -65,7 +66,7 @@ async function mixture(stage, seed) {
   });
 }
 
-describe("a mixture of everything, by seed", { concurrency: 4 }, () => {
+describe("a mixture of everything, by seed", { concurrency: 8 }, () => {
   for (let seed = first; seed < first + count; seed += 1) {
     const name = `seed ${seed}`;
     it(name, () => play(name, (stage) => mixture(stage, seed), { seed }));

@@ -25,7 +25,9 @@ export class Record {
       lane.updates.push(message.update);
       lane.highest = Math.max(lane.highest, proof.nonce);
       const before = lane.states.get(base);
-      if (before) lane.states.set(proof.nonce, before.clone().apply(ops));
+      // What was accepted under a nonce stays what it was, whatever else is signed with it later.
+      const settled = proof.nonce <= lane.accepted && lane.states.has(proof.nonce);
+      if (before && !settled) lane.states.set(proof.nonce, before.clone().apply(ops));
     }
     if (type === "accepted") {
       const lane = this.lane(from === "hub" ? "client" : "hub", asset);

@@ -44,7 +44,7 @@ async function life(stage, alice, bob) {
   return early;
 }
 
-describe("a lost device and a hostile hub", { concurrency: 4 }, () => {
+describe("a lost device and a hostile hub", { concurrency: 8 }, () => {
   scenario("an old backup and newer proofs hidden: the second place has the newest", async (stage) => {
     const own = place();
     const [alice, bob] = [await stage.actor({ backup: own }), await stage.actor()];

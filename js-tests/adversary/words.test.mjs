@@ -17,7 +17,7 @@ const publicKey = (privateKey) => {
   return `0x${parseInt(whole.slice(-1), 16) % 2 ? "03" : "02"}${whole.slice(4, 68)}`;
 };
 
-describe("words of a hostile hub", { concurrency: 4 }, () => {
+describe("words of a hostile hub", { concurrency: 8 }, () => {
   scenario("a look up that names another key, channel, owner or hub", async (stage) => {
     const [alice, bob, eve] = [await stage.actor(), await stage.actor(), await stage.actor()];
     const theft = generatePrivateKey();

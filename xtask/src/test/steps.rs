@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::counts::Runner;
-use super::{Tally, crash, model, mutants};
+use super::{Tally, adversary, crash, kills, model, mutants};
 use crate::process::{self, Watched};
 use crate::stage::{self, Hub};
 use crate::tools::{npm, rust};
@@ -54,6 +54,10 @@ pub(crate) fn all(quick: bool) -> Vec<Step> {
         Step { name: "package in Chromium", run: package_chromium },
         Step { name: "vectors in JavaScript", run: vectors_javascript },
     ]);
+    if !quick {
+        steps.push(Step { name: "adversaries", run: adversary::run });
+        steps.push(Step { name: "kills", run: kills::run });
+    }
     steps
 }
 
@@ -181,19 +185,19 @@ fn package_build() -> Result<Tally> {
 }
 
 fn package_node() -> Result<Tally> {
-    node_test("package in Node", "node", false)
+    node_test("package in Node", "node", false, |_| {})
 }
 
 fn package_chromium() -> Result<Tally> {
-    node_test("package in Chromium", "browser", true)
+    node_test("package in Chromium", "browser", true, |_| {})
 }
 
 fn vectors_javascript() -> Result<Tally> {
-    node_test("vectors in JavaScript", "vectors", false)
+    node_test("vectors in JavaScript", "vectors", false, |_| {})
 }
 
-/// The tests in a folder of `js-tests/`, against the packed package.
-fn node_test(name: &str, folder: &str, browser: bool) -> Result<Tally> {
+/// The tests in a folder of `js-tests/`, against the packed package; `set` adds options and environment.
+pub(crate) fn node_test(name: &str, folder: &str, browser: bool, set: impl FnOnce(&mut Command)) -> Result<Tally> {
     let tests: Vec<PathBuf> = paths::list(&paths::at("js-tests").join(folder))?
         .into_iter()
         .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
@@ -208,7 +212,9 @@ fn node_test(name: &str, folder: &str, browser: bool) -> Result<Tally> {
         bail!("the hub does not compile\n{}", hub.tail(20));
     }
     let mut node = stage::node_command(Hub::Dev, &tgz, browser)?;
-    node.args(["--test", "--test-reporter=spec"]).args(&tests);
+    node.args(["--test", "--test-reporter=spec"]);
+    set(&mut node);
+    node.args(&tests);
     let run = watch(name, &mut node)?;
     Ok(some(Runner::Node.tally(&run), name))
 }

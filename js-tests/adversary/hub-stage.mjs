@@ -20,6 +20,8 @@ export function secretOf(bytes = randomBytes(32)) {
   return { evidence, condition: { address: HASH_LOCK, params: `0x${createHash("sha256").update(bytes).digest("hex")}` } };
 }
 
+const hashOf = (evidence) => `0x${createHash("sha256").update(Buffer.from(evidence.slice(2), "hex")).digest("hex")}`;
+
 export async function playAgainstHub(name, scenario, { seed, hub = {}, eth = {} } = {}) {
   const report = entry("hub", name, seed);
   const world = await createWorld({ hub: { challenge_period: CHALLENGE, ...hub }, eth });
@@ -136,6 +138,7 @@ class HubStage {
     await this.chain.passTo(Number(last) + 1);
     for (const client of open) await until(this.chain, "settlement", async () => (await client.contract.assetState(client.id)).status !== 0);
     await after();
+    await Promise.all(open.map((client) => this.#recorded(client)));
     const locks = this.clients.flatMap(({ record }) => ["client", "hub"].flatMap((side) => [...record.lane(side, ETH).states.values()].flatMap((lane) => [...lane.locks.values()])));
     const expiry = Math.max(0, ...locks.map((lock) => lock.expiry));
     if (expiry > 0) await this.chain.passTo(expiry + 1);
@@ -149,15 +152,19 @@ class HubStage {
     this.verdict = { has, due, gained: has - due };
   }
 
-  /** Until the hub has shown its newest proofs, and recorded the evidence that it was given for locks of the payer. */
+  /** Until the hub has shown its newest proofs, and recorded its evidence. */
   async #answered(client) {
     const lane = client.record.lane("client", ETH);
-    const known = new Map(this.clients.flatMap(({ record }) => record.reveals("client")).map(({ evidence }) => [`0x${createHash("sha256").update(Buffer.from(evidence.slice(2), "hex")).digest("hex")}`, evidence]));
-    await until(this.chain, "answer of the hub", async () => {
-      if ((await client.contract.lane(client.id, 0)).nonce < BigInt(lane.accepted)) return false;
-      for (const lock of client.lane.locks.values()) {
-        if (known.has(lock.condition.params) && !this.late && (await client.contract.units(lock)) === 0) return false;
-      }
+    await until(this.chain, "answer of the hub", async () => (await client.contract.lane(client.id, 0)).nonce >= BigInt(lane.accepted));
+    await this.#recorded(client);
+  }
+
+  /** Until the chain has the evidence that the hub has shown to a payer, for its locks. */
+  async #recorded(client) {
+    const known = new Set(client.record.reveals("hub").map(({ evidence }) => hashOf(evidence)));
+    const locks = [...client.lane.locks.values()].filter(({ condition }) => known.has(condition.params));
+    await until(this.chain, "evidence of the hub", async () => {
+      for (const lock of locks) if ((await client.contract.units(lock)) === 0) return false;
       return true;
     });
   }

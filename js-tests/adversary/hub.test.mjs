@@ -81,7 +81,6 @@ describe("hostile clients", { concurrency: 8 }, () => {
     const [eve, mallory] = [await stage.client(), await stage.client()];
     const payment = await stage.forwarded(eve, mallory, 400_000, { expiresIn: 2_500 });
     stage.tried("evidence on chain only");
-    stage.late = true;
     await stage.pass(payment.expiry - 20);
     await mallory.contract.recordEvidence(payment.lock, payment.secret.evidence);
     const claim = async () => {
@@ -97,7 +96,6 @@ describe("hostile clients", { concurrency: 8 }, () => {
     const payment = await stage.forwarded(eve, mallory, 400_000, { expiresIn: 2_500 });
     await stage.pass(payment.expiry - 100);
     stage.tried("late reveal");
-    stage.late = true;
     const declined = mallory.next("declined");
     stage.reveal(mallory, payment);
     assert.equal((await declined).what, "reveal");

@@ -19,6 +19,8 @@ const KILLS = Number(process.env.FARTHING_KILLS ?? 300);
 const SEED = Number(process.env.FARTHING_SEED ?? 1);
 /** Payments that each user has on their way at once. */
 const AT_ONCE = 4;
+/** Milliseconds in which a user that lost its hub has called again, with much to spare. */
+const SILENCE = 45_000;
 const START = parseEther("10");
 
 const report = { seed: SEED, kills: { payer: 0, payee: 0, hub: 0, watchtower: 0 }, payments: 0, completed: 0, failed: 0, wei_lost: "unknown" };
@@ -36,13 +38,24 @@ test(`${KILLS} kills (seed ${SEED}): every payment once, and every wei`, async (
   const hubStart = await world.balanceOf(world.hub.owner);
   const users = {};
   t.after(async () => {
+    clearInterval(watchdog);
     await Promise.all(Object.values(users).map((user) => user.kill()));
     await tower.kill();
     await world.stop();
   });
 
-  // Whoever waits for the next thing that somebody says.
+  // Whoever waits for the next thing that somebody says. When nobody says anything for long, nothing goes on any more.
   let heard = 0;
+  let stalled;
+  const stall = new Promise((_, reject) => (stalled = reject));
+  stall.catch(() => {});
+  const watchdog = setInterval(() => {
+    if (heard === watchdog.last) {
+      const open = Object.values(users).map(({ name, ledger, said }) => `${name}: ${[...ledger].filter(([, { status }]) => !status).map(([id]) => id)}\n${said}`);
+      stalled(new Error(`nothing goes on after ${JSON.stringify(report.kills)}\n${open.join("\n\n")}\nhub:\n${world.hub.log().slice(-6_000)}`));
+    }
+    watchdog.last = heard;
+  }, SILENCE);
   const waiting = new Set();
   const onEvent = () => {
     heard += 1;
@@ -105,7 +118,7 @@ test(`${KILLS} kills (seed ${SEED}): every payment once, and every wei`, async (
     await back;
   }
   for (let count = 0; count < KILLS; ) {
-    await Promise.race([afterEvents(1 + draw(60)), failing]);
+    await Promise.race([afterEvents(1 + draw(60)), failing, stall]);
     // The first of them are of each kind, so that a short run has all; now and then two die together.
     const victims = count < names.length ? [names[count]] : [pick(names)];
     if (draw(5) === 0) victims.push(pick(names.filter((name) => !victims.includes(name))));
@@ -113,7 +126,8 @@ test(`${KILLS} kills (seed ${SEED}): every payment once, and every wei`, async (
     count += victims.length;
   }
   ending = true;
-  await failing;
+  await Promise.race([failing, stall]);
+  clearInterval(watchdog);
 
   // The tower has what each of them has, and answers for one who is dead.
   const ask = async (user, command) => {

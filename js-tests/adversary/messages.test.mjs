@@ -38,6 +38,7 @@ describe("messages of a hostile hub", { concurrency: 8 }, () => {
       [transfer(5), { alter: (signature) => `${signature.slice(0, -2)}05` }, "wrong recovery id"],
       [transfer(5), { base: 9_999 }, "unknown base"],
       [transfer(5), { nonce: lane.highest + 2 ** 22 }, "nonce that jumps"],
+      [transfer(5), { again: true }, "nonce of an update that was refused"],
       [lock({ expiry: now + 10 }), {}, "lock that expires at once"],
       [lock({ expiry: now + 10 ** 8 }), {}, "lock that expires in years"],
       [lock({ expiry: now + 4_000, condition: { address: `0x${"ab".repeat(20)}`, params: "0x" } }), {}, "condition that nobody knows"],
@@ -47,7 +48,8 @@ describe("messages of a hostile hub", { concurrency: 8 }, () => {
     ];
     for (const [ops, change, what] of broken) {
       const highest = lane.highest;
-      const answer = await stage.forge(alice, ops, { ...change, what: "update that breaks a rule" });
+      const nonce = change.again ? highest : change.nonce;
+      const answer = await stage.forge(alice, ops, { ...change, nonce, what: "update that breaks a rule" });
       assert.notEqual(answer.type, "accepted", what);
       // Rebuilt as the client sees it: a nonce far away was never taken for seen.
       if (lane.highest > highest + 2 ** 20) lane.highest = highest;
@@ -127,8 +129,11 @@ describe("messages of a hostile hub", { concurrency: 8 }, () => {
     );
     stage.say(alice, { type: "refused", asset: ETH, nonce: update.proof.nonce, code: "bad-op", message: "", last: { proof: { ...update.proof, nonce: 9, transferred: "0" }, signature: update.signature } });
     await assert.rejects(alice.client.pay({ to: stage.world.hub.owner, asset: "ETH", amount: 6_000n }), { code: "insufficient-funds" });
+    // A forged acknowledgement is not shown as one: with it, the contract would refuse the client's exit.
+    const { assets } = JSON.parse(await alice.client.exportExitKit());
+    assert.deepEqual(assets.flatMap(({ proofs }) => proofs.filter(({ payer }) => payer === 0)), []);
     stage.tried("old proof on chain");
-    await stage.hub.startExit(alice.channel, [alice.record.proofs("client", ETH).at(-1)]);
+    await stage.judge(() => stage.hub.submitProofs(alice.channel, [alice.record.proofs("client", ETH).at(-1)]));
   });
 
   for (const seed of [11, 12, 13]) {

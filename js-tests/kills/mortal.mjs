@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url";
 
 const USER = fileURLToPath(new URL("./user.mjs", import.meta.url));
 
+const killed = () => Object.assign(new Error("killed"), { code: "killed" });
+
 /** A user's process: `{ start, kill, ask }`. What it says besides answers goes to `onEvent`. */
 export class User {
   #child;
@@ -62,6 +64,7 @@ export class User {
   ask(command, options = {}) {
     this.#last += 1;
     const call = this.#last;
+    if (this.#child === undefined) return Promise.reject(killed());
     return new Promise((resolve, reject) => {
       this.#calls.set(call, { resolve, reject });
       this.#child.stdin.write(`${JSON.stringify({ call, command, ...options })}\n`);
@@ -74,7 +77,7 @@ export class User {
     this.#child = undefined;
     child.kill("SIGKILL");
     await once(child, "exit");
-    for (const { reject } of this.#calls.values()) reject(Object.assign(new Error("killed"), { code: "killed" }));
+    for (const { reject } of this.#calls.values()) reject(killed());
     this.#calls.clear();
   }
 }

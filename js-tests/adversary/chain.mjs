@@ -46,6 +46,30 @@ export function contractOf(world, privateKey) {
   };
 }
 
+/** What each account of a world has paid for gas, block by block as they are asked for. */
+const paid = new WeakMap();
+
+/** What an account would have had its transactions cost nothing, at one block: both are read of the same. */
+export async function beforeGas(world, address) {
+  const { reader } = world.chain;
+  const last = await reader.getBlockNumber({ cacheTime: 0 });
+  if (!paid.has(world)) paid.set(world, []);
+  const blocks = paid.get(world);
+  while (blocks.length <= last) blocks.push(gasOf(reader, BigInt(blocks.length)));
+  const sums = (await Promise.all(blocks.slice(0, Number(last) + 1))).map((block) => block.get(address.toLowerCase()) ?? 0n);
+  return sums.reduce((sum, gas) => sum + gas, await reader.getBalance({ address, blockNumber: last }));
+}
+
+async function gasOf(reader, blockNumber) {
+  const { transactions } = await reader.getBlock({ blockNumber });
+  const sums = new Map();
+  for (const hash of transactions) {
+    const { from, gasUsed, effectiveGasPrice } = await reader.getTransactionReceipt({ hash });
+    sums.set(from.toLowerCase(), (sums.get(from.toLowerCase()) ?? 0n) + gasUsed * effectiveGasPrice);
+  }
+  return sums;
+}
+
 /** Waits for the block after the newest. */
 export const nextBlock = ({ reader }) =>
   new Promise((resolve, reject) => {
@@ -63,7 +87,7 @@ export const nextBlock = ({ reader }) =>
   });
 
 /** Asks again with every block until it holds; gives up after many. */
-export async function until(chain, what, holds, blocks = 60) {
+export async function until(chain, what, holds, blocks = 40) {
   for (let left = blocks; ; left -= 1) {
     const found = await holds();
     if (found) return found;

@@ -218,6 +218,21 @@ describe("hostile clients", { concurrency: 8 }, () => {
     await stage.judge({ shows: (client) => client.showable().filter(({ payer }) => payer === 1).slice(-1) });
   });
 
+  scenario("one secret for the payments of two payers to two payees", async (stage) => {
+    const [eve, oscar, mallory, trudy] = [await stage.client(), await stage.client(), await stage.client(), await stage.client()];
+    const secret = secretOf();
+    const first = await stage.forwarded(eve, mallory, 300_000, { secret });
+    const second = await stage.forwarded(oscar, trudy, 200_000, { secret, expiry: first.expiry });
+    stage.tried("secret used twice");
+    // Each reveal is passed on to the payer of that payment, and to no other.
+    for (const [payer, payee, payment] of [[eve, mallory, first], [oscar, trudy, second]]) {
+      const passed = payer.next("reveal");
+      stage.reveal(payee, payment);
+      await passed;
+    }
+    await stage.judge({ shows: (client) => client.showable().filter(({ payer }) => payer === 1).slice(-1) });
+  });
+
   scenario("a channel that names somebody else, and a binding that nobody signed", async (stage) => {
     const honest = await stage.client();
     const eve = await stage.client();

@@ -6,10 +6,9 @@ import { randomBytes } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { parseEther } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import { gasPaid } from "../demo/audit.mjs";
 import { farthing } from "../support/env.mjs";
 import { createWorld } from "../support/world.mjs";
-import { contractOf, ETH } from "./chain.mjs";
+import { beforeGas, contractOf, ETH } from "./chain.mjs";
 import { leave } from "./leave.mjs";
 import { createProxy } from "./proxy.mjs";
 import { entry } from "./report.mjs";
@@ -177,8 +176,7 @@ class Stage {
   async #count(actor) {
     const { account, client } = actor;
     const payments = await client.payments({ limit: 10_000 });
-    const gas = await gasPaid(this.world, [account.address], 0n);
-    const has = (await this.world.balanceOf(account.address)) + gas.of(account.address);
+    const has = await beforeGas(this.world, account.address);
     for (const payment of payments) if (payment.direction === "received") actor.received.set(payment.id, payment);
     const failed = new Set(payments.filter(({ status }) => status === "failed").map(({ id }) => id));
     const meant = [...actor.issued].filter(([id]) => !failed.has(id)).reduce((sum, [, amount]) => sum + amount, 0n);

@@ -8,9 +8,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { parseEther } from "viem";
-import { gasPaid } from "../demo/audit.mjs";
 import { createWorld } from "../support/world.mjs";
-import { contractOf, until } from "../adversary/chain.mjs";
+import { beforeGas, contractOf, until } from "../adversary/chain.mjs";
 import { chance } from "../adversary/chance.mjs";
 import { User } from "./mortal.mjs";
 import { createTower } from "./tower.mjs";
@@ -189,10 +188,7 @@ async function account(world, users, hubStart) {
   }
   const owners = { payer: users.payer.account.address, payee: users.payee.account.address, hub: world.hub.owner };
   const due = { payer: START - moved.payer + moved.payee, payee: START - moved.payee + moved.payer, hub: hubStart };
-  const has = async (address) => {
-    const gas = await gasPaid(world, [address], 0n);
-    return (await world.balanceOf(address)) + gas.of(address);
-  };
+  const has = (address) => beforeGas(world, address);
   // The hub fetches its side in its own time.
   await until(world.chain, "hub's money", async () => (await has(owners.hub)) >= due.hub, 30).catch(() => {});
   let lost = 0n;

@@ -14,7 +14,7 @@ import { chance } from "../adversary/chance.mjs";
 import { User } from "./mortal.mjs";
 import { createTower } from "./tower.mjs";
 
-const KILLS = Number(process.env.FARTHING_KILLS ?? 300);
+const KILLS = Number(process.env.FARTHING_KILLS ?? 240);
 const SEED = Number(process.env.FARTHING_SEED ?? 1);
 /** Payments that each user has on their way at once. */
 const AT_ONCE = 4;

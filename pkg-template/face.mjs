@@ -6,6 +6,9 @@ import { glue } from "./core.mjs";
 /** Events that an iterator keeps for a slow reader, before it drops the oldest. */
 const BACKLOG = 4096;
 
+/** Told once, and often before `connect` has given the client: they wait for the first who listens. */
+const KEPT = ["restored", "error"];
+
 const EVENTS = ["payment", "deposit", "withdrawal", "closing", "exit", "restored", "watched", "connected", "disconnected", "error"];
 
 /** The exports of an entry, given its way to load the module, what its platform adds, and how it gets an engine. */
@@ -105,20 +108,18 @@ class Client {
 class Events {
   #listeners = new Map(EVENTS.map((name) => [name, new Set()]));
   #iterators = new Set();
+  #early = [];
   #ended = false;
 
   emit(event) {
-    for (const listener of [...this.#listeners.get(event.type)]) {
-      try {
-        listener(event);
-      } catch (error) {
-        // The application's mistake; it must not stop the client's work.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+    const listeners = [...this.#listeners.get(event.type)];
+    if (KEPT.includes(event.type) && listeners.length + this.#iterators.size === 0) this.#keep(event);
+    for (const listener of listeners) call(listener, event);
     for (const iterator of this.#iterators) iterator.push(event);
+  }
+
+  #keep(event) {
+    if (this.#early.push(event) > BACKLOG) this.#early.shift();
   }
 
   #of(name, listener) {
@@ -130,6 +131,8 @@ class Events {
 
   add(name, listener) {
     this.#of(name, listener).add(listener);
+    for (const event of this.#early.filter(({ type }) => type === name)) queueMicrotask(() => call(listener, event));
+    this.#early = this.#early.filter(({ type }) => type !== name);
     return () => this.remove(name, listener);
   }
 
@@ -159,6 +162,7 @@ class Events {
       },
     };
     if (!done) this.#iterators.add(iterator);
+    for (const event of this.#early.splice(0)) iterator.push(event);
     return {
       next: () => {
         if (backlog.length > 0) return Promise.resolve({ value: backlog.shift(), done: false });
@@ -174,6 +178,17 @@ class Events {
         return this;
       },
     };
+  }
+}
+
+function call(listener, event) {
+  try {
+    listener(event);
+  } catch (error) {
+    // The application's mistake; it must not stop the client's work.
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }
 

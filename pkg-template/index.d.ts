@@ -387,7 +387,7 @@ export interface ExitKit {
   }>;
 }
 
-/** What happens, each after it is durable. */
+/** What happens, each after it is durable. `restored` and `error` that come before anybody listens wait for the first who does. */
 export type ClientEvent =
   | { readonly type: "payment"; readonly payment: Payment }
   | { readonly type: "deposit"; readonly asset: string; readonly token: Address; readonly total: bigint }

@@ -58,6 +58,8 @@ test("an empty device gets the wallet back from the hub, and goes on paying", as
     pollInterval: 100,
   });
   clients.push(again);
+  const { from, older } = await new Promise((resolve) => again.on("restored", resolve));
+  assert.deepEqual([from, older], ["hub", undefined]);
   assert.equal(again.info.channelId, alice.info.channelId);
   assert.equal(await available(again), had);
   const receipt = await again.pay({ to: b.address, asset: "ETH", amount: 5n });
@@ -94,6 +96,8 @@ test("the newer of two backups is taken, and an old one is named", async () => {
   });
   clients.push(third);
   third.on("error", ({ error }) => events.push(error.code));
+  const { from, older } = (await third.events().next()).value;
+  assert.deepEqual([from, older], ["hub", "backup"]);
   assert.equal(await available(third), had);
   assert.equal((await third.pay({ to: b.address, asset: "ETH", amount: 1n })).status, "completed");
   assert.deepEqual(events, []);

@@ -14,7 +14,7 @@ const NO_CAP = 2n ** 127n;
 
 /**
  * `hub` is laid over the hub's options, `eth` and `dai` over its assets. What it gives:
- * `{ rpcUrl, chainId, contract, dai, hubUrl, hub: { owner, signer, stop, start }, chain, fund, balanceOf, account, stop }`.
+ * `{ rpcUrl, chainId, contract, dai, hubUrl, hub: { owner, signer, privateKey, signerKey, stop, start }, chain, fund, balanceOf, account, stop }`.
  */
 export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOptions = {} } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "farthing-world-"));
@@ -104,7 +104,7 @@ async function createHub(world, options, eth, dai) {
     ...changes,
   });
   const config = join(world.folder, "hub.toml");
-  const hub = { owner, privateKey, url: undefined };
+  const hub = { owner, privateKey, signerKey: generatePrivateKey(), url: undefined };
   let running;
   let listen = "127.0.0.1:0";
   const write = () => {
@@ -127,7 +127,7 @@ async function createHub(world, options, eth, dai) {
     write();
     running = await start(hubProgram(), ["run", "--config", config], {
       name: "the hub",
-      env: { FARTHING_HUB_PRIVATE_KEY: hub.privateKey },
+      env: { FARTHING_HUB_PRIVATE_KEY: hub.privateKey, FARTHING_HUB_SIGNER_KEY: hub.signerKey },
       ready: (line) => (line.startsWith("{\"listening\"") ? JSON.parse(line) : undefined),
     });
     hub.url = running.answer.listening;

@@ -11,6 +11,7 @@
 mod support;
 
 use farthing_protocol::Code;
+use farthing_protocol::backup::MAX_BACKUP;
 use farthing_protocol::chain::{AssetStatus, ChainCall, ChainFact};
 use farthing_protocol::channel::ExitStage;
 use farthing_protocol::types::{ETH, Side};
@@ -58,6 +59,28 @@ fn the_newest_backup_goes_on_as_if_nothing_had_happened() {
     world.settle();
     assert_eq!(world.available(0), 19_349);
     assert!(!world.clients[0].events.contains(&Event::Outdated));
+}
+
+#[test]
+fn a_backup_does_not_grow_with_the_payments_that_have_ended() {
+    let mut world = funded();
+    for round in 0..40 {
+        for _ in 0..20 {
+            world.pay(0, 1, 1).unwrap();
+            world.pay(1, 0, 1).unwrap();
+        }
+        world.settle();
+        let (snapshot, _) = world.clients[0].wallet.backup();
+        // What seals it, and says of which channel it is, takes less than a kilobyte.
+        assert!(snapshot.len() + 1_000 < MAX_BACKUP, "{} bytes after {} payments", snapshot.len(), 40 * (round + 1));
+    }
+    let (snapshot, _) = world.clients[0].wallet.backup();
+    restore(&mut world, 0, snapshot);
+    assert_eq!(world.clients[0].wallet.payments().len(), 16);
+    world.connect(0);
+    world.pay(0, 1, 700).unwrap();
+    world.settle();
+    assert_eq!((world.available(0), world.available(1)), (9_300, 10_700));
 }
 
 #[test]

@@ -340,12 +340,16 @@ impl State {
         }
     }
 
-    /// Drops evidence that no lock and no older proof of either lane can need any more.
+    /// Drops evidence that no lock and no older proof of either lane can need any more, if there is much of it.
     pub(crate) fn forget_spent_evidence(&mut self) {
-        let Self { assets, evidence, .. } = self;
-        if evidence.len() < 1024 {
-            return;
+        if self.evidence.len() >= 1024 {
+            self.drop_spent_evidence();
         }
+    }
+
+    /// Drops it, however little there is.
+    pub(crate) fn drop_spent_evidence(&mut self) {
+        let Self { assets, evidence, .. } = self;
         let live: Set<ConditionKey> = assets
             .values()
             .flat_map(|book| {

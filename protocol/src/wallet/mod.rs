@@ -34,6 +34,9 @@ use alloc::vec::Vec;
 use alloy_primitives::{Address, Bytes};
 use core::cmp::Reverse;
 
+/// Ended payments that a backup holds.
+const ENDED_IN_BACKUP: usize = 16;
+
 /// What a wallet is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WalletConfig {
@@ -495,9 +498,16 @@ impl Wallet {
     #[must_use]
     pub fn backup(&self) -> (Vec<u8>, u64) {
         let progress = self.channel.state.assets.values().map(|book| book.out.highest.saturating_add(book.inc.seen));
+        // A place for backups takes some kilobytes, however many payments there were: what has ended stays behind, but
+        // for the newest, so that a call that is repeated with its id is not paid again.
+        let mut restored = State { restored: true, ..self.channel.state.clone() };
+        restored.drop_spent_evidence();
+        let (mut kept, mut ended): (Vec<&Payment>, Vec<&Payment>) =
+            self.payments.values().partition(|payment| !payment.is_final());
+        ended.sort_by_key(|payment| Reverse(payment.updated));
+        kept.extend(ended.into_iter().take(ENDED_IN_BACKUP));
         // What WalletState reads, after no record at all.
-        let restored = State { restored: true, ..self.channel.state.clone() };
-        let state = (restored, self.payments.values().collect::<Vec<_>>());
+        let state = (restored, kept);
         (encode(&(0_u64, state)), progress.fold(0, u64::saturating_add))
     }
 

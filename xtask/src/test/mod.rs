@@ -10,8 +10,10 @@ use anyhow::Result;
 
 use crate::ui;
 
+mod adversary;
 mod counts;
 mod crash;
+mod kills;
 mod model;
 mod mutants;
 mod steps;

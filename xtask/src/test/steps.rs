@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::counts::Runner;
-use super::{Tally, crash, model, mutants};
+use super::{Tally, adversary, crash, kills, model, mutants};
 use crate::process::{self, Watched};
 use crate::stage::{self, Hub};
 use crate::tools::{firefox, npm, rust};
@@ -56,6 +56,8 @@ pub(crate) fn all(quick: bool) -> Vec<Step> {
     ]);
     if !quick {
         steps.push(Step { name: "package in Firefox", run: package_firefox });
+        steps.push(Step { name: "adversaries", run: adversary::run });
+        steps.push(Step { name: "kills", run: kills::run });
     }
     steps
 }
@@ -184,29 +186,27 @@ fn package_build() -> Result<Tally> {
 }
 
 fn package_node() -> Result<Tally> {
-    node_test("package in Node", "node", false)
+    node_test("package in Node", "node", false, |_| {})
 }
 
 fn package_chromium() -> Result<Tally> {
-    node_test("package in Chromium", "browser", true)
+    node_test("package in Chromium", "browser", true, |_| {})
 }
 
 /// Without a Firefox this fails: tabs and stores are promised there too.
 fn package_firefox() -> Result<Tally> {
-    node_test_with("package in Firefox", "firefox", false, &[("FIREFOX", firefox::ensure()?)])
+    let firefox = firefox::ensure()?;
+    node_test("package in Firefox", "firefox", false, |node| {
+        node.env("FIREFOX", firefox);
+    })
 }
 
 fn vectors_javascript() -> Result<Tally> {
-    node_test("vectors in JavaScript", "vectors", false)
+    node_test("vectors in JavaScript", "vectors", false, |_| {})
 }
 
-/// The tests in a folder of `js-tests/`, against the packed package.
-fn node_test(name: &str, folder: &str, browser: bool) -> Result<Tally> {
-    node_test_with(name, folder, browser, &[])
-}
-
-/// The same, with programs that these tests alone are told of.
-fn node_test_with(name: &str, folder: &str, browser: bool, programs: &[(&str, PathBuf)]) -> Result<Tally> {
+/// The tests in a folder of `js-tests/`, against the packed package; `set` adds options and environment.
+pub(crate) fn node_test(name: &str, folder: &str, browser: bool, set: impl FnOnce(&mut Command)) -> Result<Tally> {
     let tests: Vec<PathBuf> = paths::list(&paths::at("js-tests").join(folder))?
         .into_iter()
         .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
@@ -221,7 +221,9 @@ fn node_test_with(name: &str, folder: &str, browser: bool, programs: &[(&str, Pa
         bail!("the hub does not compile\n{}", hub.tail(20));
     }
     let mut node = stage::node_command(Hub::Dev, &tgz, browser)?;
-    node.envs(programs.iter().cloned()).args(["--test", "--test-reporter=spec"]).args(&tests);
+    node.args(["--test", "--test-reporter=spec"]);
+    set(&mut node);
+    node.args(&tests);
     let run = watch(name, &mut node)?;
     Ok(some(Runner::Node.tally(&run), name))
 }

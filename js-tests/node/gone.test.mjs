@@ -242,7 +242,7 @@ test("a hub that comes back as another one is refused, and nothing changes; ours
   await world.hub.stop("SIGKILL");
   const alice = await local(a);
 
-  const key = world.hub.privateKey;
+  const { privateKey, signerKey } = world.hub;
   const move = (from, to) => {
     for (const end of ["", "-wal", "-shm"]) {
       const file = join(world.folder, `${from}${end}`);
@@ -250,7 +250,7 @@ test("a hub that comes back as another one is refused, and nothing changes; ours
     }
   };
   move("hub.sqlite", "ours");
-  world.hub.privateKey = generatePrivateKey();
+  Object.assign(world.hub, { privateKey: generatePrivateKey(), signerKey: generatePrivateKey() });
   const other = privateKeyToAccount(world.hub.privateKey).address;
   await world.fund(other, { eth: start });
   let refused = event(alice, "error");
@@ -271,7 +271,7 @@ test("a hub that comes back as another one is refused, and nothing changes; ours
 
   await world.hub.destroy();
   move("ours", "hub.sqlite");
-  world.hub.privateKey = key;
+  Object.assign(world.hub, { privateKey, signerKey });
   eth.max_payment = 500n;
   const back = event(second, "connected");
   await world.hub.start();

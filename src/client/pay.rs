@@ -118,6 +118,8 @@ impl Client {
             Ok(id) => id,
             Err(error) => {
                 self.open_gate();
+                // What the hub said of the payee may be why; next time it is asked again.
+                let _ = self.payees.borrow_mut().remove(&options.to);
                 return Err(error.into());
             }
         };

@@ -19,16 +19,6 @@ use farthing_protocol::wallet::{Direction, Event, Payment, Shown, Status, Wallet
 use farthing_protocol::{Amount, Code, Error};
 use support::{Store, World, entries, key, write};
 
-fn funded() -> World {
-    let mut world = World::new(3);
-    for client in 0..3 {
-        world.connect(client);
-        world.deposit(client, Side::A, ETH, 10_000);
-    }
-    world.settle();
-    world
-}
-
 /// Both lanes of a client, as the hub shows them, page by page.
 fn shown(world: &World, client: usize) -> Shown {
     let id = world.id(client);
@@ -75,7 +65,7 @@ fn payment(world: &World, client: usize, amount: u128) -> Payment {
 
 #[test]
 fn the_key_alone_brings_everything_back() {
-    let mut world = funded();
+    let mut world = World::funded(3);
     world.pay(0, 1, 700).unwrap();
     world.pay(1, 0, 50).unwrap();
     world.settle();
@@ -100,7 +90,7 @@ fn the_key_alone_brings_everything_back() {
 
 #[test]
 fn payments_on_their_way_go_on_in_both_directions() {
-    let mut world = funded();
+    let mut world = World::funded(3);
     // To one who is away, and from one whose offer waits for us.
     world.disconnect(2);
     world.pay(0, 2, 300).unwrap();
@@ -130,7 +120,7 @@ fn payments_on_their_way_go_on_in_both_directions() {
 /// A payment whose secret the lost device had shown, or not: the hub has not redeemed it.
 #[test]
 fn a_payment_to_us_that_is_not_redeemed_is_taken_from_its_envelope_again() {
-    let mut world = funded();
+    let mut world = World::funded(3);
     world.pay(1, 0, 40).unwrap();
     // Until the hub has signed the lock and we have accepted it, but not further: our answers are lost.
     while world.clients[0].wallet.balance(ETH).locked_in.is_zero() {
@@ -161,7 +151,7 @@ fn a_payment_to_us_that_is_not_redeemed_is_taken_from_its_envelope_again() {
 
 #[test]
 fn an_old_store_is_brought_up_to_date_from_any_moment() {
-    let mut world = funded();
+    let mut world = World::funded(3);
     let mut stores = vec![world.clients[0].store.clone()];
     for (from, to, amount) in [(0, 1, 700), (1, 0, 50), (0, 2, 30), (2, 0, 9), (0, 1, 1)] {
         world.pay(from, to, amount).unwrap();
@@ -175,7 +165,7 @@ fn an_old_store_is_brought_up_to_date_from_any_moment() {
     assert!(stores.len() > 10);
     let mut noticed = 0;
     for old in stores {
-        let mut again = funded();
+        let mut again = World::funded(3);
         core::mem::swap(&mut world, &mut again);
         // The same world anew, since a hub that has met one of them has gone on.
         for (from, to, amount) in [(0, 1, 700), (1, 0, 50), (0, 2, 30), (2, 0, 9), (0, 1, 1)] {
@@ -207,7 +197,7 @@ fn an_old_store_is_brought_up_to_date_from_any_moment() {
 
 #[test]
 fn a_store_that_is_not_old_is_left_as_it_is() {
-    let mut world = funded();
+    let mut world = World::funded(3);
     world.pay(0, 1, 700).unwrap();
     world.settle();
     let store = world.clients[0].store.clone();
@@ -218,7 +208,7 @@ fn a_store_that_is_not_old_is_left_as_it_is() {
 
 #[test]
 fn a_payment_whose_end_is_not_known_must_not_be_made_again() {
-    let mut world = funded();
+    let mut world = World::funded(3);
     world.disconnect(2);
     world.pay(0, 2, 300).unwrap();
     world.settle();
@@ -233,7 +223,7 @@ fn a_payment_whose_end_is_not_known_must_not_be_made_again() {
 
 #[test]
 fn lies_are_refused_and_change_nothing() {
-    let mut world = funded();
+    let mut world = World::funded(3);
     world.disconnect(2);
     world.pay(1, 0, 40).unwrap();
     world.settle();
@@ -296,7 +286,7 @@ fn lies_are_refused_and_change_nothing() {
 
 #[test]
 fn what_a_store_knows_can_not_be_hidden_from_it() {
-    let mut world = funded();
+    let mut world = World::funded(3);
     world.pay(1, 0, 40).unwrap();
     world.settle();
     let (payee, payer) = (shown(&world, 0), shown(&world, 1));
@@ -320,7 +310,7 @@ fn what_a_store_knows_can_not_be_hidden_from_it() {
 
 #[test]
 fn nothing_is_signed_before_the_hub_has_said_what_it_holds() {
-    let mut world = funded();
+    let mut world = World::funded(3);
     world.pay(0, 1, 10).unwrap();
     world.settle();
     recover(&mut world, 0, Store::new());
@@ -337,7 +327,7 @@ fn nothing_is_signed_before_the_hub_has_said_what_it_holds() {
 
 #[test]
 fn what_a_lost_device_signed_last_is_worth_nothing_after_it() {
-    let mut world = funded();
+    let mut world = World::funded(3);
     world.pay(0, 1, 10).unwrap();
     world.settle();
     // Signed, and never answered: the hub has it, and keeps it back.
@@ -357,7 +347,7 @@ fn what_a_lost_device_signed_last_is_worth_nothing_after_it() {
 
 #[test]
 fn a_lane_of_ours_that_is_hidden_whole_starts_above_all_that_was_signed() {
-    let mut world = funded();
+    let mut world = World::funded(3);
     world.pay(1, 0, 60).unwrap();
     world.settle();
     world.disconnect(0);
@@ -377,7 +367,7 @@ fn a_lane_of_ours_that_is_hidden_whole_starts_above_all_that_was_signed() {
 
 #[test]
 fn another_device_that_signed_the_same_nonce_is_noticed() {
-    let mut world = funded();
+    let mut world = World::funded(3);
     world.pay(0, 1, 10).unwrap();
     world.settle();
     let both = world.clients[0].store.clone();

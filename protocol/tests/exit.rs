@@ -11,18 +11,13 @@
 mod support;
 
 use farthing_protocol::chain::{ChainCall, ChainFact, Head};
-use farthing_protocol::types::{ETH, Side, Sides};
+use farthing_protocol::types::{ETH, Sides};
 use farthing_protocol::wallet::WalletEffect;
 use support::World;
 
 /// A payee with something to show.
 fn paid() -> World {
-    let mut world = World::new(2);
-    for client in 0..2 {
-        world.connect(client);
-        world.deposit(client, Side::A, ETH, 10_000);
-    }
-    world.settle();
+    let mut world = World::funded(2);
     world.pay(1, 0, 100).unwrap();
     world.settle();
     world

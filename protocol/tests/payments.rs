@@ -16,19 +16,9 @@ use farthing_protocol::types::{ETH, Side};
 use farthing_protocol::wallet::{Event, Payee, Status};
 use support::World;
 
-fn funded() -> World {
-    let mut world = World::new(2);
-    world.connect(0);
-    world.connect(1);
-    world.deposit(0, Side::A, ETH, 10_000);
-    world.deposit(1, Side::A, ETH, 10_000);
-    world.settle();
-    world
-}
-
 #[test]
 fn a_payment_reaches_the_payee_and_can_be_spent_again() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     let id = world.pay(0, 1, 700).unwrap();
     world.settle();
     let payment = world.clients[0].wallet.payment(&id).unwrap().clone();
@@ -49,7 +39,7 @@ fn a_payment_reaches_the_payee_and_can_be_spent_again() {
 
 #[test]
 fn a_thousand_payments_share_signatures_and_arrive() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     for _ in 0..1000 {
         world.pay(0, 1, 3).unwrap();
     }
@@ -62,7 +52,7 @@ fn a_thousand_payments_share_signatures_and_arrive() {
 
 #[test]
 fn a_payment_to_somebody_away_is_held_and_arrives_later() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     world.disconnect(1);
     let id = world.pay(0, 1, 50).unwrap();
     world.settle();
@@ -78,7 +68,7 @@ fn a_payment_to_somebody_away_is_held_and_arrives_later() {
 
 #[test]
 fn a_held_payment_comes_back_when_nobody_takes_it() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     world.disconnect(1);
     let id = world.pay(0, 1, 50).unwrap();
     world.settle();
@@ -91,7 +81,7 @@ fn a_held_payment_comes_back_when_nobody_takes_it() {
 
 #[test]
 fn a_held_payment_can_be_cancelled() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     world.disconnect(1);
     let id = world.pay(0, 1, 50).unwrap();
     world.settle();
@@ -104,7 +94,7 @@ fn a_held_payment_can_be_cancelled() {
 
 #[test]
 fn a_transfer_to_the_hub_needs_no_lock() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     let id = world.pay_as(0, Payee::Hub, 123).unwrap();
     world.settle();
     assert_eq!(world.clients[0].wallet.payment(&id).unwrap().status, Status::Completed);
@@ -138,7 +128,7 @@ fn the_hub_puts_more_collateral_in_when_a_payment_needs_it() {
 
 #[test]
 fn everything_survives_restarts_of_everybody() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     for round in 0..30 {
         for _ in 0..20 {
             world.pay(0, 1, 1).unwrap();
@@ -164,7 +154,7 @@ fn everything_survives_restarts_of_everybody() {
 
 #[test]
 fn withdrawals_and_closings_take_the_money_home() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     world.pay(0, 1, 700).unwrap();
     world.settle();
     let owner = world.clients[1].key.address();
@@ -192,7 +182,7 @@ fn withdrawals_and_closings_take_the_money_home() {
 /// later proof replaces the refused one.
 #[test]
 fn a_refused_payment_counts_until_another_proof_is_acknowledged() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     let id = world.pay_as(0, Payee::Hub, 700).unwrap();
     // The update is signed and stored, and gets lost on its way.
     let now = world.now;
@@ -214,7 +204,7 @@ fn a_refused_payment_counts_until_another_proof_is_acknowledged() {
 /// A direct payment that was refused and has failed stays failed, whatever else is accepted later.
 #[test]
 fn a_failed_payment_does_not_complete_with_the_next_one() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     // The hub comes back, and is connected before it has seen the chain.
     let refused = world.pay_as(0, Payee::Hub, 700).unwrap();
     let now = world.now;
@@ -237,7 +227,7 @@ fn a_failed_payment_does_not_complete_with_the_next_one() {
 /// A payee whose store is from before a payment is told so, though it signed nothing since.
 #[test]
 fn a_store_from_before_a_payment_is_noticed_by_its_payee() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     let old = world.clients[1].store.clone();
     let id = world.pay_as(0, Payee::Hub, 5).unwrap();
     world.pay(0, 1, 300).unwrap();
@@ -254,7 +244,7 @@ fn a_store_from_before_a_payment_is_noticed_by_its_payee() {
 /// A payer who missed that its payment waits is told when it connects again.
 #[test]
 fn a_payer_who_comes_back_is_told_what_waits() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     world.disconnect(1);
     let id = world.pay(0, 1, 50).unwrap();
     // Signed and taken; the answers are lost with the connection.

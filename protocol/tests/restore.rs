@@ -18,16 +18,6 @@ use farthing_protocol::types::{ETH, Side};
 use farthing_protocol::wallet::{Event, Wallet, WalletEffect};
 use support::{World, entries, write};
 
-fn funded() -> World {
-    let mut world = World::new(2);
-    for client in 0..2 {
-        world.connect(client);
-        world.deposit(client, Side::A, ETH, 10_000);
-    }
-    world.settle();
-    world
-}
-
 /// The device is lost; a new one starts from this snapshot.
 fn restore(world: &mut World, client: usize, snapshot: Vec<u8>) {
     world.disconnect(client);
@@ -41,7 +31,7 @@ fn restore(world: &mut World, client: usize, snapshot: Vec<u8>) {
 
 #[test]
 fn the_newest_backup_goes_on_as_if_nothing_had_happened() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     world.pay(0, 1, 700).unwrap();
     world.pay(1, 0, 50).unwrap();
     world.settle();
@@ -63,7 +53,7 @@ fn the_newest_backup_goes_on_as_if_nothing_had_happened() {
 
 #[test]
 fn a_backup_does_not_grow_with_the_payments_that_have_ended() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     for round in 0..40 {
         for _ in 0..20 {
             world.pay(0, 1, 1).unwrap();
@@ -85,7 +75,7 @@ fn a_backup_does_not_grow_with_the_payments_that_have_ended() {
 
 #[test]
 fn a_backup_from_before_payments_of_ours_is_named_and_signs_nothing() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     world.pay(0, 1, 700).unwrap();
     world.settle();
     let (old, before) = world.clients[0].wallet.backup();
@@ -101,7 +91,7 @@ fn a_backup_from_before_payments_of_ours_is_named_and_signs_nothing() {
 
 #[test]
 fn after_an_old_backup_an_exit_shows_the_newest_proof_that_the_hub_signed() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     world.pay(1, 0, 100).unwrap();
     world.settle();
     let (old, _) = world.clients[0].wallet.backup();
@@ -127,7 +117,7 @@ fn after_an_old_backup_an_exit_shows_the_newest_proof_that_the_hub_signed() {
 
 #[test]
 fn who_leaves_signs_nothing_more_also_after_a_restart() {
-    let mut world = funded();
+    let mut world = World::funded(2);
     world.pay(0, 1, 10).unwrap();
     world.clients[0].wallet.exit(world.now).unwrap();
     assert_eq!(world.clients[0].wallet.channel().exit_stage(), ExitStage::Starting);
@@ -145,7 +135,7 @@ fn who_leaves_signs_nothing_more_also_after_a_restart() {
         withdrawn: Default::default(),
         status: AssetStatus::Closed,
     };
-    let mut other = funded();
+    let mut other = World::funded(2);
     other.clients[0].wallet.exit(other.now).unwrap();
     other.clients[0].wallet.chain(&closed, other.now);
     assert_eq!(other.clients[0].wallet.channel().exit_stage(), ExitStage::Done);

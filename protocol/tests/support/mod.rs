@@ -134,6 +134,17 @@ impl World {
         world
     }
 
+    /// Clients that are connected, each with 10,000 in its channel.
+    pub fn funded(clients: usize) -> Self {
+        let mut world = Self::new(clients);
+        for client in 0..clients {
+            world.connect(client);
+            world.deposit(client, Side::A, ETH, 10_000);
+        }
+        world.settle();
+        world
+    }
+
     pub fn id(&self, client: usize) -> ChannelId {
         self.clients[client].wallet.id()
     }

@@ -103,8 +103,8 @@ export interface ConnectOptions {
   /**
    * Take over what the hub holds of both directions, where that is newer than the store or the backup, or where there is
    * neither: after a `state-outdated`, or with nothing left but the key. Every signature is checked, and payments on
-   * their way go on. What the hub can hide is what it paid you after your own last payment, so it is not the default.
-   * An event `restored` tells when something was taken over.
+   * their way go on. What you paid is proven; of what you were paid the hub may show less than there was, beyond what the
+   * store knows and what you have spent. So it is not the default. An event `restored` tells when something was taken over.
    */
   adopt?: boolean;
   /**

@@ -11,51 +11,18 @@
 mod support;
 
 use farthing_protocol::channel::LanePage;
-use farthing_protocol::journal::Write;
 use farthing_protocol::message::Message;
-use farthing_protocol::proof::{LaneId, SignedProof};
-use farthing_protocol::types::{ETH, Side};
-use farthing_protocol::wallet::{Direction, Event, Payment, Shown, Status, Wallet};
-use farthing_protocol::{Amount, Code, Error};
-use support::{Store, World, entries, key, write};
-
-/// Both lanes of a client, as the hub shows them, page by page.
-fn shown(world: &World, client: usize) -> Shown {
-    let id = world.id(client);
-    let lanes = [Side::A, Side::B].map(|payer| LaneId { asset: ETH, payer });
-    let pages = |lane| {
-        let mut pages: Vec<LanePage> = vec![world.hub.show_lane(&id, lane, 0).unwrap()];
-        while let Some(next) = pages.last().unwrap().next {
-            pages.push(world.hub.show_lane(&id, lane, next).unwrap());
-        }
-        // As they come through a socket.
-        pages.iter().map(|page| serde_json::from_str(&serde_json::to_string(page).unwrap()).unwrap()).collect()
-    };
-    lanes.map(|lane| (lane, pages(lane))).into()
-}
-
-fn adopt(world: &World, client: usize, store: &Store, shown: Shown) -> Result<Option<Vec<Write>>, Error> {
-    let client = &world.clients[client];
-    Wallet::adopt(client.config.clone(), client.key.clone(), &entries(store), shown, 7, world.now)
-}
-
-/// The device starts again from this store.
-fn start(world: &mut World, client: usize, store: Store) {
-    world.disconnect(client);
-    let lost = &mut world.clients[client];
-    lost.events.clear();
-    lost.store = store;
-    lost.wallet = Wallet::restore(lost.config.clone(), lost.key.clone(), &entries(&lost.store)).unwrap();
-    // What a driver reads from the chain at its start.
-    world.tell(client, ETH);
-    world.mine();
-}
+use farthing_protocol::proof::SignedProof;
+use farthing_protocol::types::ETH;
+use farthing_protocol::wallet::{Direction, Event, Payment, Shown, Status};
+use farthing_protocol::{Amount, Code};
+use support::{Store, World, key, write};
 
 /// The device is lost, and whatever it had; the hub shows what it holds.
 fn recover(world: &mut World, client: usize, mut store: Store) {
-    let writes = adopt(world, client, &store, shown(world, client)).unwrap().unwrap();
+    let writes = world.adopt(client, &store, world.shown(client)).unwrap().unwrap();
     write(&mut store, &writes);
-    start(world, client, store);
+    world.start(client, store);
 }
 
 fn payment(world: &World, client: usize, amount: u128) -> Payment {
@@ -106,7 +73,7 @@ fn payments_on_their_way_go_on_in_both_directions() {
     world.settle();
     recover(&mut world, 0, Store::new());
     assert_eq!(payment(&world, 0, 300).status, Status::Pending);
-    assert_eq!(payment(&world, 0, 300).to, Some(world.clients[2].key.address()));
+    assert_eq!(payment(&world, 0, 300).to, None, "nothing that we signed says for whom it is");
     world.connect(0);
     world.settle();
     world.connect(2);
@@ -173,7 +140,7 @@ fn an_old_store_is_brought_up_to_date_from_any_moment() {
             world.settle();
         }
         assert_eq!(world.clients[0].store, newest, "the same, as all is deterministic");
-        start(&mut world, 0, old.clone());
+        world.start(0, old.clone());
         world.connect(0);
         world.settle();
         let outdated = world.clients[0].events.contains(&Event::Outdated);
@@ -201,9 +168,9 @@ fn a_store_that_is_not_old_is_left_as_it_is() {
     world.pay(0, 1, 700).unwrap();
     world.settle();
     let store = world.clients[0].store.clone();
-    assert_eq!(adopt(&world, 0, &store, shown(&world, 0)).unwrap(), None);
+    assert_eq!(world.adopt(0, &store, world.shown(0)).unwrap(), None);
     // Nothing at all has happened in this one.
-    assert_eq!(adopt(&world, 2, &world.clients[2].store, shown(&world, 2)).unwrap(), None);
+    assert_eq!(world.adopt(2, &world.clients[2].store, world.shown(2)).unwrap(), None);
 }
 
 #[test]
@@ -227,7 +194,7 @@ fn lies_are_refused_and_change_nothing() {
     world.disconnect(2);
     world.pay(1, 0, 40).unwrap();
     world.settle();
-    let early = shown(&world, 0);
+    let early = world.shown(0);
     world.pay(1, 0, 60).unwrap();
     world.settle();
     // Our newest proof says that we hold the hub's newest one.
@@ -237,12 +204,12 @@ fn lies_are_refused_and_change_nothing() {
     // And the hub's next one, that it holds ours.
     world.pay(1, 0, 5).unwrap();
     world.settle();
-    let good = shown(&world, 0);
+    let good = world.shown(0);
     let stranger = key(99);
     let refused = |name: &str, code: Code, lie: &dyn Fn(&mut Shown)| {
         let mut shown = good.clone();
         lie(&mut shown);
-        let error = adopt(&world, 0, &Store::new(), shown).expect_err(name);
+        let error = world.adopt(0, &Store::new(), shown).expect_err(name);
         assert_eq!(error.code(), code, "{name}: {error}");
     };
     let (ours, theirs) = (0, 1);
@@ -271,7 +238,7 @@ fn lies_are_refused_and_change_nothing() {
         shown[ours].1[0].signed =
             Some(SignedProof::sign(proof, &support::domain(), world.id(0), good[ours].0, &stranger));
     });
-    refused("another channel's", Code::BadSignature, &|shown| *shown = self::shown(&world, 1));
+    refused("another channel's", Code::BadSignature, &|shown| *shown = world.shown(1));
     refused("a proof that changes between pages", Code::ProofMismatch, &|shown| {
         let mut page = shown[ours].1[0].clone();
         page.signed.as_mut().unwrap().proof.seen = 0;
@@ -279,9 +246,9 @@ fn lies_are_refused_and_change_nothing() {
         shown[ours].1.push(page);
     });
     // A store knows more than what is shown here.
-    let error = adopt(&world, 0, &world.clients[0].store, early).expect_err("older than the store");
+    let error = world.adopt(0, &world.clients[0].store, early).expect_err("older than the store");
     assert_eq!(error.code(), Code::StateOutdated);
-    assert!(adopt(&world, 0, &Store::new(), good.clone()).unwrap().is_some());
+    assert!(world.adopt(0, &Store::new(), good.clone()).unwrap().is_some());
 }
 
 #[test]
@@ -289,21 +256,21 @@ fn what_a_store_knows_can_not_be_hidden_from_it() {
     let mut world = World::funded(3);
     world.pay(1, 0, 40).unwrap();
     world.settle();
-    let (payee, payer) = (shown(&world, 0), shown(&world, 1));
+    let (payee, payer) = (world.shown(0), world.shown(1));
     let old = [world.clients[0].store.clone(), world.clients[1].store.clone()];
     world.pay(1, 0, 60).unwrap();
     world.settle();
     for (client, shown) in [(0, &payee), (1, &payer)] {
-        let error = adopt(&world, client, &world.clients[client].store, shown.clone()).unwrap_err();
+        let error = world.adopt(client, &world.clients[client].store, shown.clone()).unwrap_err();
         assert_eq!(error.code(), Code::StateOutdated);
     }
     // Nor what it was shown before.
     for (client, shown) in [(0, payee), (1, payer)] {
-        start(&mut world, client, old[client].clone());
+        world.start(client, old[client].clone());
         world.connect(client);
         world.settle();
         assert!(world.clients[client].events.contains(&Event::Outdated));
-        let error = adopt(&world, client, &world.clients[client].store, shown).unwrap_err();
+        let error = world.adopt(client, &world.clients[client].store, shown).unwrap_err();
         assert_eq!(error.code(), Code::StateOutdated);
     }
 }
@@ -351,13 +318,13 @@ fn a_lane_of_ours_that_is_hidden_whole_starts_above_all_that_was_signed() {
     world.pay(1, 0, 60).unwrap();
     world.settle();
     world.disconnect(0);
-    let mut hidden = shown(&world, 0);
+    let mut hidden = world.shown(0);
     assert!(hidden[0].1[0].signed.is_none(), "nothing was paid yet");
     hidden[0].1 = vec![LanePage::default()];
-    let writes = adopt(&world, 0, &Store::new(), hidden).unwrap().unwrap();
+    let writes = world.adopt(0, &Store::new(), hidden).unwrap().unwrap();
     let mut store = Store::new();
     write(&mut store, &writes);
-    start(&mut world, 0, store);
+    world.start(0, store);
     world.connect(0);
     world.settle();
     let out = &world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out;
@@ -379,7 +346,7 @@ fn another_device_that_signed_the_same_nonce_is_noticed() {
     world.pay(0, 1, 20).unwrap();
     world.settle();
     let first = world.clients[0].store.clone();
-    start(&mut world, 0, both);
+    world.start(0, both);
     world.connect(0);
     world.settle();
     world.pay(0, 2, 30).unwrap();
@@ -387,7 +354,7 @@ fn another_device_that_signed_the_same_nonce_is_noticed() {
     while world.hub.channel(&world.id(0)).unwrap().state().assets.get(&ETH).unwrap().inc.accepted == before {
         assert!(world.step());
     }
-    start(&mut world, 0, first.clone());
+    world.start(0, first.clone());
     let nonce = |world: &World| world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out.highest;
     let hubs = world.hub.channel(&world.id(0)).unwrap().state().assets.get(&ETH).unwrap().inc.accepted_nonce();
     assert_eq!(nonce(&world), hubs, "the same nonce, and not the same proof");

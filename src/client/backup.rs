@@ -66,7 +66,7 @@ pub(super) async fn find(
         };
         let time = found.time;
         best = Some(match best {
-            Some((other, known)) if other.progress >= found.progress => {
+            Some((other, known)) if (other.progress, other.time) >= (found.progress, found.time) => {
                 let older = (other.progress > found.progress).then_some(from);
                 (other, Restored { older, ..known })
             }

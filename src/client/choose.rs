@@ -55,7 +55,7 @@ pub(super) async fn is_over(chain: &Chain, terms: &Terms, def: &ChannelDef) -> R
     Ok(used && !open)
 }
 
-/// The first channel that the chain knows nothing of. One that is in use there and not in the store is taken up again
+/// The first channel that the chain knows nothing of, or the one with money in it: that is told, too. One that is in use there and not in the store is taken up again
 /// from a backup only: what was signed in it is unknown otherwise.
 pub(super) async fn choose_channel(
     settings: &Settings,
@@ -64,7 +64,7 @@ pub(super) async fn choose_channel(
     key: &SecretKey,
     challenge_period: Result<u32>,
     first_salt: u64,
-) -> Result<(Record, Option<(Vec<u8>, Restored)>)> {
+) -> Result<(Record, bool, Option<(Vec<u8>, Restored)>)> {
     let owner = settings.owner.address();
     let ours = |challenge_period, salt| ChannelDef {
         a: Participant { owner, signer: key.address() },
@@ -94,12 +94,12 @@ pub(super) async fn choose_channel(
         let (used, open) = usage(chain, terms, id, chain.head().number).await?;
         if open {
             let found = match backup::find(settings, key, id).await {
-                // What the hub shows will do.
-                Err(_) if settings.adopt => None,
+                // What the hub shows will do; but a place of the owner's may have more, and would be written over.
+                Err(_) if settings.adopt && settings.backup.is_none() => None,
                 found => found?,
             };
             if let Some((backup, restored)) = found {
-                return Ok((Record { channel, binding: backup.binding }, Some((backup.snapshot, restored))));
+                return Ok((Record { channel, binding: backup.binding }, true, Some((backup.snapshot, restored))));
             }
             if !settings.adopt {
                 let detail = format!(
@@ -123,7 +123,7 @@ pub(super) async fn choose_channel(
                 Some(settings.owner.sign(&typed_data::binding(&chain.domain, owner, key.address(), id)).await?.into())
             }
         };
-        return Ok((Record { channel, binding }, None));
+        return Ok((Record { channel, binding }, open, None));
     }
     Err(Failure::new(Code::Unsupported, "This account has closed too many channels with this hub."))
 }

@@ -154,7 +154,7 @@ pub struct Client {
     /// `{ put, get }` of the application, for backups.
     backup: Option<JsValue>,
     /// By asset, what is not worth the gas of its evidence.
-    dust: Vec<(String, Dust)>,
+    dust: Vec<(Asset, Dust)>,
     /// URLs of watchtowers.
     watchtowers: Vec<String>,
     /// Rung when they may have to be handed something.

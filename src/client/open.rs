@@ -22,7 +22,7 @@ use farthing_protocol::journal::Write;
 use farthing_protocol::json;
 use farthing_protocol::map::Map;
 use farthing_protocol::sign::SecretKey;
-use farthing_protocol::types::{ChannelDef, Participant};
+use farthing_protocol::types::{Asset, ChannelDef, Participant};
 use farthing_protocol::wallet::{Wallet, WalletConfig};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -65,9 +65,12 @@ async fn take_up(
     let chain = Chain::new(settings.rpc()?, Domain::new(terms.chain_id, terms.contract), confirmations);
     let bounds = chain.check().await?;
     let period = challenge_period(settings, &terms, bounds);
-    if way == Way::Greet {
-        for (asset, _) in &settings.dust {
-            terms.asset(asset)?;
+    let mut dust = Vec::new();
+    for (asset, entry) in &settings.dust {
+        match terms.asset(asset) {
+            Ok(terms) => dust.push((terms.asset, *entry)),
+            Err(failure) if way == Way::Greet => return Err(failure),
+            Err(_) => {}
         }
     }
     if known.of(&terms).is_none() {
@@ -100,7 +103,7 @@ async fn take_up(
         // A channel whose assets were all closed is over, unless locks are still to be claimed; the next one has
         // another salt.
         if is_over(&chain, &terms, &known.channel).await?
-            && !is_claiming(&load_wallet(settings, &chain, &terms, &*store, &key, known.channel, head).await?)
+            && !is_claiming(&load_wallet(&dust, &chain, &terms, &*store, &key, known.channel, head).await?)
         {
             salt = known.channel.salt.saturating_add(1);
             record = None;
@@ -108,21 +111,22 @@ async fn take_up(
     }
     let stored = record.is_some();
     let mut writes = Vec::new();
-    let mut restored = None;
+    let (mut restored, mut is_new) = (None, false);
     let record = match record {
         Some(record) => record,
         None if way != Way::Greet => return Ok(None),
         None => {
-            let (record, backup) = choose_channel(settings, &terms, &chain, &key, period, salt).await?;
+            let (record, in_use, backup) = choose_channel(settings, &terms, &chain, &key, period, salt).await?;
+            is_new = !in_use;
             writes.push(Write::Put { key: record_key, value: json::encode(&record).into_bytes() });
             if let Some((snapshot, from)) = backup {
-                writes.push(Wallet::from_backup(&wallet_config(settings, &chain, &terms, record.channel), snapshot));
+                writes.push(Wallet::from_backup(&wallet_config(&dust, &chain, &terms, record.channel), snapshot));
                 restored = Some(from);
             }
             record
         }
     };
-    let adopts = settings.adopt && way == Way::Greet;
+    let adopts = settings.adopt && way == Way::Greet && !is_new;
     if !adopts {
         commit(&*store, core::mem::take(&mut writes)).await?;
     }
@@ -140,7 +144,7 @@ async fn take_up(
             Err(failure) => return Err(failure),
         }
     }
-    let config = wallet_config(settings, &chain, &terms, record.channel);
+    let config = wallet_config(&dust, &chain, &terms, record.channel);
     let prefix = Wallet::prefix(&config);
     if adopts && greeted {
         let id = record.channel.id(terms.chain_id, terms.contract);
@@ -151,8 +155,9 @@ async fn take_up(
             Write::Put { key, value } if key.starts_with(&prefix) => Some((key.clone(), value.clone())),
             Write::Put { .. } | Write::Delete { .. } => None,
         }));
-        let leap = u16::from_le_bytes(random()?);
-        if let Some(adopted) = Wallet::adopt(config, key.clone(), &entries, shown, leap, now())? {
+        let (lost, leap) = (entries.is_empty(), u16::from_le_bytes(random()?));
+        let known = told_wallet(&chain, &terms, config, &entries, &key, head).await?;
+        if let Some(adopted) = known.adopt(shown, lost, leap, now())? {
             writes.extend(adopted);
             restored = Some(Restored { from: "proofs", time: now(), older: None });
         }
@@ -162,7 +167,7 @@ async fn take_up(
     if let Some(restored) = restored {
         listener(&terms, Notice::Restored(restored));
     }
-    let wallet = load_wallet(settings, &chain, &terms, &*store, &key, record.channel, head).await?;
+    let wallet = load_wallet(&dust, &chain, &terms, &*store, &key, record.channel, head).await?;
     let mut in_flight = Map::new();
     for payment in wallet.payments().iter().filter(|payment| !payment.is_final()) {
         in_flight.insert(payment.id, Rc::default());
@@ -205,7 +210,7 @@ async fn take_up(
         binding: record.binding,
         backup: settings.backup.clone(),
         unsaved: Bell::default(),
-        dust: settings.dust.clone(),
+        dust,
         watchtowers: settings.watchtowers.clone(),
         unwatched: Bell::default(),
         stale_backup: Cell::new(true),
@@ -244,7 +249,7 @@ async fn commit(store: &dyn Store, writes: Vec<Write>) -> Result<()> {
 
 /// The wallet as its store holds it, told what the chain says now.
 async fn load_wallet(
-    settings: &Settings,
+    dust: &[(Asset, Dust)],
     chain: &Chain,
     terms: &Terms,
     store: &dyn Store,
@@ -252,10 +257,20 @@ async fn load_wallet(
     def: ChannelDef,
     head: Head,
 ) -> Result<Wallet> {
-    let config = wallet_config(settings, chain, terms, def);
-    let prefix = Wallet::prefix(&config);
-    let entries = load_entries(store, &prefix).await?;
-    let mut wallet = Wallet::restore(config, key.clone(), &entries)?;
+    let config = wallet_config(dust, chain, terms, def);
+    let entries = load_entries(store, &Wallet::prefix(&config)).await?;
+    told_wallet(chain, terms, config, &entries, key, head).await
+}
+
+async fn told_wallet(
+    chain: &Chain,
+    terms: &Terms,
+    config: WalletConfig,
+    entries: &[(String, Vec<u8>)],
+    key: &SecretKey,
+    head: Head,
+) -> Result<Wallet> {
+    let mut wallet = Wallet::restore(config, key.clone(), entries)?;
     let id = wallet.id();
     for terms in &terms.assets {
         wallet.chain(&chain.asset(id, terms.asset, head.final_number).await?, now());
@@ -283,12 +298,12 @@ fn is_claiming(wallet: &Wallet) -> bool {
     matches!(wallet.channel().exit_stage(), ExitStage::Settling | ExitStage::Claiming { .. })
 }
 
-fn wallet_config(settings: &Settings, chain: &Chain, terms: &Terms, def: ChannelDef) -> WalletConfig {
-    WalletConfig { domain: chain.domain, def, policy: policy(terms, def.challenge_period, &settings.dust) }
+fn wallet_config(dust: &[(Asset, Dust)], chain: &Chain, terms: &Terms, def: ChannelDef) -> WalletConfig {
+    WalletConfig { domain: chain.domain, def, policy: policy(terms, def.challenge_period, dust) }
 }
 
 /// What this client accepts: the hub's terms within bounds of its own.
-pub(super) fn policy(terms: &Terms, challenge_period: u32, dust: &[(String, Dust)]) -> Policy {
+pub(super) fn policy(terms: &Terms, challenge_period: u32, dust: &[(Asset, Dust)]) -> Policy {
     let safety_margin = terms.safety_margin.clamp(SAFETY_MARGIN.0, SAFETY_MARGIN.1);
     Policy {
         safety_margin,
@@ -297,7 +312,7 @@ pub(super) fn policy(terms: &Terms, challenge_period: u32, dust: &[(String, Dust
         max_lock_time: terms.max_lock_time.saturating_add(SAFETY_MARGIN.0),
         max_locks: usize::try_from(terms.max_locks).unwrap_or(usize::MAX),
         max_chain_age: u64::from(challenge_period).div_euclid(4).clamp(MAX_CHAIN_AGE.0, MAX_CHAIN_AGE.1),
-        dust: dust.iter().filter_map(|(asset, dust)| Some((terms.asset(asset).ok()?.asset, *dust))).collect(),
+        dust: dust.iter().copied().collect(),
         ..Policy::default()
     }
 }

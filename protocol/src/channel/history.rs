@@ -66,6 +66,12 @@ impl Outgoing {
         self.history.refused.iter().any(|update| update.signed_proof() == *signed)
     }
 
+    /// The highest nonce of a proof of ours that is in flight or was refused, and that the payee can show.
+    pub(crate) fn newest_signed(&self) -> u64 {
+        let flying = self.in_flight.iter().map(|flight| flight.update.proof.nonce);
+        flying.chain(self.history.refused.iter().map(|update| update.proof.nonce)).max().unwrap_or_default()
+    }
+
     /// The content of our lane at any proof that the payee may still show; `None` for one that it can't.
     #[must_use]
     pub fn lane_at(&self, nonce: u64) -> Option<Lane> {

@@ -28,6 +28,7 @@ pub use incoming::Incoming;
 pub use outgoing::{Exposure, InFlight, OldLock, Outgoing, Refused};
 pub use policy::{Dust, Policy};
 pub use shown::{LanePage, ShownLane, ShownLock};
+pub(crate) use sync::MAX_NONCE;
 
 use crate::amount::Amount;
 use crate::chain::{AssetStatus, ChainCall, ChainFact, Head};
@@ -401,6 +402,10 @@ impl Channel {
             .retain(|lane, (nonce, at)| !id.ends_with(&format!("/{}/{}/{nonce}/{at}", lane.asset, lane.payer.index())));
         if self.starting.as_deref() == Some(id) {
             self.starting = None;
+        }
+        // The exit that runs is another's, then.
+        if id.starts_with(&format!("{}/exit/", self.id)) {
+            self.own_exit = None;
         }
     }
 

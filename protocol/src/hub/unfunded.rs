@@ -65,7 +65,8 @@ impl Hub {
 
     /// A channel that is awake has something to say, or has not seen the chain: it may be funded.
     fn is_of_use(&self, id: ChannelId) -> bool {
-        self.is_online(&id) || self.held.contains_key(&id) || self.awake.contains(&id)
+        let is_funding = self.channels.get(&id).is_some_and(|entry| !entry.wanted.is_empty());
+        self.is_online(&id) || self.held.contains_key(&id) || self.awake.contains(&id) || is_funding
     }
 
     /// Adds the addresses that it was listed under to `freed`.

@@ -1,17 +1,21 @@
-//! Taking over what the hub holds, on a device whose store is lost or old. The hub shows both lanes; signatures, roots
-//! and `seen` decide. It can't make anything up; what it can do is hide what it signed itself since our own newest
-//! proof, so this is done only when the application asks for it.
+//! Taking over what the hub holds, on a device whose store is lost or old. The hub shows both lanes; signatures, roots,
+//! `seen`, the chain and what the store still knows decide.
+//!
+//! What it can't decide: the hub alone signs its own lane. Of what it paid us, it may show less than there was, down to
+//! what our store knows and what we have spent. So this is done only when the application asks for it, and refused
+//! wherever something does not fit: an exit is always left.
 
 use super::receive::id_of;
-use super::{Direction, Payment, Status, Wallet, WalletConfig};
+use super::{Direction, Payment, PaymentId, Status, Wallet};
 use crate::amount::Amount;
-use crate::channel::{Channel, Exposure, Incoming, LanePage, Outgoing, ShownLane};
+use crate::chain::AssetStatus;
+use crate::channel::{Exposure, Incoming, LanePage, MAX_NONCE, Outgoing, ShownLane};
+use crate::condition::ConditionKey;
 use crate::error::{Code, Error};
 use crate::journal::Write;
-use crate::lane::{Lane, LockRef};
+use crate::lane::{LockRef, PendingLock};
 use crate::map::Map;
 use crate::proof::LaneId;
-use crate::sign::SecretKey;
 use crate::types::{Asset, Side};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -23,60 +27,62 @@ const LEAP: u64 = 128;
 /// The pages of each lane, as the hub shows them.
 pub type Shown = Vec<(LaneId, Vec<LanePage>)>;
 
+/// Both lanes of an asset.
+type Both = (Option<ShownLane>, Option<ShownLane>);
+
 impl Wallet {
-    /// The writes that bring a store (`entries`, none for a lost one) up to what the hub shows; `None` if it shows
-    /// nothing newer. `leap` is fresh randomness: nobody shall know which nonce comes next.
+    /// The writes that bring a store up to what the hub shows; `None` if it shows nothing newer than a store that is
+    /// not lost. The wallet is as the store has it (`lost`: it has nothing), and has been told what the chain says.
+    /// `leap` is fresh randomness: nobody shall know which nonce comes next.
     ///
-    /// Refused with `state-outdated` if the hub shows less than its own proofs and ours say that there is, with
-    /// `unacknowledged` if it keeps older proofs of ours alive, and as any message if something is not as it was
-    /// signed. Nothing changes then.
-    pub fn adopt(
-        config: WalletConfig,
-        key: SecretKey,
-        entries: &[(String, Vec<u8>)],
-        shown: Shown,
-        leap: u16,
-        now: u64,
-    ) -> Result<Option<Vec<Write>>, Error> {
-        let mut wallet = Self::restore(config, key, entries)?;
-        if wallet.channel.state().leaving || wallet.channel.state().exit.is_some() {
+    /// Refused with `state-outdated` if the hub shows less than its proofs, ours, our store and the chain say that there
+    /// is; with `unacknowledged` if older or lost proofs of ours would stay alive; with `channel-exiting` while an exit
+    /// runs; and as any message if something is not as it was signed, or as no update could have made it. Nothing
+    /// changes then.
+    pub fn adopt(mut self, shown: Shown, lost: bool, leap: u16, now: u64) -> Result<Option<Vec<Write>>, Error> {
+        if self.channel.state().leaving || self.channel.state().exit.is_some() {
             return Err(Code::ChannelExiting.into());
         }
-        let mut lanes: Map<Asset, (Option<ShownLane>, Option<ShownLane>)> = Map::new();
+        let mut lanes: Map<Asset, Both> = Map::new();
         for (id, pages) in shown {
-            let lane = wallet.channel.read_shown(id, pages)?;
+            // What was closed is decided; what is known of it stays.
+            if self.channel.book(id.asset).is_some_and(|book| book.status != AssetStatus::Open) {
+                continue;
+            }
+            let lane = self.channel.read_shown(id, pages)?;
             let of_asset = lanes.or_default(id.asset);
             match id.payer {
                 Side::A => of_asset.0 = lane,
                 Side::B => of_asset.1 = lane,
             }
         }
-        let mut newer = false;
+        let outdated = self.channel.state().outdated;
+        let (mut newer, leap) = (false, u64::from(leap));
         for (asset, (ours, theirs)) in lanes {
-            wallet.check_complete(asset, ours.as_ref(), theirs.as_ref())?;
-            let first = ours.is_none() && theirs.is_some();
-            newer |= wallet.adopt_theirs(asset, theirs) | wallet.adopt_ours(asset, ours, u64::from(leap))?;
-            if first && newer {
-                // Perhaps it is hidden.
-                wallet.leap(asset, 0, u64::from(leap));
+            self.check_nonces(asset, ours.as_ref(), theirs.as_ref())?;
+            self.check_paid(asset, ours.as_ref(), theirs.as_ref(), now)?;
+            let before = self.carriers(asset);
+            let replaced = self.adopt_ours(asset, ours)?;
+            newer |= self.adopt_theirs(asset, theirs) | replaced;
+            if (replaced || lost || outdated) && self.channel.has_deposits(asset) {
+                self.leap(asset, leap);
             }
-            wallet.list_locks(asset, now);
+            self.list_locks(asset, &before, replaced, now)?;
         }
-        let state = &mut wallet.channel.state;
-        if !newer {
+        if !newer && !lost {
             // What was shown once is hidden now.
-            return if state.outdated { Err(Code::StateOutdated.into()) } else { Ok(None) };
+            return if outdated { Err(Code::StateOutdated.into()) } else { Ok(None) };
         }
+        let state = &mut self.channel.state;
         state.outdated = false;
         state.restored = true;
-        let payments: Vec<&Payment> = wallet.payments.values().collect();
-        Ok(Some(wallet.journal.snapshot(&(&wallet.channel.state, payments))))
+        let payments: Vec<&Payment> = self.payments.values().collect();
+        Ok(Some(self.journal.snapshot(&(&self.channel.state, payments))))
     }
 
     /// Each proof names the newest one of the other lane that its payer held: what is shown must not be older, nor
     /// older than what we know.
-    fn check_complete(&self, asset: Asset, ours: Option<&ShownLane>, theirs: Option<&ShownLane>) -> Result<(), Error> {
-        let outdated = |what: &'static str| Err(Error::new(Code::StateOutdated, what));
+    fn check_nonces(&self, asset: Asset, ours: Option<&ShownLane>, theirs: Option<&ShownLane>) -> Result<(), Error> {
         let nonce = |shown: Option<&ShownLane>| shown.map_or(0, |shown| shown.signed.proof.nonce);
         let seen = |shown: Option<&ShownLane>| shown.map_or(0, |shown| shown.signed.proof.seen);
         let book = self.channel.book(asset);
@@ -91,11 +97,55 @@ impl Wallet {
         if nonce(ours) < seen(theirs).max(known_ours) {
             return outdated("the hub hides our newest proof");
         }
-        let received = book.map_or(Amount::ZERO, |book| book.inc.lane.transferred);
-        if theirs.is_some_and(|shown| shown.lane.transferred < received) {
-            return Err(Code::TransferredFell.into());
+        if nonce(ours).max(nonce(theirs)) >= MAX_NONCE {
+            return Err(Code::BadNonce.into());
         }
         Ok(())
+    }
+
+    /// The hub signs its lane alone: it must hand over all that our store can claim of it, and all that we have spent;
+    /// and it must be able to.
+    fn check_paid(
+        &self,
+        asset: Asset,
+        ours: Option<&ShownLane>,
+        theirs: Option<&ShownLane>,
+        now: u64,
+    ) -> Result<(), Error> {
+        let (received, spent) = match theirs {
+            Some(shown) => (shown.lane.transferred, shown.lane.spent()?),
+            None => (Amount::ZERO, Amount::ZERO),
+        };
+        if theirs.is_some_and(|shown| shown.lane.locks.len() > self.channel.policy().max_locks) {
+            return Err(Code::TooManyLocks.into());
+        }
+        let sent = ours.map_or(Ok(Amount::ZERO), |shown| shown.lane.spent())?;
+        let of_ours = ours.map_or(Amount::ZERO, |shown| shown.lane.transferred);
+        if self.channel.funds(asset, Side::A, received)? < sent {
+            return outdated("the hub shows less than we have spent");
+        }
+        if self.channel.funds(asset, Side::B, of_ours)? < spent {
+            return Err(Error::new(Code::InsufficientFunds, "the hub shows more than it has"));
+        }
+        let Some(book) = self.channel.book(asset) else { return Ok(()) };
+        let (mut due, mut shown_due) = (book.inc.lane.transferred, received);
+        for (slot, pending) in &book.inc.lane.locks {
+            let known = self.channel.state().evidence.get(&pending.lock.key);
+            let (units, on_chain) = known.map_or((0, 0), |known| (known.units, known.on_chain));
+            let redeemed = pending.lock.redeemed;
+            let provable = if pending.expiry >= now { units } else { on_chain };
+            let claim = provable.min(pending.lock.n).saturating_sub(redeemed);
+            due = due.plus(pending.lock.unit_price.times(claim)?)?;
+            let there = theirs.and_then(|shown| shown.lane.locks.get(slot));
+            if let Some(there) = there.filter(|there| there.lock.key == pending.lock.key) {
+                let left = provable.min(there.lock.n).saturating_sub(there.lock.redeemed);
+                shown_due = shown_due.plus(there.lock.unit_price.times(left)?)?;
+            }
+        }
+        if received < book.inc.bare.map_or(Amount::ZERO, |bare| bare.proof.transferred) {
+            return Err(Code::TransferredFell.into());
+        }
+        if shown_due < due { outdated("the hub shows less than it has to pay") } else { Ok(()) }
     }
 
     fn adopt_theirs(&mut self, asset: Asset, shown: Option<ShownLane>) -> bool {
@@ -110,91 +160,121 @@ impl Wallet {
         true
     }
 
-    fn adopt_ours(&mut self, asset: Asset, shown: Option<ShownLane>, leap: u64) -> Result<bool, Error> {
+    fn adopt_ours(&mut self, asset: Asset, shown: Option<ShownLane>) -> Result<bool, Error> {
         let Some(ShownLane { id, signed, acknowledgement, lane }) = shown else { return Ok(false) };
         let channel = &mut self.channel;
         let nonce = signed.proof.nonce;
-        let known = channel.book(asset).is_some_and(|book| book.out.has_signed(&signed));
-        if known {
+        let known = channel.book(asset).map(|book| &book.out);
+        if known.is_some_and(|out| out.has_signed(&signed)) {
             return Ok(false);
         }
-        // Without it the hub could show an older proof, of which we could rebuild nothing. [21]
+        // What we signed above it could be shown as well, and of that we could rebuild nothing any more. [21]
+        if known.is_some_and(|out| out.has_refused(&signed) || out.newest_signed() > nonce) {
+            return Err(Error::new(Code::Unacknowledged, "we signed more than the hub shows; leave with exit()"));
+        }
+        // Nor of anything older, unless it is acknowledged away.
         let Some(acknowledgement) = acknowledgement else { return Err(Code::Unacknowledged.into()) };
         let digest = signed.proof.acknowledgement_digest(channel.domain(), channel.id(), id);
         acknowledgement.verify(digest, channel.peer_signer())?;
         let spent = lane.spent()?;
         let out = &mut channel.book_mut(asset).out;
-        let mut exposures: Vec<Exposure> =
-            out.exposures.iter().filter(|exposure| exposure.nonce > nonce).copied().collect();
-        exposures.push(Exposure { nonce, spent });
         *out = Outgoing {
             lane,
             accepted: Some(signed),
             acknowledged: Some((signed, acknowledgement)),
-            highest: out.highest,
-            exposures,
+            highest: out.highest.max(nonce),
+            exposures: [Exposure { nonce, spent }].into(),
             ..Outgoing::default()
         };
-        self.leap(asset, nonce, leap);
         Ok(true)
     }
 
-    /// The next proof is signed at once, and above all that may have been signed since this nonce.
-    fn leap(&mut self, asset: Asset, nonce: u64, leap: u64) {
+    /// The next proof is signed at once, and above all that may have been signed and is not known.
+    fn leap(&mut self, asset: Asset, leap: u64) {
         let out = &mut self.channel.book_mut(asset).out;
-        out.highest = out.highest.max(nonce).saturating_add(LEAP).saturating_add(leap);
+        out.highest = out.highest.saturating_add(LEAP).saturating_add(leap);
         out.rebase = true;
+    }
+
+    /// The locks that carry our payments, by name, with the keys that no other lock can have.
+    fn carriers(&self, asset: Asset) -> Map<LockRef, ConditionKey> {
+        let lane = self.channel.our_lane(asset);
+        let Some(book) = self.channel.book(asset) else { return Map::new() };
+        let named = |(slot, pending): (&u16, &PendingLock)| (name(lane, *slot, pending), pending.lock.key);
+        book.out.lane.locks.iter().map(named).collect()
     }
 
     /// Makes the list of payments fit the lanes: those that are gone have ended, those that are new are listed, and
     /// the secrets of payments to us are taken from their envelopes.
-    fn list_locks(&mut self, asset: Asset, now: u64) {
-        let (ours, theirs) = (self.channel.our_lane(asset), self.channel.their_lane(asset));
-        let is_gone =
-            |payment: &&Payment| payment.asset == asset && !payment.is_final() && has_ended(&self.channel, payment);
-        let gone: Vec<_> = self.payments.values().filter(is_gone).map(|payment| payment.id).collect();
-        for id in gone {
-            self.change(id, now, |payment| {
-                payment.settled = true;
-                match payment.direction {
-                    // It may have been paid, so it must not be paid again.
-                    Direction::Sent if payment.preimage.is_none() || payment.status != Status::Completed => {
-                        payment.status = Status::Returning;
-                        payment.code = Some(Code::StateOutdated.as_str().into());
-                    }
-                    Direction::Sent => {}
-                    // The hub can't take a payment back before its expiry.
-                    Direction::Received if payment.expiry.is_none_or(|expiry| now <= expiry) => {
-                        payment.status = Status::Completed;
-                    }
-                    Direction::Received => {
-                        payment.status = Status::Failed;
-                        payment.code = Some(Code::StateOutdated.as_str().into());
-                    }
+    fn list_locks(
+        &mut self,
+        asset: Asset,
+        before: &Map<LockRef, ConditionKey>,
+        replaced: bool,
+        now: u64,
+    ) -> Result<(), Error> {
+        let live: Vec<Payment> =
+            self.payments.values().filter(|payment| payment.asset == asset && !payment.is_final()).cloned().collect();
+        for payment in live {
+            let Some(lock) = payment.lock else {
+                if payment.op.is_some() && replaced {
+                    self.end(payment.id, now);
                 }
-            });
-        }
-        let Some(book) = self.channel.book(asset) else { return };
-        let name = |lane: LaneId| {
-            move |(slot, pending): (&u16, &crate::lane::PendingLock)| LockRef {
-                lane,
-                placed: pending.placed,
-                slot: *slot,
+                continue;
+            };
+            match self.channel.lock(&lock).map(|pending| pending.lock.key) {
+                // A lock's name is bound by nothing that is signed; its key is.
+                Some(key) if lock.lane.payer == Side::A && before.get(&lock) != Some(&key) => {
+                    return Err(Error::new(Code::ProofMismatch, "a lock has the name of another one"));
+                }
+                Some(_) => {}
+                None if self.channel.still_counts(&lock) => {}
+                None => self.end(payment.id, now),
             }
+        }
+        let Some(book) = self.channel.book(asset) else { return Ok(()) };
+        let names = |lane: LaneId, locks: &Map<u16, PendingLock>| {
+            locks.iter().map(|(slot, pending)| name(lane, *slot, pending)).collect::<Vec<_>>()
         };
-        let names = |id: LaneId, lane: &Lane| lane.locks.iter().map(name(id)).collect::<Vec<_>>();
-        let (sent, received) = (names(ours, &book.out.lane), names(theirs, &book.inc.lane));
+        let sent = names(self.channel.our_lane(asset), &book.out.lane.locks);
+        let received = names(self.channel.their_lane(asset), &book.inc.lane.locks);
         for lock in sent {
             self.list_sent(lock, now);
         }
+        let margin = self.channel.policy().safety_margin;
         for lock in received {
-            if !self.by_lock.contains_key(&lock) {
-                // What can't be opened can't be claimed: it goes back to its payer.
+            // As an update would not be accepted, so no secret is shown for what can't be claimed in time; and what
+            // can't be opened goes back to its payer.
+            let in_time = self.channel.lock(&lock).is_some_and(|pending| pending.expiry > now.saturating_add(margin));
+            if in_time && !self.by_lock.contains_key(&lock) {
                 let _ = self.take(&lock, now);
             }
         }
+        Ok(())
     }
 
+    /// What carried a payment is in no proof that still counts.
+    fn end(&mut self, id: PaymentId, now: u64) {
+        self.change(id, now, |payment| {
+            payment.settled = true;
+            let returning = |payment: &mut Payment, status| {
+                payment.status = status;
+                payment.code = Some(Code::StateOutdated.as_str().into());
+            };
+            match payment.direction {
+                Direction::Sent if payment.status == Status::Completed && payment.preimage.is_some() => {}
+                // It may have been paid, so it must not be paid again.
+                Direction::Sent => returning(payment, Status::Returning),
+                // The hub can't take a payment back before its expiry.
+                Direction::Received if payment.expiry.is_none_or(|expiry| now <= expiry) => {
+                    payment.status = Status::Completed;
+                }
+                Direction::Received => returning(payment, Status::Failed),
+            }
+        });
+    }
+
+    /// Whom it is for is bound by nothing that we signed.
     fn list_sent(&mut self, lock: LockRef, now: u64) {
         let Some(pending) = self.channel.lock(&lock) else { return };
         if self.by_lock.contains_key(&lock) {
@@ -205,7 +285,7 @@ impl Wallet {
             direction: Direction::Sent,
             asset: lock.lane.asset,
             amount: pending.lock.value().unwrap_or(Amount::MAX),
-            to: pending.to,
+            to: None,
             memo: String::new(),
             status: Status::Pending,
             code: None,
@@ -221,11 +301,10 @@ impl Wallet {
     }
 }
 
-/// Whether what carries a payment is in no proof that still counts.
-fn has_ended(channel: &Channel, payment: &Payment) -> bool {
-    match (payment.lock, payment.op) {
-        (Some(lock), _) => channel.lock(&lock).is_none() && !channel.still_counts(&lock),
-        (None, Some(op)) => channel.book(op.lane.asset).is_some_and(|book| op.nonce <= book.out.accepted_nonce()),
-        (None, None) => false,
-    }
+fn outdated(what: &'static str) -> Result<(), Error> {
+    Err(Error::new(Code::StateOutdated, what))
+}
+
+const fn name(lane: LaneId, slot: u16, pending: &PendingLock) -> LockRef {
+    LockRef { lane, placed: pending.placed, slot }
 }

@@ -15,14 +15,16 @@
 use alloy_primitives::{Address, B256, keccak256};
 use farthing_protocol::amount::Amount;
 use farthing_protocol::chain::{AssetStatus, ChainCall, ChainFact, Head};
+use farthing_protocol::channel::LanePage;
 use farthing_protocol::channel::Policy;
 use farthing_protocol::eip712::Domain;
 use farthing_protocol::hub::{AssetPolicy, Hub, HubConfig, HubEffect, Registration};
 use farthing_protocol::journal::Write;
 use farthing_protocol::message::Message;
+use farthing_protocol::proof::LaneId;
 use farthing_protocol::sign::SecretKey;
 use farthing_protocol::types::{Asset, ChannelDef, ChannelId, ETH, Participant, Side, Sides};
-use farthing_protocol::wallet::{Event, PayRequest, Payee, PaymentId, Wallet, WalletConfig, WalletEffect};
+use farthing_protocol::wallet::{Event, PayRequest, Payee, PaymentId, Shown, Wallet, WalletConfig, WalletEffect};
 use std::collections::{BTreeMap, VecDeque};
 
 pub type Store = BTreeMap<String, Vec<u8>>;
@@ -211,10 +213,51 @@ impl World {
         self.tell(client, asset);
     }
 
-    pub fn tell(&mut self, client: usize, asset: Asset) {
+    /// What the chain says of a client's channel.
+    pub fn fact(&self, client: usize, asset: Asset) -> ChainFact {
+        let (deposits, withdrawn, status) = self.deposits.get(&(self.id(client), asset)).copied().unwrap_or_default();
+        ChainFact::Asset { asset, deposits, withdrawn, status }
+    }
+
+    /// Both ETH lanes of a client, as the hub shows them, page by page and as they come through a socket.
+    pub fn shown(&self, client: usize) -> Shown {
         let id = self.id(client);
-        let (deposits, withdrawn, status) = self.deposits.get(&(id, asset)).copied().unwrap_or_default();
-        let fact = ChainFact::Asset { asset, deposits, withdrawn, status };
+        let pages = |lane| {
+            let mut pages: Vec<LanePage> = vec![self.hub.show_lane(&id, lane, 0).unwrap()];
+            while let Some(next) = pages.last().unwrap().next {
+                pages.push(self.hub.show_lane(&id, lane, next).unwrap());
+            }
+            pages.iter().map(|page| serde_json::from_str(&serde_json::to_string(page).unwrap()).unwrap()).collect()
+        };
+        [Side::A, Side::B].map(|payer| LaneId { asset: ETH, payer }).map(|lane| (lane, pages(lane))).into()
+    }
+
+    /// What a client with this store makes of it.
+    pub fn adopt(
+        &self,
+        client: usize,
+        store: &Store,
+        shown: Shown,
+    ) -> Result<Option<Vec<Write>>, farthing_protocol::Error> {
+        let Client { config, key, .. } = &self.clients[client];
+        let mut wallet = Wallet::restore(config.clone(), key.clone(), &entries(store)).unwrap();
+        wallet.chain(&self.fact(client, ETH), self.now);
+        wallet.adopt(shown, store.is_empty(), 7, self.now)
+    }
+
+    /// The device starts again from this store, and is told what the chain says.
+    pub fn start(&mut self, client: usize, store: Store) {
+        self.disconnect(client);
+        let lost = &mut self.clients[client];
+        lost.events.clear();
+        lost.store = store;
+        lost.wallet = Wallet::restore(lost.config.clone(), lost.key.clone(), &entries(&lost.store)).unwrap();
+        self.tell(client, ETH);
+        self.mine();
+    }
+
+    pub fn tell(&mut self, client: usize, asset: Asset) {
+        let (id, fact) = (self.id(client), self.fact(client, asset));
         self.hub.chain(Some(id), &fact, self.now);
         self.clients[client].wallet.chain(&fact, self.now);
     }

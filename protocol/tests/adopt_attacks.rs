@@ -1,0 +1,366 @@
+//! What a hostile hub may try when a wallet takes over what it shows. Each of these worked once.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod support;
+
+use farthing_protocol::channel::{LanePage, ShownLock};
+use farthing_protocol::lane::{Lane, Op, PendingLock, Update};
+use farthing_protocol::map::Map;
+use farthing_protocol::message::Message;
+use farthing_protocol::proof::{LaneId, SignedProof};
+use farthing_protocol::types::{ETH, Side};
+use farthing_protocol::wallet::{Payee, Payment, PaymentId, Shown, Status, Wallet};
+use farthing_protocol::{Amount, Code};
+use support::{Store, World, entries, key, write};
+
+const OURS: LaneId = LaneId { asset: ETH, payer: Side::A };
+const THEIRS: LaneId = LaneId { asset: ETH, payer: Side::B };
+
+fn take_over(world: &mut World, client: usize, mut store: Store, shown: Shown) {
+    let writes = world.adopt(client, &store, shown).unwrap().unwrap();
+    write(&mut store, &writes);
+    world.start(client, store);
+}
+
+/// A page of a lane with any content: `signer` is 200 for the hub, 10 + n for a client.
+fn page(
+    world: &World,
+    client: usize,
+    lane: LaneId,
+    nonce: u64,
+    seen: u64,
+    transferred: u128,
+    locks: Vec<ShownLock>,
+) -> LanePage {
+    let mut locked = Amount::ZERO;
+    let mut map = Map::new();
+    for shown in &locks {
+        let lock = farthing_protocol::lane::Lock {
+            key: shown.condition.key(shown.expiry),
+            n: shown.n,
+            unit_price: shown.unit_price,
+            redeemed: shown.redeemed,
+        };
+        locked = locked.plus(lock.value().unwrap()).unwrap();
+        let pending = PendingLock {
+            lock,
+            condition: shown.condition.clone(),
+            expiry: shown.expiry,
+            to: shown.to,
+            envelope: shown.envelope.clone(),
+            placed: shown.placed,
+        };
+        map.insert(shown.slot, pending);
+    }
+    let mut content = Lane::from_parts(Amount::new(transferred), locked, map);
+    let proof = content.statement(nonce, seen);
+    let signer = if lane.payer == Side::B { key(200) } else { world.clients[client].key.clone() };
+    let id = world.id(client);
+    let signed = SignedProof::sign(proof, &support::domain(), id, lane, &signer);
+    let acknowledgement =
+        (lane.payer == Side::A).then(|| key(200).sign(proof.acknowledgement_digest(&support::domain(), id, lane)));
+    LanePage { signed: Some(signed), acknowledgement, locks, next: None }
+}
+
+fn by_id(world: &World, client: usize, id: PaymentId) -> Payment {
+    world.clients[client].wallet.payment(&id).expect("known").clone()
+}
+
+/// 1. The secret of a lock is with the hub; it signs a newer proof of its lane without the lock.
+#[test]
+fn a_lock_that_we_can_claim_is_not_taken_back_by_a_newer_proof() {
+    let mut world = World::funded(3);
+    world.pay(1, 0, 4_000).unwrap();
+    while world.clients[0].wallet.balance(ETH).locked_in.is_zero() {
+        assert!(world.step());
+    }
+    let (commit, sealed) = world.clients[0].wallet.poll_commit(world.now).unwrap().unwrap();
+    write(&mut world.clients[0].store, &commit.writes);
+    world.clients[0].wallet.committed();
+    let revealed = sealed.open(&commit.durable()).unwrap();
+    assert!(format!("{revealed:?}").contains("Reveal"), "the hub has the secret, and takes 4,000 from the payer");
+    let book = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().clone();
+    let accepted = book.inc.accepted.unwrap().proof;
+    let lie = page(&world, 0, THEIRS, accepted.nonce + 1, 0, accepted.transferred.units(), vec![]);
+    let mut shown = world.shown(0);
+    shown[1].1 = vec![lie];
+    // The store is whole, and the newest.
+    let outcome = world.adopt(0, &world.clients[0].store, shown.clone());
+    if outcome.is_ok() {
+        let store = world.clients[0].store.clone();
+        take_over(&mut world, 0, store, shown);
+        let book = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap();
+        println!("locked in: {}, transferred: {}", book.inc.lane.locked, book.inc.lane.transferred);
+        println!("payments: {:?}", world.clients[0].wallet.payments());
+    }
+    assert!(outcome.is_err(), "4,000 that could be claimed are gone");
+}
+
+/// 2. A payment that we had not seen yet, in a lock that can't be claimed: too short, and beyond what the hub has.
+#[test]
+fn no_secret_is_shown_for_a_lock_that_no_update_could_have_placed() {
+    let mut world = World::funded(3);
+    world.disconnect(0);
+    world.pay(1, 0, 4_000).unwrap();
+    world.settle();
+    let id = world.id(1);
+    let payer = world.hub.show_lane(&id, OURS, 0).unwrap();
+    let mut lock = payer.locks[0].clone();
+    lock.expiry = world.now + 1;
+    lock.unit_price = Amount::new(1_000_000);
+    lock.to = None;
+    lock.placed = 1;
+    let lie = page(&world, 0, THEIRS, 1, 0, 0, vec![lock]);
+    for store in [world.clients[0].store.clone(), Store::new()] {
+        let mut shown = world.shown(0);
+        shown[1].1 = vec![lie.clone()];
+        let Ok(Some(writes)) = world.adopt(0, &store, shown) else { continue };
+        let mut store = store;
+        write(&mut store, &writes);
+        world.start(0, store);
+        world.clients[0].wallet.connected(world.now);
+        world.clients[0].wallet.handle(Message::Sync { lanes: Vec::new() }, world.now).unwrap();
+        let mut said = String::new();
+        while let Some((commit, sealed)) = world.clients[0].wallet.poll_commit(world.now).unwrap() {
+            world.clients[0].wallet.committed();
+            said += &format!("{:?}", sealed.open(&commit.durable()).unwrap());
+        }
+        assert!(!said.contains("Reveal"), "the secret of 4,000 for a lock of one second: {said}");
+    }
+}
+
+/// 3. Two refused proofs; the hub shows the first one as accepted, and may still show the second one.
+#[test]
+fn what_may_be_shown_can_be_rebuilt_after_adoption() {
+    let mut world = World::funded(3);
+    world.pay(0, 1, 10).unwrap();
+    world.settle();
+    world.disconnect(0);
+    let signed = |world: &World| {
+        let out = &world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out;
+        out.in_flight.back().unwrap().update.clone()
+    };
+    world.pay(0, 1, 1).unwrap();
+    world.settle();
+    let first = signed(&world);
+    let refused =
+        Message::Refused { asset: ETH, nonce: first.proof.nonce, code: "x".into(), message: String::new(), last: None };
+    world.clients[0].wallet.handle(refused, world.now).unwrap();
+    world.settle();
+    world.pay(0, 1, 9_000).unwrap();
+    world.settle();
+    let second = signed(&world);
+    assert!(second.proof.nonce > first.proof.nonce && second.proof.locked == Amount::new(9_000));
+    let out = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out.clone();
+    assert!(out.lane_at(second.proof.nonce).is_some());
+    let at = out.lane_at(first.proof.nonce).unwrap();
+    let locks = at
+        .locks
+        .iter()
+        .map(|(slot, p)| ShownLock {
+            slot: *slot,
+            condition: p.condition.clone(),
+            expiry: p.expiry,
+            n: p.lock.n,
+            unit_price: p.lock.unit_price,
+            redeemed: p.lock.redeemed,
+            to: p.to,
+            envelope: p.envelope.clone(),
+            placed: p.placed,
+        })
+        .collect();
+    let lie = page(&world, 0, OURS, first.proof.nonce, first.proof.seen, at.transferred.units(), locks);
+    assert_eq!(lie.signed.unwrap().proof, first.proof);
+    let mut shown = world.shown(0);
+    shown[0].1 = vec![lie];
+    let store = world.clients[0].store.clone();
+    let Ok(Some(_)) = world.adopt(0, &store, shown.clone()) else { return };
+    take_over(&mut world, 0, store, shown);
+    let out = &world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out;
+    assert!(out.lane_at(second.proof.nonce).is_some(), "9,000 that nobody can ever claim");
+}
+
+/// 4. `placed` is bound by nothing: the hub gives a pending lock the name of one that was paid.
+#[test]
+fn what_was_paid_does_not_fail_because_of_another_lock() {
+    let mut world = World::funded(3);
+    world.disconnect(2);
+    let paid = world.pay(0, 2, 300).unwrap();
+    world.settle();
+    let old = world.clients[0].store.clone();
+    let name = by_id(&world, 0, paid).lock.unwrap();
+    world.connect(2);
+    world.settle();
+    assert_eq!(world.available(2), 10_300);
+    world.disconnect(2);
+    world.restart_client(0);
+    world.connect(0);
+    world.pay(0, 2, 200).unwrap();
+    world.settle();
+    let mut shown = world.shown(0);
+    let lock = &mut shown[0].1[0].locks[0];
+    assert_eq!(lock.slot, name.slot, "the slot was used again");
+    assert_ne!(lock.placed, name.placed);
+    lock.placed = name.placed;
+    let Ok(Some(_)) = world.adopt(0, &old, shown.clone()) else { return };
+    take_over(&mut world, 0, old, shown);
+    world.connect(0);
+    world.settle();
+    world.pass(86_400 * 2);
+    world.settle();
+    world.pass(10);
+    world.settle();
+    let payment = by_id(&world, 0, paid);
+    assert_ne!(payment.status, Status::Failed, "300 were paid, and the application is told to pay again");
+}
+
+/// 5. A transfer in flight of the old store that no proof holds any more.
+#[test]
+fn a_transfer_that_no_proof_holds_is_not_completed() {
+    let mut world = World::funded(3);
+    world.pay(0, 1, 10).unwrap();
+    world.settle();
+    world.disconnect(0);
+    let book = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().clone();
+    let mut last = None;
+    for amount in [5] {
+        last = Some(world.pay_as(0, Payee::Hub, amount).unwrap());
+        world.settle();
+    }
+    assert_eq!(by_id(&world, 0, last.unwrap()).status, Status::Pending);
+    // Another device with the same key went on from there.
+    let base = book.out.accepted.unwrap().proof.nonce;
+    let op = Op::Transfer { amount: Amount::new(1), memo: String::new() };
+    let mut lane = book.out.lane.clone();
+    lane.apply(base + 1, core::slice::from_ref(&op)).unwrap();
+    let proof = lane.statement(base + 1, book.inc.accepted_nonce());
+    let id = world.id(0);
+    let signature = SignedProof::sign(proof, &support::domain(), id, OURS, &world.clients[0].key).signature;
+    let update = Update { base, ops: vec![op], proof, signature };
+    world.hub.handle(id, Message::Update { asset: ETH, update }, world.now).unwrap();
+    world.settle();
+    let (store, shown) = (world.clients[0].store.clone(), world.shown(0));
+    take_over(&mut world, 0, store, shown);
+    world.connect(0);
+    world.settle();
+    let payment = by_id(&world, 0, last.unwrap());
+    let paid = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out.lane.transferred;
+    assert_eq!(payment.status, Status::Returning, "in the lane: {paid}");
+}
+
+/// 6. An empty store: the hub signs its lane anew, from nothing, after our newest proof.
+#[test]
+fn the_hub_does_not_sign_away_what_our_own_proofs_say_that_we_had() {
+    let mut world = World::funded(3);
+    world.pay(1, 0, 9_000).unwrap();
+    world.settle();
+    world.pay(0, 2, 15_000).unwrap();
+    world.settle();
+    assert_eq!(world.available(0), 4_000);
+    let mut shown = world.shown(0);
+    let honest = shown[1].1[0].signed.unwrap().proof;
+    shown[1].1 = vec![page(&world, 0, THEIRS, honest.nonce + 1, honest.seen, 0, vec![])];
+    let outcome = world.adopt(0, &Store::new(), shown);
+    assert!(outcome.is_err(), "we could not have paid 15,000 out of 10,000");
+}
+
+/// 7. An empty store, and a hub that shows nothing at all.
+#[test]
+fn an_empty_store_does_not_begin_at_the_first_nonce() {
+    let mut world = World::funded(3);
+    world.pay(0, 1, 700).unwrap();
+    world.settle();
+    let nothing: Shown = [OURS, THEIRS].map(|lane| (lane, vec![LanePage::default()])).into();
+    let outcome = world.adopt(0, &Store::new(), nothing).unwrap();
+    assert!(outcome.is_some(), "it goes on from nothing, at nonce 1, and nobody is told");
+}
+
+/// 8. The hub's lane at the last nonce there is: of two backups none is newer any more.
+#[test]
+fn a_backup_is_newer_than_the_one_before_after_adoption() {
+    let mut world = World::funded(3);
+    let mut shown = world.shown(0);
+    shown[1].1 = vec![page(&world, 0, THEIRS, u64::MAX, 0, 0, vec![])];
+    let store = world.clients[0].store.clone();
+    let Ok(Some(_)) = world.adopt(0, &store, shown.clone()) else { return };
+    take_over(&mut world, 0, store, shown);
+    let before = world.clients[0].wallet.backup().1;
+    world.connect(0);
+    world.settle();
+    world.pay(0, 1, 5).unwrap();
+    world.settle();
+    assert!(world.clients[0].wallet.backup().1 > before, "{before}");
+}
+
+/// 9. As `open.rs` does it: the store is adopted before the chain is read. An exit ran to its end while we were away,
+/// and a watchtower showed the hub's proof that holds our lock.
+#[test]
+fn what_was_settled_can_still_be_claimed() {
+    use farthing_protocol::chain::{AssetStatus, ChainFact};
+    use farthing_protocol::types::Sides;
+    let mut world = World::funded(3);
+    world.pay(1, 0, 4_000).unwrap();
+    while world.clients[0].wallet.balance(ETH).locked_in.is_zero() {
+        assert!(world.step());
+    }
+    let (commit, _) = world.clients[0].wallet.poll_commit(world.now).unwrap().unwrap();
+    write(&mut world.clients[0].store, &commit.writes);
+    let store = world.clients[0].store.clone();
+    let inc = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().inc.clone();
+    let accepted = inc.accepted.unwrap().proof;
+    let id = world.id(0);
+    let locks = world.hub.show_lane(&id, THEIRS, 0).unwrap().locks;
+    let locks = if locks.is_empty() {
+        inc.lane
+            .locks
+            .iter()
+            .map(|(slot, p)| ShownLock {
+                slot: *slot,
+                condition: p.condition.clone(),
+                expiry: p.expiry,
+                n: p.lock.n,
+                unit_price: p.lock.unit_price,
+                redeemed: p.lock.redeemed,
+                to: p.to,
+                envelope: p.envelope.clone(),
+                placed: p.placed,
+            })
+            .collect()
+    } else {
+        locks
+    };
+    let mut shown = world.shown(0);
+    shown[1].1 = vec![page(&world, 0, THEIRS, accepted.nonce + 1, 0, accepted.transferred.units(), locks)];
+    let facts = [
+        ChainFact::ExitStarted { ends_at: world.now - 100 },
+        ChainFact::Asset {
+            asset: ETH,
+            deposits: Sides { a: Amount::new(10_000), b: Amount::new(5_000) },
+            withdrawn: Sides::default(),
+            status: AssetStatus::Settled,
+        },
+        ChainFact::Shown { asset: ETH, shown: Sides { a: 0, b: accepted.nonce } },
+    ];
+    let claims = |world: &World, store: &Store| {
+        let client = &world.clients[0];
+        let mut wallet = Wallet::restore(client.config.clone(), client.key.clone(), &entries(store)).unwrap();
+        for fact in &facts {
+            wallet.chain(fact, world.now);
+        }
+        wallet.channel().settled_locks().len()
+    };
+    assert_eq!(claims(&world, &store), 1);
+    let client = &world.clients[0];
+    let mut wallet = Wallet::restore(client.config.clone(), client.key.clone(), &entries(&store)).unwrap();
+    for fact in &facts {
+        wallet.chain(fact, world.now);
+    }
+    assert_eq!(wallet.adopt(shown, false, 7, world.now).unwrap_err().code(), Code::ChannelExiting);
+}

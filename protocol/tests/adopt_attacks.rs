@@ -73,7 +73,7 @@ fn by_id(world: &World, client: usize, id: PaymentId) -> Payment {
     world.clients[client].wallet.payment(&id).expect("known").clone()
 }
 
-/// 1. The secret of a lock is with the hub; it signs a newer proof of its lane without the lock.
+/// The secret of a lock is with the hub; it signs a newer proof of its lane without the lock.
 #[test]
 fn a_lock_that_we_can_claim_is_not_taken_back_by_a_newer_proof() {
     let mut world = World::funded(3);
@@ -103,7 +103,7 @@ fn a_lock_that_we_can_claim_is_not_taken_back_by_a_newer_proof() {
     assert!(outcome.is_err(), "4,000 that could be claimed are gone");
 }
 
-/// 2. A payment that we had not seen yet, in a lock that can't be claimed: too short, and beyond what the hub has.
+/// A payment that we had not seen yet, in a lock that can't be claimed: too short, and beyond what the hub has.
 #[test]
 fn no_secret_is_shown_for_a_lock_that_no_update_could_have_placed() {
     let mut world = World::funded(3);
@@ -136,7 +136,7 @@ fn no_secret_is_shown_for_a_lock_that_no_update_could_have_placed() {
     }
 }
 
-/// 3. Two refused proofs; the hub shows the first one as accepted, and may still show the second one.
+/// Two refused proofs; the hub shows the first one as accepted, and may still show the second one.
 #[test]
 fn what_may_be_shown_can_be_rebuilt_after_adoption() {
     let mut world = World::funded(3);
@@ -187,7 +187,7 @@ fn what_may_be_shown_can_be_rebuilt_after_adoption() {
     assert!(out.lane_at(second.proof.nonce).is_some(), "9,000 that nobody can ever claim");
 }
 
-/// 4. `placed` is bound by nothing: the hub gives a pending lock the name of one that was paid.
+/// `placed` is bound by nothing: the hub gives a pending lock the name of one that was paid.
 #[test]
 fn what_was_paid_does_not_fail_because_of_another_lock() {
     let mut world = World::funded(3);
@@ -221,7 +221,7 @@ fn what_was_paid_does_not_fail_because_of_another_lock() {
     assert_ne!(payment.status, Status::Failed, "300 were paid, and the application is told to pay again");
 }
 
-/// 5. A transfer in flight of the old store that no proof holds any more.
+/// A transfer in flight of the old store that no proof holds any more.
 #[test]
 fn a_transfer_that_no_proof_holds_is_not_completed() {
     let mut world = World::funded(3);
@@ -229,11 +229,8 @@ fn a_transfer_that_no_proof_holds_is_not_completed() {
     world.settle();
     world.disconnect(0);
     let book = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().clone();
-    let mut last = None;
-    for amount in [5] {
-        last = Some(world.pay_as(0, Payee::Hub, amount).unwrap());
-        world.settle();
-    }
+    let last = Some(world.pay_as(0, Payee::Hub, 5).unwrap());
+    world.settle();
     assert_eq!(by_id(&world, 0, last.unwrap()).status, Status::Pending);
     // Another device with the same key went on from there.
     let base = book.out.accepted.unwrap().proof.nonce;
@@ -255,7 +252,7 @@ fn a_transfer_that_no_proof_holds_is_not_completed() {
     assert_eq!(payment.status, Status::Returning, "in the lane: {paid}");
 }
 
-/// 6. An empty store: the hub signs its lane anew, from nothing, after our newest proof.
+/// An empty store: the hub signs its lane anew, from nothing, after our newest proof.
 #[test]
 fn the_hub_does_not_sign_away_what_our_own_proofs_say_that_we_had() {
     let mut world = World::funded(3);
@@ -271,7 +268,7 @@ fn the_hub_does_not_sign_away_what_our_own_proofs_say_that_we_had() {
     assert!(outcome.is_err(), "we could not have paid 15,000 out of 10,000");
 }
 
-/// 7. An empty store, and a hub that shows nothing at all.
+/// An empty store, and a hub that shows nothing at all.
 #[test]
 fn an_empty_store_does_not_begin_at_the_first_nonce() {
     let mut world = World::funded(3);
@@ -282,7 +279,7 @@ fn an_empty_store_does_not_begin_at_the_first_nonce() {
     assert!(outcome.is_some(), "it goes on from nothing, at nonce 1, and nobody is told");
 }
 
-/// 8. The hub's lane at the last nonce there is: of two backups none is newer any more.
+/// The hub's lane at the last nonce there is: of two backups none is newer any more.
 #[test]
 fn a_backup_is_newer_than_the_one_before_after_adoption() {
     let mut world = World::funded(3);
@@ -299,7 +296,7 @@ fn a_backup_is_newer_than_the_one_before_after_adoption() {
     assert!(world.clients[0].wallet.backup().1 > before, "{before}");
 }
 
-/// 9. As `open.rs` does it: the store is adopted before the chain is read. An exit ran to its end while we were away,
+/// As `open.rs` does it: the store is adopted before the chain is read. An exit ran to its end while we were away,
 /// and a watchtower showed the hub's proof that holds our lock.
 #[test]
 fn what_was_settled_can_still_be_claimed() {

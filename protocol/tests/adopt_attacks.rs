@@ -229,9 +229,9 @@ fn a_transfer_that_no_proof_holds_is_not_completed() {
     world.settle();
     world.disconnect(0);
     let book = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().clone();
-    let last = Some(world.pay_as(0, Payee::Hub, 5).unwrap());
+    let last = world.pay_as(0, Payee::Hub, 5).unwrap();
     world.settle();
-    assert_eq!(by_id(&world, 0, last.unwrap()).status, Status::Pending);
+    assert_eq!(by_id(&world, 0, last).status, Status::Pending);
     // Another device with the same key went on from there.
     let base = book.out.accepted.unwrap().proof.nonce;
     let op = Op::Transfer { amount: Amount::new(1), memo: String::new() };
@@ -247,7 +247,7 @@ fn a_transfer_that_no_proof_holds_is_not_completed() {
     take_over(&mut world, 0, store, shown);
     world.connect(0);
     world.settle();
-    let payment = by_id(&world, 0, last.unwrap());
+    let payment = by_id(&world, 0, last);
     let paid = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out.lane.transferred;
     assert_eq!(payment.status, Status::Returning, "in the lane: {paid}");
 }

@@ -161,21 +161,7 @@ fn what_may_be_shown_can_be_rebuilt_after_adoption() {
     let out = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out.clone();
     assert!(out.lane_at(second.proof.nonce).is_some());
     let at = out.lane_at(first.proof.nonce).unwrap();
-    let locks = at
-        .locks
-        .iter()
-        .map(|(slot, p)| ShownLock {
-            slot: *slot,
-            condition: p.condition.clone(),
-            expiry: p.expiry,
-            n: p.lock.n,
-            unit_price: p.lock.unit_price,
-            redeemed: p.lock.redeemed,
-            to: p.to,
-            envelope: p.envelope.clone(),
-            placed: p.placed,
-        })
-        .collect();
+    let locks = at.locks.iter().map(|(slot, pending)| named(*slot, pending)).collect();
     let lie = page(&world, 0, OURS, first.proof.nonce, first.proof.seen, at.transferred.units(), locks);
     assert_eq!(lie.signed.unwrap().proof, first.proof);
     let mut shown = world.shown(0);
@@ -284,7 +270,7 @@ fn an_empty_store_does_not_begin_at_the_first_nonce() {
 fn a_backup_is_newer_than_the_one_before_after_adoption() {
     let mut world = World::funded(3);
     let mut shown = world.shown(0);
-    shown[1].1 = vec![page(&world, 0, THEIRS, u64::MAX, 0, 0, vec![])];
+    shown[1].1 = vec![page(&world, 0, THEIRS, 1 << 50, 0, 0, vec![])];
     let store = world.clients[0].store.clone();
     let Ok(Some(_)) = world.adopt(0, &store, shown.clone()) else { return };
     take_over(&mut world, 0, store, shown);
@@ -315,21 +301,7 @@ fn what_was_settled_can_still_be_claimed() {
     let id = world.id(0);
     let locks = world.hub.show_lane(&id, THEIRS, 0).unwrap().locks;
     let locks = if locks.is_empty() {
-        inc.lane
-            .locks
-            .iter()
-            .map(|(slot, p)| ShownLock {
-                slot: *slot,
-                condition: p.condition.clone(),
-                expiry: p.expiry,
-                n: p.lock.n,
-                unit_price: p.lock.unit_price,
-                redeemed: p.lock.redeemed,
-                to: p.to,
-                envelope: p.envelope.clone(),
-                placed: p.placed,
-            })
-            .collect()
+        inc.lane.locks.iter().map(|(slot, pending)| named(*slot, pending)).collect()
     } else {
         locks
     };
@@ -360,4 +332,126 @@ fn what_was_settled_can_still_be_claimed() {
         wallet.chain(fact, world.now);
     }
     assert_eq!(wallet.adopt(shown, false, 7, world.now).unwrap_err().code(), Code::ChannelExiting);
+}
+
+/// What waits for client 0 at the hub, as a lock of the hub's lane that it has not signed.
+fn waiting(amount: u128) -> (World, ShownLock) {
+    let mut world = World::funded(3);
+    world.disconnect(0);
+    world.pay(1, 0, amount).unwrap();
+    world.settle();
+    let mut lock = world.hub.show_lane(&world.id(1), OURS, 0).unwrap().locks[0].clone();
+    (lock.to, lock.placed) = (None, 1);
+    (world, lock)
+}
+
+fn code(world: &World, store: &Store, lane: usize, lie: LanePage) -> Code {
+    let mut shown = world.shown(0);
+    shown[lane].1 = vec![lie];
+    world.adopt(0, store, shown).expect_err("a lie").code()
+}
+
+#[test]
+fn the_hub_can_not_lock_what_it_does_not_have() {
+    let (world, mut lock) = waiting(4_000);
+    lock.unit_price = Amount::new(1_000_000);
+    let lie = page(&world, 0, THEIRS, 1, 0, 0, vec![lock]);
+    assert_eq!(code(&world, &Store::new(), 1, lie), Code::InsufficientFunds);
+}
+
+#[test]
+fn no_secret_is_shown_when_there_is_no_time_to_claim() {
+    for (left, taken) in [(1, false), (590, false), (5_000, true)] {
+        let (mut world, mut lock) = waiting(400);
+        lock.expiry = world.now + left;
+        let lie = page(&world, 0, THEIRS, 1, 0, 0, vec![lock]);
+        let mut shown = world.shown(0);
+        shown[1].1 = vec![lie];
+        take_over(&mut world, 0, Store::new(), shown);
+        assert_eq!(!world.clients[0].wallet.payments().is_empty(), taken, "{left} seconds");
+    }
+}
+
+#[test]
+fn no_more_locks_are_taken_over_than_an_update_could_bring() {
+    let (mut world, lock) = waiting(400);
+    let mut second = lock.clone();
+    (second.slot, second.expiry) = (lock.slot + 1, lock.expiry + 1);
+    world.clients[0].config.policy.max_locks = 1;
+    let lie = page(&world, 0, THEIRS, 1, 0, 0, vec![lock, second]);
+    assert_eq!(code(&world, &Store::new(), 1, lie), Code::TooManyLocks);
+}
+
+#[test]
+fn what_the_hub_showed_it_had_paid_can_not_fall() {
+    let mut world = World::funded(3);
+    world.pay(1, 0, 100).unwrap();
+    world.settle();
+    let old = world.clients[0].store.clone();
+    world.pay(1, 0, 60).unwrap();
+    world.settle();
+    world.start(0, old);
+    world.connect(0);
+    world.settle();
+    let bare = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().inc.bare.unwrap().proof;
+    let lie = page(&world, 0, THEIRS, bare.nonce + 1, bare.seen, 120, vec![]);
+    assert_eq!(code(&world, &world.clients[0].store, 1, lie), Code::TransferredFell);
+}
+
+#[test]
+fn a_proof_that_the_hub_refused_is_not_taken_for_accepted() {
+    let mut world = World::funded(3);
+    world.pay(0, 1, 10).unwrap();
+    world.settle();
+    world.disconnect(0);
+    world.pay(0, 1, 1).unwrap();
+    world.settle();
+    let book = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().clone();
+    let first = book.out.in_flight.back().unwrap().update.clone();
+    let nonce = first.proof.nonce;
+    let refused = Message::Refused { asset: ETH, nonce, code: "x".into(), message: String::new(), last: None };
+    world.clients[0].wallet.handle(refused, world.now).unwrap();
+    world.settle();
+    let at = book.out.lane_at(nonce).unwrap();
+    let locks = at.locks.iter().map(|(slot, pending)| named(*slot, pending)).collect();
+    let lie = page(&world, 0, OURS, nonce, first.proof.seen, at.transferred.units(), locks);
+    assert_eq!(code(&world, &world.clients[0].store, 0, lie), Code::Unacknowledged);
+}
+
+#[test]
+fn a_store_that_was_old_in_one_lane_leaps_in_both() {
+    let mut world = World::funded(3);
+    world.pay(0, 1, 10).unwrap();
+    world.settle();
+    let old = world.clients[0].store.clone();
+    world.pay(1, 0, 60).unwrap();
+    world.settle();
+    world.start(0, old);
+    world.connect(0);
+    world.settle();
+    let ours = |world: &World| world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out.accepted_nonce();
+    let before = ours(&world);
+    let (store, shown) = (world.clients[0].store.clone(), world.shown(0));
+    take_over(&mut world, 0, store, shown);
+    world.connect(0);
+    world.settle();
+    assert!(ours(&world) >= before + 128);
+}
+
+#[test]
+fn what_was_closed_stays_as_it_is_known() {
+    use farthing_protocol::chain::AssetStatus;
+    let mut world = World::funded(3);
+    let old = world.clients[0].store.clone();
+    world.pay(1, 0, 60).unwrap();
+    world.settle();
+    let id = world.id(0);
+    world.deposits.get_mut(&(id, ETH)).unwrap().2 = AssetStatus::Closed;
+    assert_eq!(world.adopt(0, &old, world.shown(0)).unwrap(), None);
+}
+
+fn named(slot: u16, pending: &PendingLock) -> ShownLock {
+    let PendingLock { lock, condition, expiry, to, envelope, placed } = pending.clone();
+    let farthing_protocol::lane::Lock { n, unit_price, redeemed, .. } = lock;
+    ShownLock { slot, condition, expiry, n, unit_price, redeemed, to, envelope, placed }
 }

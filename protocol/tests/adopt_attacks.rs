@@ -352,6 +352,13 @@ fn code(world: &World, store: &Store, lane: usize, lie: LanePage) -> Code {
 }
 
 #[test]
+fn no_nonce_is_taken_after_which_nothing_could_be_newer() {
+    let world = World::funded(3);
+    let lie = page(&world, 0, THEIRS, 1 << 48, 0, 0, vec![]);
+    assert_eq!(code(&world, &world.clients[0].store, 1, lie), Code::BadNonce);
+}
+
+#[test]
 fn the_hub_can_not_lock_what_it_does_not_have() {
     let (world, mut lock) = waiting(4_000);
     lock.unit_price = Amount::new(1_000_000);

@@ -24,7 +24,7 @@ use farthing_protocol::{ChannelId, Code, Error};
 use forget::Forgotten;
 use futures_util::future::BoxFuture;
 use handle::{Asked, Input};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -65,6 +65,8 @@ struct Driver {
     waiting: Vec<Asked>,
     channels: usize,
     forgotten: Forgotten,
+    /// Channels of which the chain was read since the start or their registration.
+    read: HashSet<ChannelId>,
 }
 
 /// A commit on its way to the disk.
@@ -86,6 +88,7 @@ pub fn start(hub: Hub, parts: Parts) -> (Core, impl Future<Output = Result<(), E
         waiting: Vec::new(),
         channels,
         forgotten: Forgotten::default(),
+        read: HashSet::new(),
     };
     (Core::new(sender), driver.run(inbox))
 }
@@ -229,7 +232,7 @@ impl Driver {
             Input::Lookup { address, reply } => reply.with(self.hub.lookup(address)).answer(),
             Input::Status { channel, reply } => {
                 let result = self.hub.channel(&channel).ok_or_else(|| Error::from(Code::UnknownChannel));
-                let newest = self.hub.newest();
+                let newest = self.hub.newest().filter(|_| self.read.contains(&channel));
                 let result = result.map(|found| ChannelStatus::of(found, self.hub.is_online(&channel), newest));
                 reply.with(result).answer();
             }
@@ -238,6 +241,7 @@ impl Driver {
             }
             Input::Chain { facts, head, reply } => {
                 self.recall(&facts);
+                self.read.extend(facts.iter().filter_map(|(channel, _)| *channel));
                 for (channel, fact) in facts {
                     self.hub.chain(channel, &fact, now);
                 }

@@ -40,6 +40,7 @@ impl Driver {
             let id = self.id_of(&registration.channel);
             tracing::info!(channel = %id, "an unfunded channel was forgotten");
             self.channels = self.channels.saturating_sub(1);
+            self.read.remove(&id);
             self.forgotten.stored.push(id);
             self.forgotten.watched.insert(id, registration);
         }

@@ -14,7 +14,7 @@ pub use schedule::schedule;
 
 use alloy_primitives::{Address, B256, Bytes, hex};
 use farthing_protocol::amount::Amount;
-use farthing_protocol::channel::{Fact, Policy, State};
+use farthing_protocol::channel::{Channel, Fact, LanePage, Policy, State};
 use farthing_protocol::codec::{Decode, Encode};
 use farthing_protocol::condition::{Condition, Kind};
 use farthing_protocol::eip712::Domain;
@@ -22,9 +22,11 @@ use farthing_protocol::envelope::{Letter, SharedKey, ephemeral_of};
 use farthing_protocol::error::Code;
 use farthing_protocol::hub::{Hub, HubConfig, Registration};
 use farthing_protocol::journal;
+use farthing_protocol::json;
 use farthing_protocol::message::{MAX_MESSAGE, Message};
+use farthing_protocol::proof::LaneId;
 use farthing_protocol::sign::{PublicKey, SecretKey, Signature};
-use farthing_protocol::types::{ChannelDef, Participant};
+use farthing_protocol::types::{ChannelDef, ETH, Participant, Side};
 use farthing_protocol::wallet::{Payment, Wallet, WalletConfig};
 use input::Input;
 use std::sync::LazyLock;
@@ -96,6 +98,13 @@ pub fn message(data: &[u8]) {
             let expected = if text.len() > MAX_MESSAGE { Code::MessageTooLarge } else { Code::BadEncoding };
             assert_eq!(error.code(), expected);
         }
+    }
+    // A lane that is shown is read, and taken for nothing, since nobody here has signed it.
+    if let Ok(page) = json::decode::<LanePage>(text) {
+        assert_eq!(json::decode::<LanePage>(&json::encode(&page)).unwrap(), page);
+        let channel = Channel::new(domain(), def(), Side::A, Policy::default()).unwrap();
+        let lane = LaneId { asset: ETH, payer: Side::B };
+        assert!(channel.read_shown(lane, vec![page.clone(), page]).map_or(true, |shown| shown.is_none()));
     }
 }
 

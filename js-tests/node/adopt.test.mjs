@@ -149,6 +149,26 @@ test("a wallet that nothing is known of, and a hub that shows nothing: adopt cha
   await assert.rejects(local(account, { adopt: 1 }), { code: "invalid-argument" });
 });
 
+test("a refusal keeps nobody from a wallet that is stored: an exit that runs goes on", async () => {
+  const account = await world.account();
+  const store = join(world.folder, "leaving.sqlite");
+  const leaving = await local(account, { store });
+  await leaving.deposit({ asset: "ETH", amount: 1_000n });
+  await leaving.pay({ to: world.hub.owner, asset: "ETH", amount: 3n });
+  const challenge = new Promise((resolve) => leaving.on("exit", ({ stage, endsAt }) => stage === "challenge" && resolve(endsAt)));
+  leaving.exit().catch(() => {});
+  const endsAt = await challenge;
+  await leaving.disconnect();
+  const again = await local(account, { store, adopt: true });
+  const told = new Promise((resolve) => again.on("error", ({ error }) => resolve(error.code)));
+  assert.equal(await told, "channel-exiting");
+  const done = new Promise((resolve) => again.on("exit", ({ stage }) => stage === "done" && resolve()));
+  await world.chain.passTo(endsAt / 1_000 + 1);
+  await done;
+  const gas = (await gasPaid(world, [account.address], 0n)).of(account.address);
+  assert.ok([0n, 3n].includes(parseEther("10") - gas - (await world.balanceOf(account.address))));
+});
+
 test("dust: beyond its cap it is refused, and no gas is spent on it", async () => {
   const [a, b] = [await world.account(), await world.account()];
   for (const [dust, code] of [

@@ -174,6 +174,34 @@ fn a_store_that_is_not_old_is_left_as_it_is() {
 }
 
 #[test]
+fn what_is_sent_and_what_is_received_with_one_nonce_and_slot_are_two_payments() {
+    let mut world = World::funded(3);
+    world.disconnect(2);
+    world.pay(0, 2, 300).unwrap();
+    world.settle();
+    world.pay(1, 0, 40).unwrap();
+    while world.clients[0].wallet.balance(ETH).locked_in.is_zero() {
+        world.clients[0].to_hub.clear();
+        assert!(world.step());
+    }
+    let accepted = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().inc.accepted.unwrap();
+    let heard = Message::Accepted { asset: ETH, nonce: accepted.proof.nonce, acknowledgement: None };
+    world.hub.handle(world.id(0), heard, world.now).unwrap();
+    world.disconnect(0);
+    recover(&mut world, 0, Store::new());
+    let locks: Vec<_> = [300, 40].map(|amount| payment(&world, 0, amount).lock.unwrap()).into();
+    assert_eq!((locks[0].placed, locks[0].slot), (locks[1].placed, locks[1].slot), "the case that is meant");
+}
+
+#[test]
+fn a_channel_without_money_has_nothing_to_lose() {
+    let mut world = World::new(1);
+    world.connect(0);
+    world.settle();
+    assert_eq!(world.adopt(0, &Store::new(), world.shown(0)).unwrap(), None);
+}
+
+#[test]
 fn a_payment_whose_end_is_not_known_must_not_be_made_again() {
     let mut world = World::funded(3);
     world.disconnect(2);
@@ -260,10 +288,11 @@ fn what_a_store_knows_can_not_be_hidden_from_it() {
     let old = [world.clients[0].store.clone(), world.clients[1].store.clone()];
     world.pay(1, 0, 60).unwrap();
     world.settle();
-    for (client, shown) in [(0, &payee), (1, &payer)] {
-        let error = world.adopt(client, &world.clients[client].store, shown.clone()).unwrap_err();
-        assert_eq!(error.code(), Code::StateOutdated);
-    }
+    let newest = |client: usize| world.clients[client].store.clone();
+    let error = world.adopt(1, &newest(1), payer.clone()).unwrap_err();
+    assert_eq!(error.code(), Code::StateOutdated);
+    // A hub that has not heard that its newest proof was accepted shows an older one: ours stays.
+    assert_eq!(world.adopt(0, &newest(0), payee.clone()).unwrap(), None);
     // Nor what it was shown before.
     for (client, shown) in [(0, payee), (1, payer)] {
         world.start(client, old[client].clone());

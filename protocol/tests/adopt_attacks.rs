@@ -351,6 +351,37 @@ fn code(world: &World, store: &Store, lane: usize, lie: LanePage) -> Code {
     world.adopt(0, store, shown).expect_err("a lie").code()
 }
 
+/// Its evidence may be in a block that is not final.
+#[test]
+fn a_lock_that_expired_a_moment_ago_still_counts() {
+    let mut world = World::funded(3);
+    world.pay(1, 0, 4_000).unwrap();
+    while world.clients[0].wallet.balance(ETH).locked_in.is_zero() {
+        assert!(world.step());
+    }
+    let (commit, _) = world.clients[0].wallet.poll_commit(world.now).unwrap().unwrap();
+    write(&mut world.clients[0].store, &commit.writes);
+    let book = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().clone();
+    let accepted = book.inc.accepted.unwrap().proof;
+    let lie = page(&world, 0, THEIRS, accepted.nonce + 1, 0, accepted.transferred.units(), vec![]);
+    let expiry = book.inc.lane.locks.values().next().unwrap().expiry;
+    let number = world.block + 9;
+    let head = |final_timestamp| farthing_protocol::chain::Head {
+        number,
+        timestamp: expiry + 5,
+        final_number: number - 1,
+        final_timestamp,
+    };
+    world.now = expiry + 5;
+    world.hub.head(head(expiry - 7), world.now);
+    assert_eq!(code(&world, &world.clients[0].store, 1, lie.clone()), Code::StateOutdated);
+    // Final, and nobody has recorded anything: then it is gone, as any expired lock.
+    world.hub.head(head(expiry + 1), world.now);
+    let mut shown = world.shown(0);
+    shown[1].1 = vec![lie];
+    assert!(world.adopt(0, &world.clients[0].store, shown).unwrap().is_some());
+}
+
 #[test]
 fn no_nonce_is_taken_after_which_nothing_could_be_newer() {
     let world = World::funded(3);

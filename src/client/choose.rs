@@ -95,7 +95,9 @@ pub(super) async fn choose_channel(
         if open {
             let found = match backup::find(settings, key, id).await {
                 // What the hub shows will do; but a place of the owner's may have more, and would be written over.
-                Err(_) if settings.adopt && settings.backup.is_none() => None,
+                Err(failure) if settings.adopt && settings.backup.is_none() && failure.code() != Code::NotConnected => {
+                    None
+                }
                 found => found?,
             };
             if let Some((backup, restored)) = found {

@@ -13,6 +13,7 @@ use crate::signer::typed_data;
 use crate::small::SmallMap;
 use crate::store::Store;
 use crate::task::{Bell, Changes, Once, Work};
+use crate::transport::Hub;
 use crate::transport::terms::{Register, Terms};
 use farthing_protocol::Code;
 use farthing_protocol::chain::{ChainFact, Head};
@@ -146,26 +147,31 @@ async fn take_up(
     }
     let config = wallet_config(&dust, &chain, &terms, record.channel);
     let prefix = Wallet::prefix(&config);
+    let mut refused = None;
     if adopts && greeted {
-        let id = record.channel.id(terms.chain_id, terms.contract);
-        let assets = terms.assets.iter().map(|terms| terms.asset).collect();
-        let shown = adopt::shown(&settings.hub, &chain, &key, id, assets).await?;
         let mut entries = load_entries(&*store, &prefix).await?;
         entries.extend(writes.iter().filter_map(|write| match write {
             Write::Put { key, value } if key.starts_with(&prefix) => Some((key.clone(), value.clone())),
             Write::Put { .. } | Write::Delete { .. } => None,
         }));
-        let (lost, leap) = (entries.is_empty(), u16::from_le_bytes(random()?));
-        let known = told_wallet(&chain, &terms, config, &entries, &key, head).await?;
-        if let Some(adopted) = known.adopt(shown, lost, leap, now())? {
-            writes.extend(adopted);
-            restored = Some(Restored { from: "proofs", time: now(), older: None });
+        match take_over(&settings.hub, &chain, &terms, config, &entries, &key, head).await {
+            Ok(Some(adopted)) => {
+                writes.extend(adopted);
+                restored = Some(Restored { from: "proofs", time: now(), older: None });
+            }
+            Ok(None) => {}
+            Err(failure) if entries.is_empty() => return Err(failure),
+            // What is stored is not kept from its owner: it goes on as it would without, and can leave.
+            Err(failure) => refused = Some(failure),
         }
     }
     // With what was taken over, all in one: a channel that is in use never has an empty store.
     commit(&*store, writes).await?;
     if let Some(restored) = restored {
         listener(&terms, Notice::Restored(restored));
+    }
+    if let Some(failure) = refused {
+        listener(&terms, Notice::Error(failure));
     }
     let wallet = load_wallet(&dust, &chain, &terms, &*store, &key, record.channel, head).await?;
     let mut in_flight = Map::new();
@@ -219,6 +225,23 @@ async fn take_up(
         ended: Once::default(),
         failed: RefCell::default(),
     })))
+}
+
+/// What brings a store up to what the hub shows.
+async fn take_over(
+    hub: &Hub,
+    chain: &Chain,
+    terms: &Terms,
+    config: WalletConfig,
+    entries: &[(String, Vec<u8>)],
+    key: &SecretKey,
+    head: Head,
+) -> Result<Option<Vec<Write>>> {
+    let id = config.def.id(terms.chain_id, terms.contract);
+    let assets = terms.assets.iter().map(|terms| terms.asset).collect();
+    let shown = adopt::shown(hub, chain, key, id, assets).await?;
+    let known = told_wallet(chain, terms, config, entries, key, head).await?;
+    Ok(known.adopt(shown, entries.is_empty(), u16::from_le_bytes(random()?), now())?)
 }
 
 /// Of a new channel, in seconds.

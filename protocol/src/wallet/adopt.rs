@@ -3,7 +3,7 @@
 //!
 //! What it can't decide: the hub alone signs its own lane. Of what it paid us, it may show less than there was, down to
 //! what our store knows and what we have spent. So this is done only when the application asks for it, and refused
-//! wherever something does not fit: an exit is always left.
+//! wherever something does not fit: whoever has a store or a backup can still leave with it.
 
 use super::receive::id_of;
 use super::{Direction, Payment, PaymentId, Status, Wallet};
@@ -13,7 +13,7 @@ use crate::channel::{Exposure, Incoming, LanePage, MAX_NONCE, Outgoing, ShownLan
 use crate::condition::ConditionKey;
 use crate::error::{Code, Error};
 use crate::journal::Write;
-use crate::lane::{LockRef, PendingLock};
+use crate::lane::{Lane, LockRef, PendingLock};
 use crate::map::Map;
 use crate::proof::LaneId;
 use crate::types::{Asset, Side};
@@ -43,6 +43,8 @@ impl Wallet {
         if self.channel.state().leaving || self.channel.state().exit.is_some() {
             return Err(Code::ChannelExiting.into());
         }
+        // [18] What the chain shows has to be what it shows now.
+        self.channel.check_fresh(now)?;
         let mut lanes: Map<Asset, Both> = Map::new();
         for (id, pages) in shown {
             // What was closed is decided; what is known of it stays.
@@ -57,10 +59,12 @@ impl Wallet {
             }
         }
         let outdated = self.channel.state().outdated;
+        // Of a channel without any money nothing can be lost.
+        let lost = lost && self.channel.state().assets.keys().any(|asset| self.channel.has_deposits(*asset));
         let (mut newer, leap) = (false, u64::from(leap));
         for (asset, (ours, theirs)) in lanes {
             self.check_nonces(asset, ours.as_ref(), theirs.as_ref())?;
-            self.check_paid(asset, ours.as_ref(), theirs.as_ref(), now)?;
+            self.check_paid(asset, ours.as_ref(), theirs.as_ref())?;
             let before = self.carriers(asset);
             let replaced = self.adopt_ours(asset, ours)?;
             newer |= self.adopt_theirs(asset, theirs) | replaced;
@@ -87,11 +91,10 @@ impl Wallet {
         let seen = |shown: Option<&ShownLane>| shown.map_or(0, |shown| shown.signed.proof.seen);
         let book = self.channel.book(asset);
         let known_ours = book.map_or(0, |book| book.out.accepted_nonce());
-        let known_theirs = book.map_or(0, |book| {
-            let bare = book.inc.bare.map_or(0, |signed| signed.proof.nonce);
-            book.inc.accepted_nonce().max(bare)
-        });
-        if nonce(theirs) < seen(ours).max(known_theirs) {
+        // The hub may not have heard yet that we accepted its newest proof; ours stays then.
+        let accepted = book.map_or(0, |book| book.inc.accepted_nonce());
+        let bare = book.and_then(|book| book.inc.bare).map_or(0, |signed| signed.proof.nonce);
+        if nonce(theirs).max(accepted) < seen(ours).max(bare) {
             return outdated("the hub hides its newest proof");
         }
         if nonce(ours) < seen(theirs).max(known_ours) {
@@ -105,15 +108,14 @@ impl Wallet {
 
     /// The hub signs its lane alone: it must hand over all that our store can claim of it, and all that we have spent;
     /// and it must be able to.
-    fn check_paid(
-        &self,
-        asset: Asset,
-        ours: Option<&ShownLane>,
-        theirs: Option<&ShownLane>,
-        now: u64,
-    ) -> Result<(), Error> {
-        let (received, spent) = match theirs {
-            Some(shown) => (shown.lane.transferred, shown.lane.spent()?),
+    fn check_paid(&self, asset: Asset, ours: Option<&ShownLane>, theirs: Option<&ShownLane>) -> Result<(), Error> {
+        let book = self.channel.book(asset);
+        let kept = book
+            .map(|book| &book.inc)
+            .filter(|inc| theirs.is_none_or(|shown| shown.signed.proof.nonce <= inc.accepted_nonce()));
+        let lane = kept.map(|inc| &inc.lane).or(theirs.map(|shown| &shown.lane));
+        let (received, spent) = match lane {
+            Some(lane) => (lane.transferred, lane.spent()?),
             None => (Amount::ZERO, Amount::ZERO),
         };
         if theirs.is_some_and(|shown| shown.lane.locks.len() > self.channel.policy().max_locks) {
@@ -127,13 +129,13 @@ impl Wallet {
         if self.channel.funds(asset, Side::B, of_ours)? < spent {
             return Err(Error::new(Code::InsufficientFunds, "the hub shows more than it has"));
         }
-        let Some(book) = self.channel.book(asset) else { return Ok(()) };
+        let Some(book) = book.filter(|_| kept.is_none()) else { return Ok(()) };
         let (mut due, mut shown_due) = (book.inc.lane.transferred, received);
         for (slot, pending) in &book.inc.lane.locks {
             let known = self.channel.state().evidence.get(&pending.lock.key);
             let (units, on_chain) = known.map_or((0, 0), |known| (known.units, known.on_chain));
             let redeemed = pending.lock.redeemed;
-            let provable = if pending.expiry >= now { units } else { on_chain };
+            let provable = if self.channel.is_finally_past(pending.expiry) { on_chain } else { units };
             let claim = provable.min(pending.lock.n).saturating_sub(redeemed);
             due = due.plus(pending.lock.unit_price.times(claim)?)?;
             let there = theirs.and_then(|shown| shown.lane.locks.get(slot));
@@ -156,7 +158,16 @@ impl Wallet {
         }
         let forfeited = inc.forfeited;
         let seen = inc.seen.max(signed.proof.nonce);
-        *inc = Incoming { lane, accepted: Some(signed), seen, forfeited, ..Incoming::default() };
+        // What we gave up stays given up, if it is the same lock.
+        let key = |lane: &Lane, placed: u64, slot: u16| {
+            lane.locks.get(&slot).filter(|pending| pending.placed == placed).map(|pending| pending.lock.key)
+        };
+        let mut given_up = inc.given_up.clone();
+        given_up.retain(|(placed, slot)| {
+            let here = key(&lane, *placed, *slot);
+            here.is_some() && here == key(&inc.lane, *placed, *slot)
+        });
+        *inc = Incoming { lane, accepted: Some(signed), seen, forfeited, given_up, ..Incoming::default() };
         true
     }
 
@@ -196,12 +207,15 @@ impl Wallet {
         out.rebase = true;
     }
 
-    /// The locks that carry our payments, by name, with the keys that no other lock can have.
+    /// The locks of both lanes, by name, with the keys that no other lock can have.
     fn carriers(&self, asset: Asset) -> Map<LockRef, ConditionKey> {
-        let lane = self.channel.our_lane(asset);
         let Some(book) = self.channel.book(asset) else { return Map::new() };
-        let named = |(slot, pending): (&u16, &PendingLock)| (name(lane, *slot, pending), pending.lock.key);
-        book.out.lane.locks.iter().map(named).collect()
+        let lanes = [(self.channel.our_lane(asset), &book.out.lane), (self.channel.their_lane(asset), &book.inc.lane)];
+        let named = |(id, lane): (LaneId, &Lane)| {
+            let named = |(slot, pending): (&u16, &PendingLock)| (name(id, *slot, pending), pending.lock.key);
+            lane.locks.iter().map(named).collect::<Vec<_>>()
+        };
+        lanes.into_iter().flat_map(named).collect()
     }
 
     /// Makes the list of payments fit the lanes: those that are gone have ended, those that are new are listed, and
@@ -222,14 +236,8 @@ impl Wallet {
                 }
                 continue;
             };
-            match self.channel.lock(&lock).map(|pending| pending.lock.key) {
-                // A lock's name is bound by nothing that is signed; its key is.
-                Some(key) if lock.lane.payer == Side::A && before.get(&lock) != Some(&key) => {
-                    return Err(Error::new(Code::ProofMismatch, "a lock has the name of another one"));
-                }
-                Some(_) => {}
-                None if self.channel.still_counts(&lock) => {}
-                None => self.end(payment.id, now),
+            if self.channel.lock(&lock).is_none() && !self.channel.still_counts(&lock) {
+                self.end(payment.id, now);
             }
         }
         let Some(book) = self.channel.book(asset) else { return Ok(()) };
@@ -238,6 +246,12 @@ impl Wallet {
         };
         let sent = names(self.channel.our_lane(asset), &book.out.lane.locks);
         let received = names(self.channel.their_lane(asset), &book.inc.lane.locks);
+        for lock in sent.iter().chain(&received).filter(|lock| self.by_lock.contains_key(lock)) {
+            // A lock's name is bound by nothing that is signed; its key is.
+            if before.get(lock) != self.channel.lock(lock).map(|pending| &pending.lock.key) {
+                return Err(Error::new(Code::ProofMismatch, "a lock has the name of another one"));
+            }
+        }
         for lock in sent {
             self.list_sent(lock, now);
         }
@@ -246,8 +260,15 @@ impl Wallet {
             // As an update would not be accepted, so no secret is shown for what can't be claimed in time; and what
             // can't be opened goes back to its payer.
             let in_time = self.channel.lock(&lock).is_some_and(|pending| pending.expiry > now.saturating_add(margin));
-            if in_time && !self.by_lock.contains_key(&lock) {
-                let _ = self.take(&lock, now);
+            let given_up =
+                self.channel.book(asset).is_some_and(|book| book.inc.given_up.contains(&(lock.placed, lock.slot)));
+            if in_time
+                && !given_up
+                && !self.by_lock.contains_key(&lock)
+                && let Err(error) = self.take(&lock, now)
+            {
+                let code = if error.code() == Code::BadEvidence { Code::PayeeDeclined } else { error.code() };
+                let _ = self.channel.give_up(&lock, code);
             }
         }
         Ok(())
@@ -269,7 +290,7 @@ impl Wallet {
                 Direction::Received if payment.expiry.is_none_or(|expiry| now <= expiry) => {
                     payment.status = Status::Completed;
                 }
-                Direction::Received => returning(payment, Status::Failed),
+                Direction::Received => returning(payment, Status::Returning),
             }
         });
     }
@@ -281,7 +302,8 @@ impl Wallet {
             return;
         }
         let payment = Payment {
-            id: id_of(lock.lane.asset, lock.placed, u32::from(lock.slot)),
+            // What is received with the same nonce and slot has a name without this bit.
+            id: id_of(lock.lane.asset, lock.placed, u32::from(lock.slot) | 1 << 31),
             direction: Direction::Sent,
             asset: lock.lane.asset,
             amount: pending.lock.value().unwrap_or(Amount::MAX),

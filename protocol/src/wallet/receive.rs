@@ -55,6 +55,9 @@ impl Wallet {
             Event::Released { lock } => {
                 if let Some(id) = self.by_lock.get(&lock).copied() {
                     self.change(id, now, |payment| {
+                        if payment.is_final() {
+                            return;
+                        }
                         payment.status = Status::Failed;
                         payment.settled = true;
                         payment.code = Some(String::from(Code::PaymentExpired.as_str()));

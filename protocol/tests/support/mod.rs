@@ -242,6 +242,7 @@ impl World {
         let Client { config, key, .. } = &self.clients[client];
         let mut wallet = Wallet::restore(config.clone(), key.clone(), &entries(store)).unwrap();
         wallet.chain(&self.fact(client, ETH), self.now);
+        wallet.head(*self.hub.newest().expect("a block was mined"), self.now);
         wallet.adopt(shown, store.is_empty(), 7, self.now)
     }
 

@@ -14,11 +14,11 @@ use farthing_hub::core::{Parts, Unfunded};
 use farthing_hub::health::Health;
 use farthing_hub::rpc::{self, App};
 use farthing_hub::store::{Sqlite, Store};
-use farthing_protocol::chain::Head;
+use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
 use farthing_protocol::hub::Hub;
 use farthing_protocol::message::Message;
 use farthing_protocol::proof::Proof;
-use farthing_protocol::{Amount, ETH};
+use farthing_protocol::{Amount, ETH, Sides};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::future::IntoFuture;
@@ -192,11 +192,18 @@ async fn nobody_is_let_in_before_the_chain_was_seen() {
     let mut attaching = Box::pin(attach(&client, &url));
     let early = tokio::time::timeout(Duration::from_millis(500), &mut attaching).await;
     assert!(early.is_err(), "a client got in");
-    // Another channel's news are none of this one's.
+    // A look that was under way when the channel was registered has not read it.
+    core.chain(Vec::new(), Head::default()).await.unwrap();
     health.looked(Head::default());
     let early = tokio::time::timeout(Duration::from_millis(100), &mut attaching).await;
     assert!(early.is_err(), "a client got in");
-    core.chain(Vec::new(), Head::default()).await.unwrap();
+    let nothing = ChainFact::Asset {
+        asset: ETH,
+        deposits: Sides::default(),
+        withdrawn: Sides::default(),
+        status: AssetStatus::Open,
+    };
+    core.chain(vec![(Some(client.id()), nothing)], Head::default()).await.unwrap();
     health.looked(Head::default());
     within("the client gets in", attaching).await.unwrap();
     serving.abort();

@@ -1,4 +1,5 @@
 // For browsers and their bundlers. The URL below must stay literal: Vite, webpack and Parcel rewrite it.
+// @ts-check
 
 import { face } from "./face.mjs";
 import { start } from "./core.mjs";

@@ -1,24 +1,63 @@
 // What an application sees. Everything that checks, decides or keeps state is in the Rust module; here are only the
 // shapes that are JavaScript's own: events, iteration, disposal.
+// @ts-check
+
+/** @import { ClientEvent, ConnectOptions } from "./index.js" */
+/** @import { Core, Environment, Fault, Open, Tell } from "./internal.js" */
+/** @typedef {ClientEvent["type"]} Name */
 
 import { glue } from "./core.mjs";
 
 /** Events that an iterator keeps for a slow reader, before it drops the oldest. */
 const BACKLOG = 4096;
 
-/** Told once, and often before `connect` has given the client: they wait for the first who listens. */
-const KEPT = ["restored", "error"];
+/** Told once, and often before `connect` has given the client: they wait for the first who listens.
+ * @type {Name[]} */
+const KEPT = ["restored", "credit", "error"];
 
-const EVENTS = ["payment", "deposit", "withdrawal", "closing", "exit", "restored", "watched", "connected", "disconnected", "error"];
+/** @type {Name[]} */
+const EVENTS = ["payment", "deposit", "withdrawal", "closing", "credit", "exit", "restored", "watched", "wallet", "connected", "disconnected", "error"];
 
-/** The exports of an entry, given its way to load the module, what its platform adds, and how it gets an engine. */
+/**
+ * What a call gives. An error that comes from the module was made where no line of the application is on the stack: it gets
+ * the lines of who called.
+ * @template Value @param {() => Promise<Value>} work
+ */
+async function called(work) {
+  const here = new Error();
+  try {
+    return await work();
+  } catch (error) {
+    throw traced(error, here.stack);
+  }
+}
+
+/** Without the two frames of ours. V8 writes the message before them, others don't. @param {any} error @param {string | undefined} stack */
+function traced(error, stack) {
+  if (error?.name !== "FarthingError" || typeof stack !== "string") return error;
+  const lines = stack.split("\n");
+  const headed = /^Error\b/.test(lines[0]);
+  const frames = lines.slice(headed ? 3 : 2).join("\n");
+  try {
+    error.stack = headed ? `${error.name}: ${error.message}\n${frames}` : frames;
+  } catch {
+    // It is only for whoever reads it.
+  }
+  return error;
+}
+
+/** The exports of an entry, given its way to load the module, what its platform adds, and how it gets an engine.
+ * @param {() => unknown} init @param {Environment} environment @param {Open} open */
 export function face(init, environment, open = glue.connect) {
   return {
+    /** @param {ConnectOptions} options */
     async connect(options) {
-      await init();
-      const events = new Events();
-      const core = await open(options, environment, (event) => events.emit(event));
-      return new Client(core, events);
+      return called(async () => {
+        await init();
+        const events = new Events();
+        const core = await open(options, environment, (event) => events.emit(event));
+        return new Client(core, events);
+      });
     },
     async errorCodes() {
       await init();
@@ -35,6 +74,7 @@ class Client {
   #core;
   #events;
 
+  /** @param {Core} core @param {Events} events */
   constructor(core, events) {
     this.#core = core;
     this.#events = events;
@@ -44,50 +84,64 @@ class Client {
     return this.#core.info();
   }
 
+  /** @param {unknown} options */
   async deposit(options) {
-    return this.#core.deposit(options);
+    return called(() => this.#core.deposit(options));
   }
 
+  /** @param {unknown} options */
   async pay(options) {
-    return this.#core.pay(options);
+    return called(() => this.#core.pay(options));
   }
 
-  async cancel(id) {
-    return this.#core.cancel(id);
+  /** @param {unknown} id @param {object} options */
+  async cancel(id, options) {
+    return called(() => this.#core.cancel({ ...options, _id: id }));
   }
 
+  /** @param {unknown} options */
   async withdraw(options) {
-    return this.#core.withdraw(options);
+    return called(() => this.#core.withdraw(options));
   }
 
+  /** @param {unknown} options */
   async close(options) {
-    return this.#core.close(options);
+    return called(() => this.#core.close(options));
   }
 
+  /** @param {unknown} options */
+  async collectCredit(options) {
+    return called(() => this.#core.collectCredit(options));
+  }
+
+  /** @param {unknown} options */
   async exit(options) {
-    return this.#core.exit(options);
+    return called(() => this.#core.exit(options));
   }
 
   async exportExitKit() {
-    return this.#core.exitKit();
+    return called(() => this.#core.exitKit());
   }
 
   async balances() {
-    return this.#core.balances();
+    return called(() => this.#core.balances());
   }
 
+  /** @param {unknown} options */
   async payments(options) {
-    return this.#core.payments(options);
+    return called(() => this.#core.payments(options));
   }
 
   events() {
     return this.#events.iterate();
   }
 
+  /** @param {Name} name @param {Tell} listener */
   on(name, listener) {
     return this.#events.add(name, listener);
   }
 
+  /** @param {Name} name @param {Tell} listener */
   off(name, listener) {
     this.#events.remove(name, listener);
   }
@@ -106,22 +160,28 @@ class Client {
 }
 
 class Events {
+  /** @type {Map<Name, Set<Tell>>} */
   #listeners = new Map(EVENTS.map((name) => [name, new Set()]));
+  /** @type {Set<{ push: Tell, end(): void }>} */
   #iterators = new Set();
+  /** @type {ClientEvent[]} */
   #early = [];
   #ended = false;
 
+  /** @type {Tell} */
   emit(event) {
-    const listeners = [...this.#listeners.get(event.type)];
+    const listeners = [...(this.#listeners.get(event.type) ?? [])];
     if (KEPT.includes(event.type) && listeners.length + this.#iterators.size === 0) this.#keep(event);
     for (const listener of listeners) call(listener, event);
     for (const iterator of this.#iterators) iterator.push(event);
   }
 
+  /** @type {Tell} */
   #keep(event) {
     if (this.#early.push(event) > BACKLOG) this.#early.shift();
   }
 
+  /** @param {Name} name @param {Tell} listener */
   #of(name, listener) {
     const listeners = this.#listeners.get(name);
     if (listeners === undefined) throw invalid(`There is no event ${JSON.stringify(name)}; there are ${EVENTS.join(", ")}.`);
@@ -129,6 +189,7 @@ class Events {
     return listeners;
   }
 
+  /** @param {Name} name @param {Tell} listener */
   add(name, listener) {
     this.#of(name, listener).add(listener);
     for (const event of this.#early.filter(({ type }) => type === name)) queueMicrotask(() => call(listener, event));
@@ -136,6 +197,7 @@ class Events {
     return () => this.remove(name, listener);
   }
 
+  /** @param {Name} name @param {Tell} listener */
   remove(name, listener) {
     this.#of(name, listener).delete(listener);
   }
@@ -147,10 +209,13 @@ class Events {
   }
 
   iterate() {
+    /** @type {((result: IteratorResult<ClientEvent, undefined>) => void)[]} */
     const waiting = [];
+    /** @type {ClientEvent[]} */
     const backlog = [];
     let done = this.#ended;
     const iterator = {
+      /** @type {Tell} */
       push(event) {
         const reader = waiting.shift();
         if (reader !== undefined) reader({ value: event, done: false });
@@ -181,6 +246,7 @@ class Events {
   }
 }
 
+/** @param {Tell} listener @param {ClientEvent} event */
 function call(listener, event) {
   try {
     listener(event);
@@ -192,8 +258,9 @@ function call(listener, event) {
   }
 }
 
+/** @param {string} message */
 function invalid(message) {
-  const error = new Error(message);
+  const error = /** @type {Fault} */ (new Error(message));
   error.name = "FarthingError";
   error.code = "invalid-argument";
   return error;

@@ -1,8 +1,12 @@
 /**
  * Farthing: payment channels on Ethereum.
  *
- * Money is always a `bigint` of base units (wei for ETH), from 1 to 2^128 - 1; times are milliseconds since 1970.
+ * Money is always a `bigint` of base units (wei for ETH), from 1 to 2^128 - 1; times are milliseconds since 1970. In the JSON
+ * of what the client gives (`JSON.stringify`), amounts are decimal strings; `BigInt(text)` reads them.
  * Every call that fails rejects with a {@link FarthingError}, whose `code` is stable and whose message says what to do.
+ * Every call ends: by its `timeout`, by its `signal`, or by itself. With the code `unanswered` something was signed or sent
+ * that may still go through; of `aborted` and `client-closed` the message says whether it was; after any other code no money
+ * moves, unless the message says that a transaction may still be sent or mined.
  *
  * @example
  * ```ts
@@ -30,11 +34,11 @@ export type Asset = string;
 
 /** Why a call failed. Each code keeps its meaning for ever; new ones may come. */
 export type ErrorCode =
-  | "invalid-argument" | "invalid-amount" | "amount-overflow" | "insufficient-funds" | "no-capacity"
+  | "invalid-argument" | "invalid-amount" | "amount-overflow" | "insufficient-funds" | "no-capacity" | "payee-unfunded" | "hub-unfunded"
   | "limit-exceeded" | "unknown-asset" | "unknown-channel" | "unknown-payee" | "unknown-payment"
   | "channel-closing" | "channel-exiting" | "channel-closed" | "chain-stale" | "unknown-condition"
   | "bad-expiry" | "slot-taken" | "too-many-locks" | "duplicate-secret" | "locks-pending" | "unacknowledged" | "payment-failed"
-  | "payment-expired" | "payee-declined" | "not-connected" | "client-closed" | "aborted" | "unsupported"
+  | "payment-expired" | "payee-declined" | "not-connected" | "not-a-hub" | "other-channel" | "client-closed" | "aborted" | "unanswered" | "unsupported"
   | "bad-signature" | "bad-nonce" | "unknown-base" | "transferred-fell" | "proof-mismatch" | "bad-op"
   | "bad-evidence" | "redeem-too-low" | "release-refused" | "bad-encoding" | "message-too-large"
   | "rate-limited" | "not-authenticated" | "wrong-channel" | "bad-terms" | "hub-fault" | "storage-failed"
@@ -48,16 +52,26 @@ export interface FarthingError extends Error {
   readonly code: ErrorCode;
   /** What the wallet, the RPC or the store said, where one of them failed. */
   readonly cause?: unknown;
+  /** Of a payment that failed, or is not waited for any more. */
+  readonly paymentId?: Hex;
 }
 
 /** A wallet as browsers inject it ([EIP-1193](https://eips.ethereum.org/EIPS/eip-1193)). */
 export interface Eip1193Provider {
   request(call: { method: string; params?: any }): Promise<any>;
+  /** Where it is there, the client listens to `accountsChanged`, `chainChanged`, `connect` and `disconnect` while it lives. */
+  on?(event: any, listener: (...told: any[]) => void): unknown;
+  removeListener?(event: any, listener: (...told: any[]) => void): unknown;
 }
 
 /**
- * Who owns the money. A wallet is asked for its account and two signatures (one makes the key that signs payments in
- * this browser, one lets payees be paid at the account's address), and later for each transaction.
+ * Who owns the money. A wallet is asked for its account and one signature, which makes the key that signs payments in
+ * this browser; for a new channel for the same once more, since a wallet that signs differently each time can't make the
+ * key again (`unsupported`, before any money moves; a channel that is stored opens for reading and leaving), and for one that lets payees be paid at the account's address; and
+ * later for each transaction. Right before each signature and transaction it is asked for its account and chain: while it
+ * shows another account than the one that opened (`wallet-unavailable`) or another chain (`chain-mismatch`), nothing is
+ * signed or sent. It may take 20 seconds for what it answers by itself, and ten minutes for what it asks its user. A viem
+ * client is taken if its account is of type `json-rpc`; one that signs with a key of its own is refused: give that key.
  */
 export type Wallet =
   | Eip1193Provider
@@ -110,11 +124,15 @@ export interface ConnectOptions {
   /**
    * Payments to you that are not worth gas, by asset. Of those below `threshold` no evidence is recorded on chain where
    * the hub does not pay them; those that would make pending ones of that kind more than `cap` together are refused.
-   * Without an entry for an asset each base unit is worth it.
+   * Nor does an exit pay out an asset of which at most so little can be yours. Without an entry for an asset each base unit is worth it.
    */
   dust?: Readonly<Record<Asset, { readonly threshold: bigint; readonly cap: bigint }>>;
-  /** An Ethereum node's HTTP URL. Needed with a local key; a wallet is its own node unless this is given. */
-  rpc?: string;
+  /**
+   * An Ethereum node's HTTP URL. Needed with a local key; a wallet is its own node unless this is given. Of several the
+   * first that answers is asked, and two must agree about what decides about money: where they contradict each other
+   * there is no answer but `chain-unavailable`. One that can't be reached is left out.
+   */
+  rpc?: string | readonly string[];
   /**
    * `"memory"` (forgets), a path (Node), or an object. By default IndexedDB in browsers, and in Node a file under
    * `~/.farthing`. One client at a time can use a store, or in browsers all tabs together.
@@ -122,7 +140,11 @@ export interface ConnectOptions {
   store?: "memory" | (string & {}) | Store;
   /** Seconds in which an exit of a new channel can be answered; the hub's default by default. */
   challengePeriod?: number;
-  /** Blocks on top of a block before what is in it counts; never fewer than the hub waits for. */
+  /**
+   * The fewest blocks on top of a block before what is in it counts. By default it follows from the chain: 12 on Ethereum
+   * and on chains that this package does not know, others on known ones, none on 31337 and 1337. If the hub waits for
+   * more, so does the client, up to 96. `info.confirmations` says for how many.
+   */
   confirmations?: number;
   /** Milliseconds between questions for a new block, where the node does not push them. Default 1000. */
   pollInterval?: number;
@@ -141,20 +163,26 @@ export interface ConnectOptions {
   chainId?: number;
   /** Refuse a hub with any other contract. */
   contract?: Address;
-  /** Stops waiting. */
+  /** Stops waiting (`aborted`), and lets go of what was opened. */
   signal?: AbortSignal;
+  /**
+   * Milliseconds after which it is not waited for any more; the code names who was silent: `wallet-unavailable`,
+   * `chain-unavailable` or `not-connected`. Default: 45 minutes, of which each question to the wallet's user has ten.
+   */
+  timeout?: number;
 }
 
 /** Where a transaction stands. */
 export interface Progress {
-  readonly stage: "submitted" | "mined" | "confirmed";
+  /** `relay-refused`: the hub does not send it (`relay`), so your wallet is asked to. */
+  readonly stage: "relay-refused" | "submitted" | "mined" | "waiting-for-blocks" | "confirmed";
   /** Absent if the hub sent it. */
   readonly hash?: Hex;
 }
 
 /** Where an exit stands: `submitted`, `mined` and `confirmed` are of the transaction that starts it. */
 export interface ExitProgress {
-  readonly stage: "submitted" | "mined" | "confirmed" | "challenge" | "settled" | "claimed";
+  readonly stage: "submitted" | "mined" | "waiting-for-blocks" | "confirmed" | "challenge" | "settled" | "claimed";
   /** Of the transaction that starts the exit. */
   readonly hash?: Hex;
   /** `challenge`: until then proofs are taken; `settled`: when the last open lock expires. Milliseconds since 1970. */
@@ -167,6 +195,8 @@ export interface ExitProgress {
 export interface ExitOptions {
   /** Stops waiting; the exit goes on. */
   signal?: AbortSignal;
+  /** Milliseconds. Default: the challenge period, the longest lock of the hub, and a day. */
+  timeout?: number;
   onProgress?: (progress: ExitProgress) => void;
 }
 
@@ -177,6 +207,8 @@ export interface DepositOptions {
   amount: bigint;
   /** Stops waiting; a transaction that was sent goes on. */
   signal?: AbortSignal;
+  /** Milliseconds. Default: an hour. */
+  timeout?: number;
   onProgress?: (progress: Progress) => void;
 }
 
@@ -198,8 +230,14 @@ export interface PayOptions {
    * paid again: so a call whose answer was lost, in a crash for example, can be repeated with the same id.
    */
   id?: Hex;
-  /** Stops waiting; a payment that was signed goes on. */
+  /** Stops waiting; a payment that was signed goes on, any other is never made. */
   signal?: AbortSignal;
+  /**
+   * Milliseconds after which it is not waited for any more: `unanswered` if it was signed, and may still complete; another
+   * code if it was not, and never will be. Default: 90 seconds; with `wait`, until the offer's expiry is final. Where the hub
+   * is not connected, 15 seconds by default, and then `not-connected`.
+   */
+  timeout?: number;
 }
 
 /** Options of {@link Client.withdraw}. */
@@ -209,22 +247,47 @@ export interface WithdrawOptions {
   amount: bigint;
   /** Where to; by default the owner's account. */
   to?: Address;
-  /** Let the hub send the transaction and pay its gas. */
+  /** Let the hub send the transaction and pay its gas. If it won't, the wallet is asked; `onProgress` says so. */
   relay?: boolean;
   /** Stops waiting; a withdrawal that was signed goes on. */
   signal?: AbortSignal;
+  /** Milliseconds. Default: an hour. */
+  timeout?: number;
   onProgress?: (progress: Progress) => void;
 }
 
 /** Options of {@link Client.close}. */
 export interface CloseOptions {
-  /** By default all that have money in them. A closed asset can't be used in this channel again. */
+  /** By default all listed ones that have money in them, and those that you were paid or paid in. A closed asset can't be used in this channel again. */
   assets?: Asset[];
-  /** Let the hub send the transaction and pay its gas. */
+  /** Let the hub send the transaction and pay its gas. If it won't, the wallet is asked; `onProgress` says so. */
   relay?: boolean;
   /** Stops waiting; a closing that was signed goes on. */
   signal?: AbortSignal;
+  /** Milliseconds. Default: an hour. */
+  timeout?: number;
   onProgress?: (progress: Progress) => void;
+}
+
+/** Options of {@link Client.collectCredit}. */
+export interface CollectCreditOptions {
+  /** Also one that the hub does not list, by the token's address. */
+  asset: Asset;
+  /** Where to; by default the owner's account. The transaction is the owner's in any case. */
+  to?: Address;
+  /** Stops waiting; a transaction that was sent goes on. */
+  signal?: AbortSignal;
+  /** Milliseconds. Default: an hour. */
+  timeout?: number;
+  onProgress?: (progress: Progress) => void;
+}
+
+/** Options of {@link Client.cancel}. */
+export interface CancelOptions {
+  /** Stops waiting; the hub may still give it back. */
+  signal?: AbortSignal;
+  /** Milliseconds. Default: a minute. */
+  timeout?: number;
 }
 
 /** Which payments to list. */
@@ -234,6 +297,10 @@ export interface PaymentFilter {
   status?: Payment["status"];
   /** At most so many. */
   limit?: number;
+  /** Stops waiting. */
+  signal?: AbortSignal;
+  /** Milliseconds. Default: a minute. */
+  timeout?: number;
 }
 
 /** A payment, sent or received. */
@@ -285,6 +352,11 @@ export interface Balance {
   readonly deposited: bigint;
   /** Withdrawals confirmed on chain. */
   readonly withdrawn: bigint;
+  /**
+   * What a closing or an exit could not pay out, since the token or the owner's account refused it, of whatever channel:
+   * the contract keeps it until {@link Client.collectCredit}. Absent until the chain has told.
+   */
+  readonly credit?: bigint;
   readonly status: "open" | "closed" | "settled";
 }
 
@@ -319,10 +391,10 @@ export interface Info {
   };
 }
 
-/** An exit kit, version 1. Amounts are decimal strings of base units, times Unix seconds. `docs/exit.md` of the repository explains it. */
+/** An exit kit, version 2. Amounts are decimal strings of base units, times Unix seconds. `docs/exit.md` of the repository explains it. */
 export interface ExitKit {
   readonly format: "farthing-exit-kit";
-  readonly version: 1;
+  readonly version: 2;
   /** How to use it, in a paragraph. */
   readonly help: string;
   readonly chainId: number;
@@ -341,14 +413,17 @@ export interface ExitKit {
   /** Ready to send to `contract`, without value, in this order. */
   readonly transactions: ReadonlyArray<
     | { readonly call: "startExit" | "submitProofs"; readonly data: Hex }
-    | { readonly call: "settle"; readonly asset: Address; readonly data: Hex }
+    | { readonly call: "settle" | "settleBatch"; readonly assets: readonly Address[]; readonly data: Hex }
     | {
-        readonly call: "recordEvidence";
-        readonly condition: Address;
-        readonly params: Hex;
-        readonly expiry: number;
-        readonly evidence: Hex;
-        readonly units: number;
+        readonly call: "recordEvidence" | "recordEvidenceBatch";
+        /** What brings most first. */
+        readonly items: ReadonlyArray<{
+          readonly condition: Address;
+          readonly params: Hex;
+          readonly expiry: number;
+          readonly evidence: Hex;
+          readonly units: number;
+        }>;
         readonly data: Hex;
       }
   >;
@@ -387,12 +462,14 @@ export interface ExitKit {
   }>;
 }
 
-/** What happens, each after it is durable. `restored` and `error` that come before anybody listens wait for the first who does. */
+/** What happens, each after it is durable. `restored`, `credit` and `error` that come before anybody listens wait for the first who does. */
 export type ClientEvent =
   | { readonly type: "payment"; readonly payment: Payment }
   | { readonly type: "deposit"; readonly asset: string; readonly token: Address; readonly total: bigint }
   | { readonly type: "withdrawal"; readonly asset: string; readonly token: Address; readonly total: bigint; readonly to: Address }
   | { readonly type: "closing"; readonly assets: readonly string[] }
+  /** There is more in the contract than before that could not be paid out, `amount` in all: see {@link Client.collectCredit}. */
+  | { readonly type: "credit"; readonly asset: string; readonly token: Address; readonly amount: bigint }
   | {
       readonly type: "exit";
       /** `none`: a reorganisation took the exit back. */
@@ -413,6 +490,19 @@ export type ClientEvent =
     }
   /** A watchtower promised, signed by `tower`, to show the newest proofs. */
   | { readonly type: "watched"; readonly url: string; readonly tower: Address }
+  /**
+   * The user changed something in the wallet. Payments go on; what the wallet must sign or send is refused while it is not
+   * `usable` for this channel. Wallets that tell nothing are asked all the same before each signature and transaction.
+   */
+  | {
+      readonly type: "wallet";
+      readonly changed: "account" | "chain" | "connected" | "disconnected";
+      /** The account and the chain that it shows now; absent where it shows none. */
+      readonly account?: Address;
+      readonly chainId?: number;
+      /** It shows the account that opened, on the channel's chain. */
+      readonly usable: boolean;
+    }
   | { readonly type: "connected" }
   | { readonly type: "disconnected" }
   | { readonly type: "error"; readonly error: FarthingError };
@@ -424,7 +514,11 @@ export type EventOf<Name extends ClientEvent["type"]> = Extract<ClientEvent, { t
 export interface Client extends AsyncDisposable {
   /** Who and where it is. */
   readonly info: Info;
-  /** Puts money into the channel; resolves when it can be spent. The hub's limits are checked before any transaction. */
+  /**
+   * Puts money into the channel; resolves when it can be spent. The hub's limits are checked before any transaction. Where
+   * the chain can't be read for a minute after the transaction was sent it ends with `chain-unavailable`. With a local
+   * key the same call, asked again, goes on with that transaction and sends no other; otherwise look at `balances()` first.
+   */
   deposit(options: DepositOptions): Promise<{ readonly hash: Hex }>;
   /**
    * Pays. Resolves when the payee has the money, or, unless `wait` is set, when the hub holds the offer for a payee
@@ -432,11 +526,16 @@ export interface Client extends AsyncDisposable {
    */
   pay(options: PayOptions): Promise<Receipt>;
   /** Asks for a payment back that the payee has not taken; resolves when it `failed` or was `completed`. */
-  cancel(id: Hex): Promise<Payment>;
-  /** Takes money out with the hub's signature; resolves when it is confirmed on chain. */
+  cancel(id: Hex, options?: CancelOptions): Promise<Payment>;
+  /**
+   * Takes money out with the hub's signature; resolves when it is confirmed on chain. If the recipient refuses the money
+   * the transaction reverts, `transaction-failed`: nothing moved, and after ten minutes it is available again.
+   */
   withdraw(options: WithdrawOptions): Promise<{ readonly hash?: Hex }>;
   /** Ends the channel, or some assets of it, with the hub's signature; resolves when all is paid out. */
   close(options?: CloseOptions): Promise<{ readonly hash?: Hex }>;
+  /** Fetches an asset's {@link Balance.credit}; resolves when it is confirmed on chain. */
+  collectCredit(options: CollectCreditOptions): Promise<{ readonly hash: Hex }>;
   /**
    * Leaves without the hub: starts an exit on chain with the newest proofs, waits for the end of the challenge period,
    * settles and claims every lock; resolves when nothing is left in the contract. The exit goes on by itself when the
@@ -470,10 +569,11 @@ export interface Client extends AsyncDisposable {
  * chain, contract, owner or signer) is not taken for ours while there is money in our channel; an `error` event tells.
  *
  * @throws {@link FarthingError} `chain-mismatch` if the hub, the wallet and the options do not agree on the chain;
- * `storage-locked` if another process, or a tab that does not share, uses the store; `wallet-rejected`; `not-connected` if
- * the hub can't be reached and no channel with it is stored; `state-outdated` if the chain knows a channel of this account
- * with money in it that the store does not know, and there is no backup; with `adopt`, if the hub hides proofs that must be
- * there.
+ * `storage-locked` if another process, or a tab that does not share, uses the store; `wallet-rejected`; `not-a-hub`
+ * if something else answers at its URL, `not-connected` if the hub can't be reached, and no channel with it is stored;
+ * `unsupported` where the platform has no WebSocket, or a page's Content-Security-Policy refuses the hub's socket;
+ * `state-outdated` if the chain knows a channel of this account with money in it that the store does not know, and there is
+ * no backup; with `adopt`, if the hub hides proofs that must be there.
  */
 export declare function connect(options: ConnectOptions): Promise<Client>;
 

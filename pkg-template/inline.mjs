@@ -1,5 +1,6 @@
 // The same as the browser's entry with the module inside, for bundlers that copy no files. A third more to download,
 // and compiled only when all of it is there.
+// @ts-check
 
 import base64 from "./core_bg.wasm.js";
 import { face } from "./face.mjs";

@@ -1,4 +1,5 @@
 // For Node: the module is compiled at the first call, synchronously, and state is kept in a file.
+// @ts-check
 
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
@@ -14,7 +15,8 @@ function init() {
 export const initAsync = async () => init();
 
 const environment = {
-  /** A file of node:sqlite at `path`, or under ~/.farthing for the client's `name`. */
+  /** A file of node:sqlite at `path`, or under ~/.farthing for the client's `name`.
+   * @param {string} name @param {string} [path] */
   async openStore(name, path) {
     const { sqliteStore } = await import("./store/sqlite.mjs");
     return sqliteStore(path ?? join(homedir(), ".farthing", `${name}.sqlite`));

@@ -1,7 +1,11 @@
 // One wallet in many tabs: the tab that holds the wallet's Web Lock leads, which is to run the engine; what is called in
 // the others crosses a BroadcastChannel and is done there. docs/tabs.md says why each rule is there.
+// @ts-check
 
-import { glue } from "./core.mjs";
+/** @import { ClientEvent, ConnectOptions, ErrorCode, FarthingError, Hex, Info } from "./index.js" */
+/** @import { Asked, Call, Core, Environment, Fault, Message, Method, Open, Packed, Served, Tell, Tenure } from "./internal.js" */
+
+import { glue, toJSON } from "./core.mjs";
 
 /** Milliseconds between two beats of the leader, and between two looks of the others. */
 const BEAT = 125;
@@ -17,14 +21,28 @@ const SLOWER = 4;
 /** The first and the longest pause after the engine could not be started, in milliseconds. */
 const PAUSE = [250, 10_000];
 
-/** What crosses the channel, and whether a new leader may be asked again for what an old one may have done. */
+/** What crosses the channel, and whether a new leader may be asked again for what an old one may have done.
+ * @type {Map<Method, boolean>} */
 const METHODS = new Map([
-  ["deposit", false], ["pay", true], ["cancel", true], ["withdraw", false], ["close", false], ["exit", true],
-  ["exportExitKit", true],
+  ["deposit", false], ["pay", true], ["cancel", true], ["withdraw", false], ["close", false], ["collectCredit", false],
+  ["exit", true],
+  ["exitKit", true],
   ["balances", true], ["payments", true],
 ]);
 
-/** As `glue.connect`, with the engine wherever it is. Alone where tabs can't meet, or where they shall not. */
+/** Milliseconds that a call is waited for where nobody leads who would end it: somewhat longer than whoever leads would.
+ * @type {Map<Method, number>} */
+const LIMITS = new Map([["pay", 90_000], ["cancel", 60_000], ["balances", 60_000], ["payments", 60_000], ["exitKit", 60_000]]);
+const LIMIT = 3_600_000;
+const CONNECT = 2_700_000;
+const GRACE = 5_000;
+const MOST = 2 ** 31 - 1;
+
+/** And for its word on what became of a call that its caller does not wait for any more. */
+const LAST_WORD = 1_000;
+
+/** As `glue.connect`, with the engine wherever it is. Alone where tabs can't meet, or where they shall not.
+ * @type {Open} */
 export async function connectShared(options, environment, tell) {
   const { navigator, BroadcastChannel, indexedDB } = globalThis;
   const possible = navigator?.locks && BroadcastChannel && indexedDB && globalThis.crypto?.subtle;
@@ -44,13 +62,18 @@ class Tab {
   #options;
   #environment;
   #tell;
+  /** @type {BroadcastChannel | undefined} */
   #channel;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer;
-  /** Settles `join`, until it is. */
+  /** Settles `join`, until it is.
+   * @type {{ resolve(tab: Core): void, reject(error: unknown): void } | undefined} */
   #joining;
-  /** Ends our waiting for the lock. */
+  /** Ends our waiting for the lock.
+   * @type {AbortController | undefined} */
   #queue;
-  /** While we hold the lock: `{ epoch, core, over, served, early, crowd, beats, held, release }`. */
+  /** While we hold the lock.
+   * @type {Tenure | undefined} */
   #tenure;
   /** The newest leader we know of; the later one of two has the larger epoch. */
   #leader = { epoch: 0, ready: false };
@@ -58,13 +81,16 @@ class Tab {
   #pings = 0;
   #robbed = -Infinity;
   #pause = PAUSE[0];
+  /** @type {Info | undefined} */
   #info;
-  /** Calls of this tab that are not answered. */
+  /** Calls of this tab that are not answered.
+   * @type {Map<Hex, Call>} */
   #calls = new Map();
   #closed = false;
   /** The page was left; it may come back. */
   #asleep = false;
 
+  /** @param {string} name @param {string} address @param {ConnectOptions} options @param {Environment} environment @param {Tell} tell */
   constructor(name, address, options, environment, tell) {
     this.#name = name;
     this.#address = address;
@@ -75,7 +101,7 @@ class Tab {
 
   static {
     for (const method of METHODS.keys()) {
-      Tab.prototype[method] = function (argument) {
+      /** @type {any} */ (Tab.prototype)[method] = /** @this {Tab} @param {unknown} argument */ function (argument) {
         return this.#call(method, argument);
       };
     }
@@ -85,6 +111,7 @@ class Tab {
     return this.#info;
   }
 
+  /** @returns {Promise<Core>} */
   join() {
     this.#channel = new BroadcastChannel(this.#name);
     this.#channel.onmessage = ({ data }) => this.#receive(data);
@@ -93,14 +120,17 @@ class Tab {
     this.#timer = setInterval(() => this.#look(), BEAT);
     const joined = new Promise((resolve, reject) => (this.#joining = { resolve, reject }));
     const { signal } = this.#options;
-    signal?.addEventListener("abort", () => this.#joining && this.#refuse(aborted(signal)), { once: true });
+    const late = () => this.#joining && this.#refuse(fault("wallet-unavailable", `No tab could open the wallet in time. ${UNMOVED}`));
+    const timer = setTimeout(late, Math.min((this.#options.timeout ?? CONNECT) + GRACE, MOST));
+    joined.catch(() => {}).finally(() => clearTimeout(timer));
+    signal?.addEventListener("abort", () => this.#joining && this.#refuse(aborted(signal, UNMOVED)), { once: true });
     this.#show({ persisted: true });
     return joined;
   }
 
-  /** `connect` fails, and leaves nothing behind. */
+  /** `connect` fails, and leaves nothing behind. @param {unknown} error */
   #refuse(error) {
-    this.#joining.reject(error);
+    this.#joining?.reject(error);
     this.#joining = undefined;
     this.disconnect();
   }
@@ -120,7 +150,7 @@ class Tab {
       // The next one opens the store when we have left it. What is done for others meanwhile is still answered.
       if (tenure.core !== undefined) await tenure.core.disconnect().finally(tenure.release);
     }
-    this.#channel.close();
+    this.#channel?.close();
     this.#channel = undefined;
   }
 
@@ -132,6 +162,7 @@ class Tab {
     if (this.#tenure !== undefined) this.#end(this.#tenure);
   };
 
+  /** @param {{ persisted: boolean }} event */
   #show = ({ persisted }) => {
     if (!persisted) return;
     this.#asleep = false;
@@ -157,7 +188,9 @@ class Tab {
     this.#request(this.#queue.signal, { steal: true });
   }
 
+  /** @param {AbortSignal} signal @param {LockOptions} options */
   #request(signal, options) {
+    /** @type {Tenure | undefined} */
     let tenure;
     const lead = () => {
       if (this.#closed || signal.aborted) return undefined;
@@ -170,7 +203,7 @@ class Tab {
 
   #lead() {
     const epoch = Math.max(Date.now(), this.#leader.epoch + 1);
-    const tenure = { epoch, over: false, served: new Map(), early: [], crowd: true, beats: 0 };
+    const tenure = /** @type {Tenure} */ ({ epoch, over: false, served: new Map(), early: /** @type {ClientEvent[]} */ ([]), crowd: true, beats: 0 });
     tenure.held = new Promise((resolve) => (tenure.release = resolve));
     this.#queue = undefined;
     this.#tenure = tenure;
@@ -180,17 +213,21 @@ class Tab {
     return tenure;
   }
 
+  /** @param {Tenure} tenure */
   async #start(tenure) {
     // Whoever stops waiting for connect() does not stop the tab later.
     const options = this.#joining ? this.#options : { ...this.#options, signal: undefined };
-    let core, failure;
+    /** @type {Core | undefined} */
+    let core;
+    /** @type {any} */
+    let failure;
     try {
-      core = await glue.connect(options, this.#environment, (event) => this.#happened(tenure, event));
-      if (core.info().address !== this.#address) throw fault("wallet-unavailable", "The wallet shows another account than before.");
+      core = await glue.connect(options, this.#environment, /** @type {Tell} */ ((event) => this.#happened(tenure, event)));
+      if (core?.info().address !== this.#address) throw fault("wallet-unavailable", "The wallet shows another account than before.");
     } catch (error) {
       failure = error;
     }
-    if (failure === undefined && !tenure.over) {
+    if (core !== undefined && failure === undefined && !tenure.over) {
       tenure.core = core;
       this.#pause = PAUSE[0];
       this.#info = core.info();
@@ -207,7 +244,7 @@ class Tab {
     if (failed) this.#fail(failure);
   }
 
-  /** The engine did not start: `connect` fails; later, others get their turn, and we try again. */
+  /** The engine did not start: `connect` fails; later, others get their turn, and we try again. @param {FarthingError} error */
   #fail(error) {
     if (this.#joining) return this.#refuse(error);
     this.#post({ kind: "failed", error: pack(error) });
@@ -220,12 +257,12 @@ class Tab {
     return undefined;
   }
 
-  /** Calls that nobody has seen fail; what a leader may have done is asked for when there is another one. */
+  /** Calls that nobody has seen fail; what a leader may have done is asked for when there is another one. @param {unknown} error */
   #giveUp(error) {
     for (const call of this.#calls.values()) if (call.epoch === 0) this.#settle(call, "reject", error);
   }
 
-  /** We lead no more, be it that the lock was stolen or that somebody else opened the store. */
+  /** We lead no more, be it that the lock was stolen or that somebody else opened the store. @param {Tenure} tenure */
   #end(tenure) {
     if (tenure.over) return;
     tenure.over = true;
@@ -238,6 +275,7 @@ class Tab {
     this.#wait();
   }
 
+  /** @type {(tenure: Tenure, ...told: Parameters<Tell>) => void} */
   #happened(tenure, event) {
     if (tenure.over) return;
     if (event.type === "error" && event.error.code === "storage-locked") return this.#end(tenure);
@@ -270,8 +308,9 @@ class Tab {
     setTimeout(() => this.#pings > PINGS && this.#queue !== undefined && this.#steal(), pause);
   }
 
+  /** @param {Tenure} tenure */
   async #count(tenure) {
-    const { pending } = await navigator.locks.query();
+    const { pending = [] } = await navigator.locks.query();
     tenure.crowd = pending.some(({ name }) => name === this.#name);
   }
 
@@ -280,6 +319,7 @@ class Tab {
     this.#pings = 0;
   }
 
+  /** @param {number} epoch */
   #follow(epoch) {
     this.#leader = { epoch, ready: false };
     this.#away();
@@ -294,14 +334,14 @@ class Tab {
   /** There is an engine, here or elsewhere. */
   #ready() {
     this.#leader.ready = true;
-    if (this.#joining) {
+    if (this.#joining && this.#info !== undefined) {
       const { chainId, contract } = this.#options;
       const { chainId: chain, contract: place } = this.#info;
       if (chainId !== undefined && chainId !== chain) return this.#refuse(fault("chain-mismatch", `The hub is on chain ${chain}, not ${chainId}.`));
       if (contract !== undefined && contract.toLowerCase() !== place.toLowerCase()) {
         return this.#refuse(fault("chain-mismatch", `The hub uses the contract ${place}, not ${contract}.`));
       }
-      this.#joining.resolve(this);
+      this.#joining.resolve(/** @type {Core} */ (/** @type {unknown} */ (this)));
       this.#joining = undefined;
     }
     this.#wait();
@@ -309,14 +349,16 @@ class Tab {
     return undefined;
   }
 
+  /** @param {Message} message */
   #post(message) {
     this.#channel?.postMessage(message);
   }
 
+  /** @param {Message} message */
   #receive(message) {
     const { kind, epoch, id } = message;
     const tenure = this.#tenure;
-    const call = this.#calls.get(id);
+    const call = this.#calls.get(/** @type {Hex} */ (id));
     if (kind === "hello" || kind === "ping") {
       if (tenure === undefined) return;
       tenure.crowd = true;
@@ -362,27 +404,40 @@ class Tab {
 
   // Calls.
 
+  /** @param {Method} method @param {unknown} argument @returns {Promise<any>} */
   #call(method, argument) {
     if (this.#closed) return Promise.reject(closed());
     return new Promise((resolve, reject) => {
+      /** @type {Hex} */
       const id = `0x${hex(crypto.getRandomValues(new Uint8Array(16)))}`;
       // `epoch`: whom it was given to; `begun`: it may have had an effect.
-      const call = { id, method, argument, epoch: 0, begun: false, resolve, reject };
+      const call = /** @type {Call} */ ({ id, method, argument, epoch: 0, begun: false, resolve, reject });
       if (typeof argument === "object" && argument !== null && !Array.isArray(argument)) {
-        const { signal, onProgress, ...rest } = argument;
+        const { signal, onProgress, ...rest } = /** @type {any} */ (argument);
         if (typeof signal?.aborted === "boolean" && typeof signal.addEventListener === "function") call.signal = signal;
         else if (signal !== undefined) rest.signal = signal;
         if (typeof onProgress === "function") call.onProgress = onProgress;
         else if (onProgress !== undefined) rest.onProgress = onProgress;
         // The payment has its id from here, so whoever leads knows it again.
-        call.argument = method === "pay" && rest.id === undefined ? { ...rest, id, fresh: true } : rest;
+        call.argument = method === "pay" && rest.id === undefined ? { ...rest, id, _fresh: true } : rest;
       }
-      if (call.signal?.aborted) return reject(aborted(call.signal));
+      if (call.signal?.aborted) return reject(aborted(call.signal, UNMOVED));
       call.abort = () => {
+        if (call.epoch === 0) return this.#settle(call, "reject", aborted(call.signal, UNMOVED));
+        // Whoever does it knows whether money moved.
         this.#post({ kind: "abort", id });
-        this.#settle(call, "reject", aborted(call.signal));
+        clearTimeout(call.timer);
+        call.timer = setTimeout(() => this.#settle(call, "reject", aborted(call.signal, UNKNOWN)), LAST_WORD);
+        return undefined;
       };
       call.signal?.addEventListener("abort", call.abort);
+      const late = () => {
+        /** @type {[ErrorCode, string]} */
+        const [code, known] = call.epoch === 0 ? ["not-connected", UNMOVED] : ["unanswered", UNKNOWN];
+        this.#post({ kind: "abort", id });
+        this.#settle(call, "reject", fault(code, `No tab has answered. ${known}`));
+      };
+      call.timer = setTimeout(late, limit(method, call.argument));
       this.#calls.set(id, call);
       this.#wait();
       this.#dispatch(call);
@@ -390,13 +445,15 @@ class Tab {
     });
   }
 
+  /** @param {Call} call @param {"resolve" | "reject"} how @param {unknown} value */
   #settle(call, how, value) {
     this.#calls.delete(call.id);
+    clearTimeout(call.timer);
     call.signal?.removeEventListener("abort", call.abort);
     call[how](value);
   }
 
-  /** Gives a call to the leader, if there is one that does not have it. */
+  /** Gives a call to the leader, if there is one that does not have it. @param {Call} call */
   #dispatch(call) {
     const { epoch, ready } = this.#leader;
     if (!ready || call.epoch === epoch) return;
@@ -405,46 +462,48 @@ class Tab {
       return this.#settle(call, "reject", fault("client-closed", detail));
     }
     const { id, method, signal, onProgress } = call;
-    const argument = call.epoch !== 0 && call.argument?.fresh ? { ...call.argument, fresh: false } : call.argument;
+    const argument = call.epoch !== 0 && call.argument?._fresh ? { ...call.argument, _fresh: false } : call.argument;
     call.epoch = epoch;
     if (this.#tenure?.epoch === epoch) return void this.#run(this.#tenure, call, argument);
     try {
       this.#post({ kind: "call", epoch, id, method, argument, signal: signal !== undefined, progress: onProgress !== undefined });
     } catch (error) {
-      this.#settle(call, "reject", fault("invalid-argument", `${method}() has an option that can't be copied: ${error.message}.`));
+      this.#settle(call, "reject", fault("invalid-argument", `${method}() has an option that can't be copied: ${/** @type {Error} */ (error).message}.`));
     }
   }
 
-  /** A call of this tab, in its own engine. */
+  /** A call of this tab, in its own engine. @param {Tenure} tenure @param {Call} call @param {any} argument */
   async #run(tenure, call, argument) {
     const { method, signal, onProgress } = call;
     call.begun = true;
     try {
-      this.#settle(call, "resolve", await tenure.core[method](completed(argument, signal, onProgress)));
-    } catch (error) {
+      this.#settle(call, "resolve", await /** @type {Core} */ (tenure.core)[method](completed(argument, signal, onProgress)));
+    } catch (/** @type {any} */ error) {
       if (error?.code === "storage-locked") this.#end(tenure);
       // Otherwise the next leader has it.
       if (!tenure.over) this.#settle(call, "reject", error);
     }
   }
 
-  /** A call of another tab, in the engine of this one. */
+  /** A call of another tab, in the engine of this one. @param {Tenure} tenure @param {Asked} asked */
   async #serve(tenure, { id, epoch, method, argument, signal, progress }) {
     if (tenure.served.has(id) || !METHODS.has(method)) return;
+    /** @type {Served} */
     const served = { controller: new AbortController() };
     tenure.served.set(id, served);
     try {
       if (!METHODS.get(method)) {
         // Only with the caller's leave: who was frozen in between must not begin what another does by then.
-        const leave = new Promise((resolve) => (served.go = resolve));
+        const leave = /** @type {Promise<void>} */ (new Promise((resolve) => (served.go = resolve)));
         this.#post({ kind: "offer", id, epoch });
         await leave;
-        if (tenure.over || served.controller.signal.aborted) return;
+        if (tenure.over) return;
+        if (served.controller.signal.aborted) throw aborted(served.controller.signal, UNMOVED);
       }
-      const tell = progress ? (step) => this.#post({ kind: "progress", id, step }) : undefined;
-      const value = await tenure.core[method](completed(argument, signal ? served.controller.signal : undefined, tell));
+      const tell = progress ? (/** @type {unknown} */ step) => this.#post({ kind: "progress", id, step }) : undefined;
+      const value = await /** @type {Core} */ (tenure.core)[method](completed(argument, signal ? served.controller.signal : undefined, tell));
       this.#post({ kind: "done", id, value });
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
       if (error?.code === "storage-locked") this.#end(tenure);
       if (!tenure.over) this.#post({ kind: "refused", id, epoch, error: pack(error) });
     } finally {
@@ -453,35 +512,57 @@ class Tab {
   }
 }
 
+/** @param {any} argument @param {AbortSignal | undefined} signal @param {((step: any) => void) | undefined} onProgress */
 function completed(argument, signal, onProgress) {
   if (signal === undefined && onProgress === undefined) return argument;
   return { ...argument, ...(signal && { signal }), ...(onProgress && { onProgress }) };
 }
 
-function fault(code, message, cause) {
-  const error = new Error(message);
+/** @param {ErrorCode} code @param {string} message @param {unknown} [cause] @param {Hex} [paymentId] */
+function fault(code, message, cause, paymentId) {
+  const error = /** @type {Fault} */ (new Error(message));
   error.name = "FarthingError";
   error.code = code;
   if (cause !== undefined) error.cause = cause;
+  if (paymentId !== undefined) error.paymentId = paymentId;
   return error;
 }
 
-const closed = () => fault("client-closed", "Call connect() again.");
-const aborted = (signal) => fault("aborted", "The caller's AbortSignal fired.", signal.reason);
+const UNMOVED = "No money moved: nothing was signed or sent.";
+const UNKNOWN = "What was signed or sent goes on; payments() and balances() show what became of it.";
 
-/** Of an error, what every browser can copy. */
-function pack({ code, message, cause }) {
-  if (cause === undefined) return { code, message };
-  const number = ["number", "string"].includes(typeof cause?.code) ? cause.code : undefined;
-  return { code, message, cause: { code: number, message: String(cause?.message ?? cause) } };
+/** Milliseconds until this tab ends a call by itself. @param {Method} method @param {any} argument */
+function limit(method, argument) {
+  const { timeout, wait, expiresIn } = typeof argument === "object" && argument !== null ? argument : {};
+  if (Number.isInteger(timeout)) return Math.min(timeout + GRACE, MOST);
+  if (method === "exit" || (method === "pay" && wait === true && expiresIn === undefined)) return MOST;
+  if (method === "pay" && wait === true && Number.isInteger(expiresIn)) return Math.min(expiresIn * 1_000 + LIMIT * 2, MOST);
+  return (LIMITS.get(method) ?? LIMIT) + GRACE;
 }
 
-const unpack = ({ code, message, cause }) => fault(code, message, cause);
+const closed = () => fault("client-closed", "Call connect() again.");
+/** @param {AbortSignal | undefined} signal @param {string} known */
+const aborted = (signal, known) => fault("aborted", `${known} The caller's AbortSignal fired.`, signal?.reason);
 
+/** Of an error, what every browser can copy. @param {any} error @returns {Packed} */
+function pack({ code, message, cause, paymentId }) {
+  if (cause === undefined) return { code, message, paymentId };
+  const number = ["number", "string"].includes(typeof cause?.code) ? cause.code : undefined;
+  return { code, message, paymentId, cause: { code: number, message: String(cause?.message ?? cause) } };
+}
+
+/** @param {Packed} packed */
+const unpack = ({ code, message, cause, paymentId }) => fault(code, message, cause, paymentId);
+
+/** @template Value @param {Value} value @returns {Value} */
 function freeze(value) {
   if (typeof value !== "object" || value === null) return value;
-  Object.values(value).forEach(freeze);
+  const values = Object.values(value);
+  values.forEach(freeze);
+  // What crosses the channel loses it.
+  if (values.some((item) => typeof item === "bigint")) Object.defineProperty(value, "toJSON", { value: toJSON });
   return Object.freeze(value);
 }
 
+/** @param {Uint8Array} bytes */
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

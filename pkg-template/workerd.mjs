@@ -1,6 +1,8 @@
 // For workerd (Cloudflare Workers), which compiles no bytes at run time: the module is imported compiled. There is
 // no store by default; give connect() one.
+// @ts-check
 
+// @ts-expect-error To TypeScript a .wasm file is no module.
 import module from "./core_bg.wasm";
 import { face } from "./face.mjs";
 import { startSync } from "./core.mjs";

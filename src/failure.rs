@@ -1,5 +1,6 @@
 //! An error of the client: the protocol's [`Error`] and, where there is one, the JavaScript value that caused it.
 
+use farthing_protocol::wallet::PaymentId;
 use farthing_protocol::{Code, Error};
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +12,17 @@ pub type Result<T> = core::result::Result<T, Failure>;
 /// A stable code, a sentence, and the JavaScript value that caused it. One pointer, for the reason that
 /// [`Error`] is one.
 #[derive(Clone)]
-pub struct Failure(Box<(Error, Option<JsValue>)>);
+pub struct Failure(Box<Report>);
+
+#[derive(Clone)]
+struct Report {
+    error: Error,
+    cause: Option<JsValue>,
+    /// The payment that it is about.
+    payment: Option<PaymentId>,
+    /// The sentence says what to do, so that the code's advice would only repeat or contradict it.
+    advised: bool,
+}
 
 impl Failure {
     /// A failure without a cause.
@@ -27,31 +38,52 @@ impl Failure {
     #[cold]
     #[inline(never)]
     fn with(error: Error, cause: Option<JsValue>) -> Self {
-        Self(Box::new((error, cause)))
+        Self(Box::new(Report { error, cause, payment: None, advised: false }))
+    }
+
+    /// A failure whose sentence says what to do.
+    pub fn advised(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        let mut failure = Self::new(code, detail);
+        failure.0.advised = true;
+        failure
+    }
+
+    /// The same, about this payment.
+    #[must_use]
+    pub fn about(mut self, payment: PaymentId) -> Self {
+        self.0.payment = Some(payment);
+        self
     }
 
     /// The same, under another code.
     #[must_use]
     pub fn seen_as(self, code: Code) -> Self {
-        Self::with(Error::new(code, self.detail().to_owned()), self.0.1)
+        Self::with(Error::new(code, self.detail().to_owned()), self.0.cause)
+    }
+
+    /// The same, with what it means here after what was said.
+    #[must_use]
+    pub fn because(self, meaning: &str) -> Self {
+        let detail = format!("{} {meaning}", self.detail());
+        Self::with(Error::new(self.code(), detail), self.0.cause)
     }
 
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> Code {
-        self.0.0.code()
+        self.0.error.code()
     }
 
     /// The sentence about this case; may be empty.
     #[must_use]
     pub fn detail(&self) -> &str {
-        self.0.0.detail()
+        self.0.error.detail()
     }
 
     /// What JavaScript sees as `cause`.
     #[must_use]
     pub const fn cause(&self) -> Option<&JsValue> {
-        self.0.1.as_ref()
+        self.0.cause.as_ref()
     }
 }
 
@@ -73,20 +105,58 @@ impl From<Code> for Failure {
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0.0, f)
+        fmt::Display::fmt(&self.0.error, f)
     }
 }
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.error, f)
+    }
+}
+
+impl std::error::Error for Failure {}
 
 impl From<Failure> for JsValue {
     fn from(failure: Failure) -> Self {
         let (detail, code) = (failure.detail(), failure.code());
-        let message = if detail.is_empty() { code.advice().to_owned() } else { format!("{detail} {}", code.advice()) };
+        // What is wrong with an argument is all that there is to say.
+        let message = match failure.0.advised || code == Code::InvalidArgument {
+            _ if detail.is_empty() => code.advice().to_owned(),
+            true => sentence(detail),
+            false => format!("{} {}", sentence(detail), code.advice()),
+        };
         let error = js_sys::Error::new(&message);
         error.set_name("FarthingError");
         crate::js::set(&error, "code", code.as_str());
         if let Some(cause) = failure.cause() {
             crate::js::set(&error, "cause", cause.clone());
         }
+        if let Some(payment) = failure.0.payment {
+            crate::js::set(&error, "paymentId", crate::js::hex(payment.0));
+        }
         error.into()
+    }
+}
+
+/// The protocol's words about an error as a sentence; what is one already stays as it is.
+fn sentence(detail: &str) -> String {
+    let mut letters = detail.chars();
+    match letters.next() {
+        Some(first) if !detail.ends_with(['.', '?', '!']) => {
+            format!("{}{}.", first.to_ascii_uppercase(), letters.as_str())
+        }
+        _ => detail.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_protocol_says_becomes_a_sentence_and_a_sentence_stays() {
+        assert_eq!(sentence("a memo has at most 256 bytes"), "A memo has at most 256 bytes.");
+        assert_eq!(sentence("pay(): to must be an address."), "pay(): to must be an address.");
     }
 }

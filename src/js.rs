@@ -1,21 +1,17 @@
 //! Small tools for plain JavaScript values.
 
 use crate::failure::{Failure, Result};
+use crate::global::global;
+use crate::task::{Changes, race, sleep};
+use crate::url::origin;
 use farthing_protocol::Code;
 use js_sys::{Array, Function, Object, Promise, Reflect};
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(callback: &Function, milliseconds: f64) -> JsValue;
-    #[wasm_bindgen(js_name = clearTimeout)]
-    fn clear_timeout(id: &JsValue);
-    #[wasm_bindgen(js_namespace = console, js_name = warn)]
-    fn console_warn(text: &str);
-}
+use web_sys::{Event, EventTarget, SecurityPolicyViolationEvent};
 
 /// A property, or `undefined`.
 #[must_use]
@@ -49,31 +45,35 @@ fn put(object: &JsValue, key: &str, value: &JsValue) {
 /// A plain object with these properties; `undefined` ones are left out.
 #[must_use]
 pub fn object<const N: usize>(properties: [(&str, JsValue); N]) -> JsValue {
-    object_of(&properties)
-}
-
-#[inline(never)]
-fn object_of(properties: &[(&str, JsValue)]) -> JsValue {
     let object = Object::new();
-    for (key, value) in properties {
-        if !value.is_undefined() {
-            put(&object, key, value);
-        }
+    for (key, value) in properties.iter().filter(|(_, value)| !value.is_undefined()) {
+        put(&object, key, value);
     }
     object.into()
 }
 
-/// The same, frozen.
+/// Freezes an object or array of ours. An object with a `bigint` in it has a `toJSON` from then on, which is not to be seen
+/// where properties are compared, listed or copied.
 #[must_use]
-pub fn frozen<const N: usize>(properties: [(&str, JsValue); N]) -> JsValue {
-    freeze(object(properties))
+pub fn seal(value: JsValue) -> JsValue {
+    let object: &Object = value.unchecked_ref();
+    let has_money = !Array::is_array(&value) && Object::values(object).iter().any(|property| property.is_bigint());
+    if let Some(to_json) = TO_JSON.with_borrow(Option::clone).filter(|_| has_money) {
+        let property = Object::new();
+        put(&property, "value", &to_json);
+        Object::define_property(object, &"toJSON".into(), &property);
+    }
+    Object::freeze(object);
+    value
 }
 
-/// Freezes an object or array.
-#[must_use]
-pub fn freeze(value: JsValue) -> JsValue {
-    Object::freeze(value.unchecked_ref::<Object>());
-    value
+thread_local! {
+    static TO_JSON: RefCell<Option<Function>> = const { RefCell::new(None) };
+}
+
+/// Gives every object with a `bigint` in it this `toJSON`: JSON has no such numbers, and `JSON.stringify` would throw.
+pub fn json_with(to_json: Function) {
+    TO_JSON.replace(Some(to_json));
 }
 
 /// An array.
@@ -123,62 +123,99 @@ pub fn invoke(object: &JsValue, name: &str, arguments: &Array) -> core::result::
     }
 }
 
-/// An event of a `target` that has `addEventListener`; it is removed when this is dropped.
+/// An event of a target; it is not listened to any more when this is dropped.
 #[derive(Debug)]
 pub struct Listener {
-    target: JsValue,
+    target: EventTarget,
     event: &'static str,
-    callback: Closure<dyn FnMut(JsValue)>,
+    callback: Closure<dyn FnMut(Event)>,
 }
 
 impl Listener {
     /// Calls `callback` with each event.
-    pub fn new(target: &JsValue, event: &'static str, callback: impl FnMut(JsValue) + 'static) -> Self {
-        let callback = Closure::<dyn FnMut(JsValue)>::new(callback);
-        listen(target, "addEventListener", event, callback.as_ref());
-        Self { target: target.clone(), event, callback }
+    pub fn new(target: EventTarget, event: &'static str, callback: impl FnMut(Event) + 'static) -> Self {
+        let callback = Closure::<dyn FnMut(Event)>::new(callback);
+        // What is no target has no events.
+        let _ = target.add_event_listener_with_callback(event, callback.as_ref().unchecked_ref());
+        Self { target, event, callback }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        listen(&self.target, "removeEventListener", self.event, self.callback.as_ref());
+        let callback = self.callback.as_ref().unchecked_ref();
+        let _ = self.target.remove_event_listener_with_callback(self.event, callback);
     }
 }
 
-fn listen(target: &JsValue, method: &str, event: &str, callback: &JsValue) {
-    if let Some(method) = get_function(target, method) {
-        let _ = method.call2(target, &event.into(), callback);
-    }
-}
+/// How long a browser may take to say that it was a policy that kept a request back, in milliseconds.
+const SAYING: u32 = 200;
 
-/// A timer that is cleared when this is dropped.
+/// What the page's Content-Security-Policy refuses while this lives.
 #[derive(Debug)]
-pub struct Timer {
-    id: JsValue,
-    _callback: Closure<dyn FnMut()>,
+pub struct Policy {
+    refused: Rc<RefCell<Vec<String>>>,
+    changed: Rc<Changes>,
+    _listener: Option<Listener>,
 }
 
-impl Timer {
-    /// Calls `callback` once.
-    pub fn new(milliseconds: u32, callback: impl FnMut() + 'static) -> Self {
-        let callback = Closure::<dyn FnMut()>::new(callback);
-        let id = set_timeout(callback.as_ref().unchecked_ref(), f64::from(milliseconds));
-        Self { id, _callback: callback }
+impl Policy {
+    /// Listens from now on, where there is such a thing.
+    #[must_use]
+    pub fn watch() -> Self {
+        let global = global();
+        let (refused, changed) = (Rc::<RefCell<Vec<String>>>::default(), Rc::<Changes>::default());
+        let (heard, told) = (Rc::clone(&refused), Rc::clone(&changed));
+        let listener = global.policy_event().map(|_| {
+            let target = global.document().map_or_else(|| global.unchecked_into(), EventTarget::from);
+            Listener::new(target, "securitypolicyviolation", move |event| {
+                let refused: SecurityPolicyViolationEvent = event.unchecked_into();
+                heard.borrow_mut().push(refused.blocked_uri());
+                told.notify();
+            })
+        });
+        Self { refused, changed, _listener: listener }
+    }
+
+    /// After a request failed: whether it was for that. Browsers tell it apart from the failure, and perhaps later.
+    pub async fn refuses(&self, url: &str) -> bool {
+        // Of another origin no more is told than that.
+        let is_refused = || self.refused.borrow().iter().any(|refused| origin(refused) == origin(url));
+        if self._listener.is_some() && !is_refused() {
+            let told = async {
+                while !is_refused() {
+                    self.changed.next().await;
+                }
+            };
+            let _ = race(told, sleep(SAYING)).await;
+        }
+        is_refused()
     }
 }
 
-impl Drop for Timer {
-    fn drop(&mut self) {
-        clear_timeout(&self.id);
-    }
-}
-
-/// Unix seconds.
+/// Unix seconds, as the device is set: what time it is the chain says as well, see `chain/clock.rs`.
 #[must_use]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the clock is positive and far below 2^53")]
 pub fn now() -> u64 {
     (js_sys::Date::now() / 1000.0) as u64
+}
+
+/// Seconds by a clock that nobody sets; it may stand still while the device sleeps.
+#[must_use]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the clock is positive and far below 2^53")]
+pub fn running() -> u64 {
+    global().performance().map_or_else(now, |clock| (clock.now() / 1000.0) as u64)
+}
+
+/// A time of Unix seconds as people and programs read it.
+#[must_use]
+#[allow(clippy::cast_precision_loss, reason = "beyond what a date can be it is told as it is")]
+pub fn date_text(seconds: u64) -> String {
+    const LAST: u64 = 8_640_000_000_000;
+    match seconds <= LAST {
+        true => js_sys::Date::new(&(seconds.saturating_mul(1_000) as f64).into()).to_iso_string().into(),
+        false => format!("second {seconds}"),
+    }
 }
 
 /// Random bytes from the platform.
@@ -192,7 +229,7 @@ pub fn random<const N: usize>() -> Result<[u8; N]> {
 
 /// A warning for whoever looks at the console.
 pub fn warn(text: &str) {
-    console_warn(text);
+    web_sys::console::warn_1(&text.into());
 }
 
 /// Refuses with the name of what is wrong.

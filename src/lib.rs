@@ -7,12 +7,13 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`face`] | the exported functions, options in, plain objects out |
+//! | [`entrance`] | from options to a channel that is taken up, step by step |
 //! | [`client`] | the driver: commit loop, payments, deposits, withdrawals |
 //! | [`store`] | where state is kept: IndexedDB, memory, any JavaScript object |
 //! | [`signer`] | a local key or an EIP-1193 wallet |
 //! | [`chain`] | what the chain says, over the wallet's provider or an RPC URL |
 //! | [`transport`] | the hub's JSON-RPC over WebSocket and HTTP |
-//! | [`js`], [`task`], [`signal`], [`small`], [`failure`] | small tools that the others share |
+//! | [`js`], [`global`], [`task`], [`signal`], [`small`], [`url`], [`failure`] | small tools that the others share |
 
 #![cfg_attr(
     test,
@@ -32,8 +33,10 @@ compile_error!(
 
 pub mod chain;
 pub mod client;
+pub mod entrance;
 pub mod face;
 pub mod failure;
+pub mod global;
 pub mod js;
 pub mod signal;
 pub mod signer;
@@ -41,3 +44,4 @@ pub mod small;
 pub mod store;
 pub mod task;
 pub mod transport;
+pub mod url;

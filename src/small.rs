@@ -30,6 +30,11 @@ impl<K: PartialEq, V> SmallMap<K, V> {
         Some(self.0.swap_remove(place).1)
     }
 
+    /// Every key with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.0.iter().map(|(key, value)| (key, value))
+    }
+
     /// Takes everything out.
     pub fn drain(&mut self) -> impl Iterator<Item = V> + use<K, V> {
         std::mem::take(&mut self.0).into_iter().map(|(_, value)| value)

@@ -1,12 +1,13 @@
 //! Waiting: one value, a flag, a pause, the first of two. All on one thread, without an executor of their own.
 
-use crate::failure::Result;
-use crate::js::Timer;
+use crate::failure::{Failure, Result};
+use gloo_timers::callback::Timeout;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
+use wasm_bindgen_futures::spawn_local;
 
 /// Work to be waited for, as one type whatever it is: a state machine that is inlined into everybody who waits for
 /// it costs the module more than a box costs at run time.
@@ -55,6 +56,12 @@ impl<T: Clone> Once<T> {
         self.state.value.borrow().is_some()
     }
 
+    /// Whether anybody but who asks has it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Rc::strong_count(&self.state) > 1
+    }
+
     /// Waits for the value.
     pub async fn wait(&self) -> T {
         poll_fn(|context| match &*self.state.value.borrow() {
@@ -66,6 +73,14 @@ impl<T: Clone> Once<T> {
         })
         .await
     }
+}
+
+/// Begins work at once; its outcome is for everybody who waits for it.
+pub fn begin<T: Clone + 'static>(work: impl Future<Output = T> + 'static) -> Once<T> {
+    let outcome = Once::default();
+    let told = outcome.clone();
+    spawn_local(async move { told.send(work.await) });
+    outcome
 }
 
 /// A bell that may ring many times. Rings before anybody listens are remembered as one.
@@ -157,12 +172,94 @@ pub async fn race<A, B>(first: impl Future<Output = A>, second: impl Future<Outp
     .await
 }
 
+/// Both of two, which go on side by side.
+pub async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B) {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    let (mut one, mut other) = (None, None);
+    poll_fn(|context| {
+        if one.is_none()
+            && let Poll::Ready(value) = first.as_mut().poll(context)
+        {
+            one = Some(value);
+        }
+        if other.is_none()
+            && let Poll::Ready(value) = second.as_mut().poll(context)
+        {
+            other = Some(value);
+        }
+        match (one.take(), other.take()) {
+            (Some(one), Some(other)) => Poll::Ready((one, other)),
+            (some, others) => {
+                (one, other) = (some, others);
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+/// All of them, side by side, in their order; or the first failure in that order.
+pub async fn all<T>(mut works: Vec<Work<'_, T>>) -> Result<Vec<T>> {
+    let mut done: Vec<Option<Result<T>>> = works.iter().map(|_| None).collect();
+    poll_fn(|context| {
+        let mut ready = true;
+        for (work, done) in works.iter_mut().zip(&mut done).filter(|(_, done)| done.is_none()) {
+            match work.as_mut().poll(context) {
+                Poll::Ready(value) => *done = Some(value),
+                Poll::Pending => ready = false,
+            }
+        }
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    done.into_iter().flatten().collect()
+}
+
 /// A pause. Its timer goes when the future is dropped, so that it keeps no process alive.
 pub async fn sleep(milliseconds: u32) {
     let done = Once::<()>::default();
     let rang = done.clone();
-    let _timer = Timer::new(milliseconds, move || rang.send(()));
+    let _timer = Timeout::new(milliseconds, move || rang.send(()));
     done.wait().await;
+}
+
+/// The longest pause that timers take, less than 2^31 - 1 milliseconds, after which they ring at once.
+const LONGEST: u64 = 1 << 30;
+
+/// A pause of any length.
+pub async fn rest(mut milliseconds: u64) {
+    while milliseconds > 0 {
+        let part = milliseconds.min(LONGEST);
+        sleep(u32::try_from(part).unwrap_or(u32::MAX)).await;
+        milliseconds = milliseconds.saturating_sub(part);
+    }
+}
+
+/// What comes of work within so many milliseconds; after that, this failure.
+pub async fn within<T>(milliseconds: u32, work: Work<'_, T>, late: impl FnOnce() -> Failure) -> Result<T> {
+    match race(work, sleep(milliseconds)).await {
+        Either::First(outcome) => outcome,
+        Either::Second(()) => Err(late()),
+    }
+}
+
+/// Counts one who waits, until it is dropped.
+#[derive(Debug)]
+pub struct Waits<'a>(&'a Cell<u32>);
+
+impl<'a> Waits<'a> {
+    /// One more.
+    #[must_use]
+    pub fn new(count: &'a Cell<u32>) -> Self {
+        count.set(count.get().saturating_add(1));
+        Self(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
 }
 
 /// A lock for one asynchronous task at a time.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.30;
+pragma solidity 0.8.37;
 
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 
 import {Deposits} from "./base/Deposits.sol";
 import {Exits} from "./base/Exits.sol";
 import {Ledger} from "./base/Ledger.sol";
-import {AssetCap, Channel, Closing, ClosingAsset, IFarthing, Withdrawal} from "./interfaces/IFarthing.sol";
+import {AssetCap, Channel, Closing, ClosingAsset, IFarthing, Status, Withdrawal} from "./interfaces/IFarthing.sol";
 import {Messages} from "./lib/Messages.sol";
 import {Signatures} from "./lib/Signatures.sol";
 
@@ -32,7 +32,7 @@ contract Farthing is Deposits, Exits {
     ) external nonReentrant {
         bytes32 channelId = _agreedIdOf(channel, withdrawal.channelId, withdrawal.deadline);
         _requireSide(withdrawal.side);
-        if (withdrawal.recipient == address(0)) revert InvalidRecipient();
+        _requireRecipient(withdrawal.recipient);
         Record storage record = _recordOf(channelId, withdrawal.asset);
         _requireOpen(record, withdrawal.asset);
 
@@ -52,7 +52,8 @@ contract Farthing is Deposits, Exits {
         if (withdrawal.side == SIDE_A) record.withdrawnA = withdrawal.total;
         else record.withdrawnB = withdrawal.total;
         emit Withdrawn(channelId, withdrawal.asset, withdrawal.side, withdrawal.total, withdrawal.recipient);
-        _pay(withdrawal.asset, withdrawal.recipient, amount);
+        // Not credited if it fails: both sides can agree on another recipient while the money is in the channel.
+        _push(withdrawal.asset, withdrawal.recipient, amount);
     }
 
     /// @inheritdoc IFarthing
@@ -73,8 +74,7 @@ contract Farthing is Deposits, Exits {
             (paidA[i], paidB[i]) = _closeAsset(channelId, closing.assets[i]);
         }
         for (uint256 i = 0; i < count; ++i) {
-            _pay(closing.assets[i].asset, channel.a.owner, paidA[i]);
-            _pay(closing.assets[i].asset, channel.b.owner, paidB[i]);
+            _payBoth(closing.assets[i].asset, channel.a.owner, paidA[i], channel.b.owner, paidB[i]);
         }
     }
 
@@ -99,7 +99,7 @@ contract Farthing is Deposits, Exits {
 
         paidA = _shareOf(named.asset, SIDE_A, named.totalA, named.depositA, record.depositA, record.withdrawnA);
         paidB = _shareOf(named.asset, SIDE_B, named.totalB, named.depositB, record.depositB, record.withdrawnB);
-        record.status = CLOSED;
+        record.status = Status.Closed;
         emit Closed(channelId, named.asset, paidA, paidB);
     }
 
@@ -116,7 +116,7 @@ contract Farthing is Deposits, Exits {
         if (deposited < namedDeposit) revert DepositMissing(asset, side);
         uint256 due = uint256(total) + (deposited - namedDeposit);
         if (due < withdrawn) revert WithdrawnTooMuch(asset, side);
-        // The cast is safe: the dues of both sides add up to their deposits, which fit uint128.
+        // The cast is safe: the dues of both sides add up to their deposits, of less than 2^120 each.
         return uint128(due - withdrawn);
     }
 }

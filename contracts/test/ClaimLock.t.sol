@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {IFarthing, Lock, SignedProof} from "../src/interfaces/IFarthing.sol";
+import {IFarthing, Lock, LockClaim, SignedProof} from "../src/interfaces/IFarthing.sol";
 import {Base} from "./utils/Base.sol";
 import {Tree} from "./utils/Tree.sol";
 import {vm} from "./utils/Vm.sol";
@@ -111,7 +111,10 @@ contract ClaimLockTest is Base {
         // Alice proves a lock of 3 ETH. She owed 2, so 1 is hers.
         _reveal();
         farthing.claimLock(
-            channel, ETHER, 1, SLOT, lock, _condition, _paramsHash, EXPIRY, Tree.siblingsOf(_tree(lock), SLOT)
+            channel,
+            ETHER,
+            1,
+            LockClaim(SLOT, lock, _condition, _paramsHash, EXPIRY, Tree.siblingsOf(_tree(lock), SLOT))
         );
         vm.assertEq(alice.balance, a + 1 ether);
         vm.assertEq(bob.balance, b + 14 ether);
@@ -137,11 +140,11 @@ contract ClaimLockTest is Base {
         vm.assertEq(alice.balance, a + 11 ether);
         _reveal();
         bytes32[16] memory siblings = Tree.siblingsOf(leaves, 0);
-        farthing.claimLock(channel, ETHER, 0, 0, lock, HASH_LOCK, _paramsHash, EXPIRY, siblings);
+        farthing.claimLock(channel, ETHER, 0, LockClaim(0, lock, HASH_LOCK, _paramsHash, EXPIRY, siblings));
         vm.assertEq(bob.balance, b + 1 ether);
         vm.warp(EXPIRY + 1);
         siblings = Tree.siblingsOf(leaves, 1);
-        farthing.claimLock(channel, ETHER, 0, 1, other, HASH_LOCK, hash, EXPIRY, siblings);
+        farthing.claimLock(channel, ETHER, 0, LockClaim(1, other, HASH_LOCK, hash, EXPIRY, siblings));
         vm.assertEq(alice.balance, a + 14 ether);
         vm.assertEq(address(farthing).balance, 0);
     }
@@ -206,7 +209,7 @@ contract ClaimLockTest is Base {
             if (i == 4) payer = 1;
             if (i == 5) siblings[15] = bytes32(uint256(1));
             vm.expectRevert(abi.encodeWithSelector(IFarthing.LockNotFound.selector, slot));
-            farthing.claimLock(channel, ETHER, payer, slot, other, _condition, _paramsHash, EXPIRY, siblings);
+            farthing.claimLock(channel, ETHER, payer, LockClaim(slot, other, _condition, _paramsHash, EXPIRY, siblings));
         }
     }
 
@@ -217,7 +220,7 @@ contract ClaimLockTest is Base {
         vm.warp(EXPIRY);
         // With an expiry of one's own choice, the payer could have the money back early.
         vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongCondition.selector, lock.key));
-        farthing.claimLock(channel, ETHER, 0, SLOT, lock, _condition, _paramsHash, EXPIRY - 1, siblings);
+        farthing.claimLock(channel, ETHER, 0, LockClaim(SLOT, lock, _condition, _paramsHash, EXPIRY - 1, siblings));
     }
 
     function test_claimLock_refusesThirdSide() public {
@@ -225,7 +228,7 @@ contract ClaimLockTest is Base {
         _settleWith(lock, 2 ether);
         bytes32[16] memory siblings = Tree.siblingsOf(_tree(lock), SLOT);
         vm.expectRevert(abi.encodeWithSelector(IFarthing.InvalidSide.selector, 2));
-        farthing.claimLock(channel, ETHER, 2, SLOT, lock, _condition, _paramsHash, EXPIRY, siblings);
+        farthing.claimLock(channel, ETHER, 2, LockClaim(SLOT, lock, _condition, _paramsHash, EXPIRY, siblings));
     }
 
     function test_claimLock_refusesWorthBeyondUint128() public {
@@ -234,7 +237,7 @@ contract ClaimLockTest is Base {
         _reveal();
         bytes32[16] memory siblings = Tree.siblingsOf(_tree(lock), SLOT);
         vm.expectRevert();
-        farthing.claimLock(channel, ETHER, 0, SLOT, lock, _condition, _paramsHash, EXPIRY, siblings);
+        farthing.claimLock(channel, ETHER, 0, LockClaim(SLOT, lock, _condition, _paramsHash, EXPIRY, siblings));
     }
 
     function test_claimLock_refusesLockWithMoreRedeemedThanItHas() public {
@@ -259,7 +262,9 @@ contract ClaimLockTest is Base {
         uint256 b = bob.balance;
         for (uint256 i = 0; i < 3; ++i) {
             bytes32[16] memory siblings = Tree.siblingsOf(leaves, slots[i]);
-            farthing.claimLock(channel, ETHER, 0, slots[i], locks[i], _condition, _paramsHash, EXPIRY, siblings);
+            farthing.claimLock(
+                channel, ETHER, 0, LockClaim(slots[i], locks[i], _condition, _paramsHash, EXPIRY, siblings)
+            );
         }
         vm.assertEq(bob.balance, b + 6 ether);
         vm.assertEq(address(farthing).balance, 0);
@@ -336,13 +341,13 @@ contract ClaimLockTest is Base {
 
     function _claim(Lock memory lock) private {
         bytes32[16] memory siblings = Tree.siblingsOf(_tree(lock), SLOT);
-        farthing.claimLock(channel, ETHER, 0, SLOT, lock, _condition, _paramsHash, EXPIRY, siblings);
+        farthing.claimLock(channel, ETHER, 0, LockClaim(SLOT, lock, _condition, _paramsHash, EXPIRY, siblings));
     }
 
     function _refuse(Lock memory lock, bytes4 selector) private {
         bytes32[16] memory siblings = Tree.siblingsOf(_tree(lock), SLOT);
         vm.expectPartialRevert(selector);
-        farthing.claimLock(channel, ETHER, 0, SLOT, lock, _condition, _paramsHash, EXPIRY, siblings);
+        farthing.claimLock(channel, ETHER, 0, LockClaim(SLOT, lock, _condition, _paramsHash, EXPIRY, siblings));
     }
 
     function _expectClaimed(uint32 units, bool returned) private view {

@@ -2,7 +2,6 @@
 pragma solidity ^0.8.30;
 
 import {Closing, ClosingAsset, IFarthing, SignedProof} from "../src/interfaces/IFarthing.sol";
-import {Signatures} from "../src/lib/Signatures.sol";
 import {Base} from "./utils/Base.sol";
 import {Typed} from "./utils/Typed.sol";
 import {vm} from "./utils/Vm.sol";
@@ -106,13 +105,13 @@ contract CloseTest is Base {
         Closing memory c = closingOf(ETHER, 4 ether, 11 ether, 10 ether, 5 ether);
         bytes memory sigA = signed(ALICE_SESSION, Typed.closingOf(c));
         bytes memory sigB = signed(BOB_SESSION, Typed.closingOf(c));
-        vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, channel.b.signer));
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, channel.b.signer));
         farthing.close(channel, c, sigA, sigA);
-        vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, channel.a.signer));
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, channel.a.signer));
         farthing.close(channel, c, sigB, sigB);
         c.assets[0].totalA += 1;
         c.assets[0].totalB -= 1;
-        vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, channel.a.signer));
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, channel.a.signer));
         farthing.close(channel, c, sigA, sigB);
     }
 

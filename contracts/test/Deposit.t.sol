@@ -38,7 +38,8 @@ contract DepositTest is Base {
 
     function test_open_announcesWithoutMoney() public {
         vm.expectEmit(true, true, true, true, address(farthing));
-        emit IFarthing.ChannelOpened(id, alice, bob, channel);
+        emit IFarthing.ChannelOpened(id, alice, bob, mallory, channel);
+        vm.prank(mallory);
         farthing.open(channel, ETHER, 0);
         vm.assertEq(uint256(state(ETHER).depositA), 0);
     }
@@ -70,7 +71,7 @@ contract DepositTest is Base {
     }
 
     function test_open_refusesInvalidChannels() public {
-        for (uint256 i = 0; i < 7; ++i) {
+        for (uint256 i = 0; i < 9; ++i) {
             Channel memory bad = channelOf(alice, bob, 1);
             if (i == 0) bad.a.owner = address(0);
             if (i == 1) bad.b.owner = address(0);
@@ -79,12 +80,15 @@ contract DepositTest is Base {
             if (i == 4) bad.a.signer = bad.b.signer;
             if (i == 5) bad.challengePeriod = 1 hours - 1;
             if (i == 6) bad.challengePeriod = 30 days + 1;
+            // Tokens paid to the contract itself would be nobody's.
+            if (i == 7) bad.a.owner = address(farthing);
+            if (i == 8) bad.b.owner = address(farthing);
             vm.expectRevert(IFarthing.InvalidChannel.selector);
             farthing.open(bad, ETHER, 0);
             vm.expectRevert(IFarthing.InvalidChannel.selector);
             farthing.deposit{value: 1}(bad, 0, ETHER, 1);
             vm.expectRevert(IFarthing.InvalidChannel.selector);
-            farthing.startExit(bad, new SignedProof[](0), "", 0);
+            farthing.startExit(bad, new SignedProof[](0), 0, "", 0);
         }
     }
 
@@ -161,13 +165,54 @@ contract DepositTest is Base {
         farthing.deposit(channel, 0, address(dai), 1);
     }
 
+    /// @dev The cap is the channel's, not a side's: either side, or anybody, may fill it, with money of its own.
+    function test_deposit_eitherSideMayFillTheCap() public {
+        farthing = new Farthing(1 hours, 30 days, new AssetCap[](0), 10 ether);
+        id = farthing.channelIdOf(channel);
+        domain = domainOf(address(farthing));
+        deposit(1, ETHER, 10 ether);
+        vm.prank(alice);
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.CapExceeded.selector, ETHER, 10 ether + 1, 10 ether));
+        farthing.open{value: 1}(channel, ETHER, 1);
+        // Nobody's money is held by that: whoever filled it can be left.
+        exitBy(alice, new SignedProof[](0));
+        endChallenge();
+        uint256 b = bob.balance;
+        farthing.settle(channel, ETHER);
+        vm.assertEq(bob.balance, b + 10 ether);
+    }
+
+    /// @dev A fork with a chain id of its own has other channels; these are on the chain that kept the id.
+    function test_channelIdOf_isOfOneChain() public {
+        deposit(0, ETHER, 10 ether);
+        vm.chainId(10_001);
+        vm.assertTrue(farthing.channelIdOf(channel) != id);
+        (,, uint256 left) = farthing.netOf(farthing.channelIdOf(channel), ETHER);
+        vm.assertEq(left, 0);
+        vm.chainId(31_337);
+        vm.assertEq(farthing.channelIdOf(channel), id);
+    }
+
     function test_deposit_totalsFitTheirType() public {
-        uint128 max = type(uint128).max;
-        dai.mint(alice, uint256(max) * 2);
-        deposit(0, address(dai), max);
-        vm.startPrank(alice);
-        vm.expectRevert(abi.encodeWithSelector(IFarthing.CapExceeded.selector, address(dai), 1, max));
-        farthing.deposit(channel, 1, address(dai), 1);
+        uint128 max = type(uint120).max;
+        dai.mint(alice, uint256(max) * 3);
+        for (uint8 side = 0; side < 2; ++side) {
+            vm.startPrank(alice);
+            farthing.deposit(channel, side, address(dai), max);
+            vm.expectRevert(abi.encodeWithSelector(IFarthing.CapExceeded.selector, address(dai), 1, max));
+            farthing.deposit(channel, side, address(dai), 1);
+            vm.expectRevert(abi.encodeWithSelector(IFarthing.CapExceeded.selector, address(dai), max, max));
+            farthing.deposit(channel, side, address(dai), max);
+            vm.stopPrank();
+        }
+        // And leave again, with nothing of them spilt into what lies beside them.
+        vm.assertEq(uint256(state(address(dai)).depositA), max);
+        vm.assertEq(uint256(state(address(dai)).depositB), max);
+        vm.assertEq(uint256(state(address(dai)).status), 0);
+        uint256 a = dai.balanceOf(alice);
+        close(closingOf(address(dai), 2 * max, 0, max, max));
+        vm.assertEq(dai.balanceOf(alice), a + 2 * uint256(max));
+        vm.assertEq(uint256(state(address(dai)).status), 1);
     }
 
     function testFuzz_deposit_totalsRise(uint96[6] memory amounts) public {

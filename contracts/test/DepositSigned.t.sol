@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {Channel, DepositIntent, IFarthing} from "../src/interfaces/IFarthing.sol";
-import {Signatures} from "../src/lib/Signatures.sol";
+import {Channel, DepositIntent, IFarthing, Permit} from "../src/interfaces/IFarthing.sol";
 import {AuthorizationToken} from "./tokens/AuthorizationToken.sol";
 import {PhantomToken} from "./tokens/Hostile.sol";
 import {Base} from "./utils/Base.sol";
@@ -56,7 +55,7 @@ contract DepositSignedTest is Base {
     }
 
     function test_depositWithAuthorization_refusesShortSignature() public {
-        vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, alice));
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, alice));
         farthing.depositWithAuthorization(channel, 0, address(_auth), AMOUNT, alice, 0, START + 1 days, SALT, "short");
     }
 
@@ -83,7 +82,7 @@ contract DepositSignedTest is Base {
     /// @dev Rule 12.
     function test_depositWithPermit_refusesStrangerWithoutIntent() public {
         Permit memory permit = _permit();
-        vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, alice));
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, alice));
         _deposit(mallory, channelOf(mallory, bob, 1), 0, AMOUNT, permit, "");
     }
 
@@ -92,7 +91,7 @@ contract DepositSignedTest is Base {
         vm.prank(alice);
         dai.approve(address(farthing), type(uint256).max);
         Permit memory none;
-        vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, alice));
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, alice));
         _deposit(mallory, channelOf(mallory, bob, 1), 0, AMOUNT, none, "");
     }
 
@@ -100,7 +99,7 @@ contract DepositSignedTest is Base {
     function test_depositWithPermit_refusesIntentForSomethingElse() public {
         bytes memory intent = _intent(ALICE_KEY, alice);
         Permit memory permit = _permit();
-        bytes memory refusal = abi.encodeWithSelector(Signatures.WrongSignature.selector, alice);
+        bytes memory refusal = abi.encodeWithSelector(IFarthing.WrongSignature.selector, alice);
         vm.expectRevert(refusal);
         _deposit(mallory, channelOf(mallory, bob, 1), 0, AMOUNT, permit, intent);
         vm.expectRevert(refusal);
@@ -142,6 +141,17 @@ contract DepositSignedTest is Base {
         _deposit(alice, channel, 0, AMOUNT, none, "");
     }
 
+    /// @dev Rule 12: the intent's own channel, also where its owner sends it.
+    function test_depositWithPermit_refusesIntentThatNamesAnotherChannel() public {
+        Permit memory permit = _permit();
+        Channel memory other = channelOf(mallory, bob, 1);
+        vm.prank(alice);
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongChannel.selector, id, _idOf(other)));
+        farthing.depositWithPermit(
+            other, DepositIntent(id, 0, address(dai), AMOUNT, alice, SALT, START + 1 hours), permit, ""
+        );
+    }
+
     function test_depositWithPermit_takesIntentOfContractWallet() public {
         Wallet wallet = new Wallet(alice);
         dai.mint(address(wallet), AMOUNT);
@@ -150,15 +160,9 @@ contract DepositSignedTest is Base {
         Permit memory none;
         vm.prank(mallory);
         farthing.depositWithPermit(
-            channel, 0, address(dai), AMOUNT, address(wallet), 0, none.v, none.r, none.s, SALT, START + 1 hours, intent
+            channel, DepositIntent(id, 0, address(dai), AMOUNT, address(wallet), SALT, START + 1 hours), none, intent
         );
         vm.assertEq(uint256(state(address(dai)).depositA), AMOUNT);
-    }
-
-    struct Permit {
-        uint8 v;
-        bytes32 r;
-        bytes32 s;
     }
 
     function _deposit(
@@ -171,8 +175,12 @@ contract DepositSignedTest is Base {
     ) private {
         vm.prank(sender);
         farthing.depositWithPermit(
-            to, side, address(dai), amount, alice, START + 1 days, p.v, p.r, p.s, SALT, START + 1 hours, intent
+            to, DepositIntent(_idOf(to), side, address(dai), amount, alice, SALT, START + 1 hours), p, intent
         );
+    }
+
+    function _idOf(Channel memory to) private view returns (bytes32) {
+        return keccak256(abi.encode(block.chainid, address(farthing), to));
     }
 
     function _permit() private view returns (Permit memory p) {
@@ -186,6 +194,7 @@ contract DepositSignedTest is Base {
                 uint256(START + 1 days)
             )
         );
+        p.deadline = START + 1 days;
         (p.v, p.r, p.s) = vm.sign(ALICE_KEY, keccak256(abi.encodePacked(hex"1901", dai.DOMAIN_SEPARATOR(), hash)));
     }
 

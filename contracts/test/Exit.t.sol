@@ -2,11 +2,10 @@
 pragma solidity ^0.8.30;
 
 import {IFarthing, LaneState, SignedProof} from "../src/interfaces/IFarthing.sol";
-import {Signatures} from "../src/lib/Signatures.sol";
 import {Base} from "./utils/Base.sol";
 import {Typed} from "./utils/Typed.sol";
 import {vm} from "./utils/Vm.sol";
-import {Wallet} from "./utils/Wallet.sol";
+import {BurningWallet, Wallet} from "./utils/Wallet.sol";
 
 /// @dev startExit and submitProofs.
 contract ExitTest is Base {
@@ -40,8 +39,39 @@ contract ExitTest is Base {
             id = farthing.channelIdOf(channel);
             bytes memory order = signedOrder(keys[i], START);
             vm.prank(mallory);
-            farthing.startExit(channel, new SignedProof[](0), order, START);
+            farthing.startExit(channel, new SignedProof[](0), uint8(i % 2), order, START);
             vm.assertEq(uint256(farthing.exitEndsAt(id)), START + PERIOD);
+        }
+    }
+
+    /// @dev An order is its own side's: nobody of the other one is asked.
+    function test_startExit_refusesOrderOfTheOtherSide() public {
+        uint256[4] memory keys = [ALICE_KEY, BOB_KEY, ALICE_SESSION, BOB_SESSION];
+        for (uint256 i = 0; i < 4; ++i) {
+            bytes memory order = signedOrder(keys[i], START);
+            vm.expectRevert(abi.encodeWithSelector(IFarthing.NotParticipant.selector, mallory));
+            vm.prank(mallory);
+            farthing.startExit(channel, new SignedProof[](0), uint8(1 - i % 2), order, START);
+        }
+        bytes memory alices = signedOrder(ALICE_KEY, START);
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.InvalidSide.selector, 2));
+        farthing.startExit(channel, new SignedProof[](0), 2, alices, START);
+    }
+
+    /// @dev An owner that burns all gas when it is asked for its signature does not reach the other side's order.
+    function test_startExit_orderIsSafeFromTheOtherSidesWallet() public {
+        channel = channelOf(address(new BurningWallet()), bob, 1);
+        uint256[2] memory keys = [BOB_KEY, BOB_SESSION];
+        for (uint64 i = 0; i < 2; ++i) {
+            channel.salt = 100 + i;
+            id = farthing.channelIdOf(channel);
+            SignedProof[] memory proofs = new SignedProof[](6);
+            for (uint160 j = 0; j < 6; ++j) {
+                proofs[j] = acknowledge(lockedProof(address(j + 1), 0, 1, 1, 1, bytes32("root")));
+            }
+            bytes memory order = signedOrder(keys[i], START);
+            vm.prank(mallory);
+            farthing.startExit{gas: 1_000_000}(channel, proofs, 1, order, START);
         }
     }
 
@@ -50,30 +80,30 @@ contract ExitTest is Base {
         id = farthing.channelIdOf(channel);
         bytes memory order = signedOrder(ALICE_KEY, START);
         vm.prank(mallory);
-        farthing.startExit(channel, new SignedProof[](0), order, START);
+        farthing.startExit(channel, new SignedProof[](0), 0, order, START);
     }
 
     function test_startExit_refusesOrderOfStranger() public {
         bytes memory order = signedOrder(MALLORY_KEY, START);
         vm.expectRevert(abi.encodeWithSelector(IFarthing.NotParticipant.selector, mallory));
         vm.prank(mallory);
-        farthing.startExit(channel, new SignedProof[](0), order, START);
+        farthing.startExit(channel, new SignedProof[](0), 0, order, START);
     }
 
     function test_startExit_refusesOrderForSomethingElse() public {
         bytes memory order = signedOrder(ALICE_KEY, START);
         vm.expectPartialRevert(IFarthing.NotParticipant.selector);
-        farthing.startExit(channel, new SignedProof[](0), order, START + 1);
+        farthing.startExit(channel, new SignedProof[](0), 0, order, START + 1);
         channel.salt = 2;
         vm.expectPartialRevert(IFarthing.NotParticipant.selector);
-        farthing.startExit(channel, new SignedProof[](0), order, START);
+        farthing.startExit(channel, new SignedProof[](0), 0, order, START);
     }
 
     function test_startExit_refusesLateOrder() public {
         bytes memory order = signedOrder(ALICE_KEY, START);
         vm.warp(START + 1);
         vm.expectRevert(abi.encodeWithSelector(IFarthing.DeadlinePassed.selector, START));
-        farthing.startExit(channel, new SignedProof[](0), order, START);
+        farthing.startExit(channel, new SignedProof[](0), 0, order, START);
     }
 
     function test_startExit_onlyOnce() public {
@@ -99,9 +129,9 @@ contract ExitTest is Base {
         SignedProof memory p = proof(ETHER, 1, 7, 2 ether);
         vm.expectRevert(abi.encodeWithSelector(IFarthing.NotAcknowledged.selector, ETHER, 1, 7));
         vm.prank(mallory);
-        farthing.startExit(channel, one(p), order, START);
+        farthing.startExit(channel, one(p), 0, order, START);
         vm.prank(mallory);
-        farthing.startExit(channel, one(acknowledge(p)), order, START);
+        farthing.startExit(channel, one(acknowledge(p)), 0, order, START);
         _expectLane(1, 7, 2 ether, true);
     }
 
@@ -190,7 +220,7 @@ contract ExitTest is Base {
         exitBy(alice, new SignedProof[](0));
         SignedProof memory p = proof(ETHER, 1, 7, 2 ether);
         p.signature = signed(ALICE_SESSION, Typed.proofOf(id, p));
-        vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, channel.b.signer));
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, channel.b.signer));
         submitBy(alice, one(p));
     }
 
@@ -205,7 +235,7 @@ contract ExitTest is Base {
             if (i == 4) p.signature = "";
             if (i == 5) p.signature = abi.encodePacked(p.signature, uint8(0));
             if (i == 6) (p.locked, p.locksRoot) = (1, bytes32(0));
-            vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, channel.b.signer));
+            vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, channel.b.signer));
             submitBy(alice, one(p));
         }
     }
@@ -215,10 +245,10 @@ contract ExitTest is Base {
         exitBy(bob, new SignedProof[](0));
         SignedProof memory p = proof(ETHER, 0, 7, 2 ether);
         p.acknowledgement = acknowledge(proof(ETHER, 0, 7, 3 ether)).acknowledgement;
-        vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, channel.b.signer));
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, channel.b.signer));
         submitBy(alice, one(p));
         p.acknowledgement = signed(ALICE_SESSION, Typed.acknowledgementOf(id, p));
-        vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, channel.b.signer));
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, channel.b.signer));
         submitBy(alice, one(p));
     }
 
@@ -226,7 +256,7 @@ contract ExitTest is Base {
         SignedProof memory p = acknowledge(proof(ETHER, 1, 7, 2 ether));
         channel.salt = 2;
         id = farthing.channelIdOf(channel);
-        vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, channel.b.signer));
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, channel.b.signer));
         exitBy(alice, one(p));
     }
 
@@ -237,11 +267,30 @@ contract ExitTest is Base {
         exitBy(alice, one(p));
     }
 
-    /// @dev Rule 14.
-    function test_submitProofs_refusedOnClosedAsset() public {
-        close(closingOf(ETHER, 10 ether, 5 ether, 10 ether, 5 ether));
-        vm.expectRevert(abi.encodeWithSelector(IFarthing.AssetNotOpen.selector, ETHER, 1));
-        exitBy(alice, one(proof(ETHER, 1, 7, 2 ether)));
+    /// @dev Rule 14, and no closing of one asset voids the proofs of another: whoever holds one could mine it first.
+    function test_startExit_skipsClosedAsset() public {
+        deposit(0, address(dai), 10 ether);
+        SignedProof[] memory kit = two(proof(address(dai), 1, 7, 1), proof(ETHER, 1, 7, 2 ether));
+        close(closingOf(address(dai), 10 ether, 0, 10 ether, 0));
+        exitBy(alice, kit);
+        vm.assertEq(uint256(farthing.laneState(id, address(dai), 1).nonce), 0);
+        _expectLane(1, 7, 2 ether, false);
+    }
+
+    /// @dev Rule 14, as above: the ready answer to an old proof counts for what is open.
+    function test_submitProofs_skipsClosedAsset() public {
+        deposit(0, address(dai), 10 ether);
+        SignedProof memory old = acknowledge(proof(ETHER, 1, 1, 1 ether));
+        SignedProof[] memory kit = two(proof(address(dai), 1, 1, 1), proof(ETHER, 1, 2, 4 ether));
+        close(closingOf(address(dai), 10 ether, 0, 10 ether, 0));
+        exitBy(bob, one(old));
+        submitBy(alice, kit);
+        vm.assertEq(uint256(farthing.laneState(id, address(dai), 1).nonce), 0);
+        _expectLane(1, 2, 4 ether, false);
+        endChallenge();
+        uint256 a = alice.balance;
+        farthing.settle(channel, ETHER);
+        vm.assertEq(alice.balance, a + 14 ether);
     }
 
     function test_submitProofs_refusesLocksWithoutTreeAndTreeWithoutLocks() public {
@@ -266,6 +315,39 @@ contract ExitTest is Base {
         vm.assertEq(lane.locksRoot, EMPTY_ROOT);
         (int256 netA,,) = farthing.netOf(id, ETHER);
         vm.assertEq(netA, 13 ether);
+    }
+
+    /// @dev Amounts of every size, though most are kept in one word; and a small one after a large one.
+    function testFuzz_submitProofs_keepsAmountsOfEverySize(uint128 transferred, uint128 locked, uint8 shift) public {
+        exitBy(alice, new SignedProof[](0));
+        for (uint64 nonce = 1; nonce < 4; ++nonce) {
+            bytes32 root = locked == 0 ? EMPTY_ROOT : bytes32(uint256(nonce));
+            submitBy(alice, one(lockedProof(ETHER, 1, type(uint64).max - 4 + nonce, transferred, locked, root)));
+            LaneState memory lane = farthing.laneState(id, ETHER, 1);
+            vm.assertEq(uint256(lane.nonce), type(uint64).max - 4 + nonce);
+            vm.assertEq(uint256(lane.transferred), transferred);
+            vm.assertEq(uint256(lane.locked), locked);
+            vm.assertEq(lane.locksRoot, root);
+            vm.assertFalse(lane.acknowledged);
+            (int256 netA, int256 netB,) = farthing.netOf(id, ETHER);
+            vm.assertEq(netA, 10 ether + int256(uint256(transferred)));
+            vm.assertEq(netB, 5 ether - int256(uint256(transferred)) - int256(uint256(locked)));
+            (transferred, locked) = (transferred >> (shift % 100), locked >> (shift % 70));
+        }
+    }
+
+    /// @dev The largest that the first word has room for, and one more.
+    function test_submitProofs_keepsAmountsAtTheWordsEdge() public {
+        exitBy(alice, new SignedProof[](0));
+        uint128[4] memory transfers = [uint128(2 ** 96 - 1), 2 ** 96, 1, type(uint128).max];
+        uint128[4] memory locks = [uint128(2 ** 80 - 1), 1, 2 ** 80, type(uint128).max];
+        for (uint64 i = 0; i < 4; ++i) {
+            submitBy(alice, one(acknowledge(lockedProof(ETHER, 1, i + 1, transfers[i], locks[i], "root"))));
+            LaneState memory lane = farthing.laneState(id, ETHER, 1);
+            vm.assertEq(uint256(lane.transferred), transfers[i]);
+            vm.assertEq(uint256(lane.locked), locks[i]);
+            vm.assertTrue(lane.acknowledged);
+        }
     }
 
     /// @dev Rule 13, for any proofs in any order.

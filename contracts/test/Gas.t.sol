@@ -2,8 +2,19 @@
 pragma solidity ^0.8.30;
 
 import {Farthing} from "../src/Farthing.sol";
-import {Channel, Closing, Lock, SignedProof, Withdrawal} from "../src/interfaces/IFarthing.sol";
+import {
+    Channel,
+    Closing,
+    DepositIntent,
+    Lock,
+    LockClaim,
+    Permit,
+    SignedProof,
+    Withdrawal
+} from "../src/interfaces/IFarthing.sol";
+import {SpamToken} from "./tokens/Hostile.sol";
 import {Base} from "./utils/Base.sol";
+import {Receiver} from "./utils/Receiver.sol";
 import {Tree} from "./utils/Tree.sol";
 import {Typed} from "./utils/Typed.sol";
 import {vm} from "./utils/Vm.sol";
@@ -13,12 +24,17 @@ import {vm} from "./utils/Vm.sol";
 contract GasTest is Base {
     uint64 private constant EXPIRY = START + 3 days;
     uint16 private constant SLOT = 3;
+    address private constant HASH_CHAIN = 0x000000000000000000000000000000000000fA02;
+    address private constant VOUCHER = 0x000000000000000000000000000000000000fa03;
     uint256 private constant FRESH_KEY = 0xf1e57;
 
     Lock private _lock;
     bytes32 private _paramsHash;
     bytes32[16] private _siblings;
     bytes32 private _permitDigest;
+    bytes private _chainParams;
+    SpamToken private _spam;
+    Receiver private _receiver;
 
     function setUp() public override {
         super.setUp();
@@ -28,12 +44,19 @@ contract GasTest is Base {
         farthing.deposit(channelOf(mallory, bob, 9), 0, address(dai), 1 ether);
         vm.stopPrank();
 
+        _spam = new SpamToken();
+        _prepareCredit();
+        _chainParams = abi.encodePacked(_hashTimes("seed", 2 ** 14), uint32(2 ** 14));
         dai.mint(vm.addr(FRESH_KEY), 2 ether);
         _permitDigest = _digestOfPermit(vm.addr(FRESH_KEY));
         bytes32 root = _prepareLock();
         _prepare(2, ETHER);
         _prepare(3, address(dai));
         _prepare(4, ETHER);
+        vm.startPrank(mallory);
+        farthing.deposit(channel, 0, address(_spam), 1);
+        farthing.deposit(channel, 1, address(_spam), 1);
+        vm.stopPrank();
         exitBy(bob, one(proof(ETHER, 0, 1, 1 ether)));
         _prepare(5, ETHER);
         exitBy(bob, one(lockedProof(ETHER, 0, 1, 1 ether, 2 ether, root)));
@@ -61,7 +84,9 @@ contract GasTest is Base {
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(FRESH_KEY, _permitDigest);
         _use(1);
         vm.prank(owner);
-        farthing.depositWithPermit(channel, 0, address(dai), 1 ether, owner, START, v, r, s, 0, 0, "");
+        farthing.depositWithPermit(
+            channel, DepositIntent(id, 0, address(dai), 1 ether, owner, 0, 0), Permit(START, v, r, s), ""
+        );
         vm.assertLt(_snapshot("depositWithPermit, own"), 120_000, "target");
     }
 
@@ -99,7 +124,7 @@ contract GasTest is Base {
         _use(2);
         SignedProof[] memory proofs = one(proof(ETHER, 0, 1, 1 ether));
         vm.prank(bob);
-        farthing.startExit(channel, proofs, "", 0);
+        farthing.startExit(channel, proofs, 0, "", 0);
         uint256 exit = _snapshot("startExit, one proof");
         // What settle is measured at below, rounded up.
         vm.assertLt(exit + 80_000, 200_000, "target");
@@ -133,9 +158,43 @@ contract GasTest is Base {
         _snapshot("recordEvidence, HashLock");
     }
 
+    /// @dev The dearest evidence that there is, alone and beside others.
+    function test_gas_recordEvidenceChain() public {
+        farthing.recordEvidence(HASH_CHAIN, _chainParams, EXPIRY, abi.encodePacked(uint32(2 ** 14), bytes32("seed")));
+        vm.assertLt(_snapshot("recordEvidence, HashChain of 2^14"), 860_000, "target");
+    }
+
+    function test_gas_recordEvidenceVoucher() public {
+        bytes memory params = abi.encodePacked(alice, bytes32("stream"));
+        bytes32 key = keccak256(abi.encode(VOUCHER, keccak256(params), EXPIRY));
+        bytes memory evidence = abi.encodePacked(uint32(5), signed(ALICE_KEY, Typed.voucherOf(key, 5)));
+        farthing.recordEvidence(VOUCHER, params, EXPIRY, evidence);
+        _snapshot("recordEvidence, Voucher");
+    }
+
+    function test_gas_payCredit() public {
+        farthing.payCredit(ETHER, address(_receiver), 1 ether);
+        _snapshot("payCredit, ETH");
+    }
+
+    /// @dev What a stranger can do to a side: a deposit of dust in a token that burns gas, and what settling it costs.
+    function test_gas_spamDeposit() public {
+        _use(2);
+        vm.prank(mallory);
+        farthing.deposit(channel, 1, address(_spam), 1);
+        _snapshot("deposit of a gas-burning token by a stranger, one side");
+    }
+
+    function test_gas_spamSettle() public {
+        _use(4);
+        vm.warp(START + PERIOD + 1);
+        farthing.settle(channel, address(_spam));
+        vm.assertLt(_snapshot("settle, a gas-burning token, both sides"), 300_000, "target");
+    }
+
     function test_gas_claimLock() public {
         _use(5);
-        farthing.claimLock(channel, ETHER, 0, SLOT, _lock, HASH_LOCK, _paramsHash, EXPIRY, _siblings);
+        farthing.claimLock(channel, ETHER, 0, LockClaim(SLOT, _lock, HASH_LOCK, _paramsHash, EXPIRY, _siblings));
         _snapshot("claimLock, ETH");
     }
 
@@ -150,6 +209,27 @@ contract GasTest is Base {
         _lock = Lock(hashLockOf("secret", EXPIRY), 1, 2 ether, 0);
         _siblings = Tree.siblingsOf(treeOf(SLOT, _lock), SLOT);
         return Tree.rootOf(treeOf(SLOT, _lock));
+    }
+
+    /// @dev Somebody's who takes money by now.
+    function _prepareCredit() private {
+        _receiver = new Receiver();
+        _receiver.setMood(Receiver.Mood.Reverts);
+        channel = channelOf(address(_receiver), bob, 6);
+        id = farthing.channelIdOf(channel);
+        deposit(0, ETHER, 2 ether);
+        close(closingOf(ETHER, 2 ether, 0, 2 ether, 0));
+        _receiver.setMood(Receiver.Mood.Works);
+    }
+
+    function _hashTimes(bytes32 word, uint256 times) private pure returns (bytes32) {
+        for (uint256 i = 0; i < times; ++i) {
+            assembly ("memory-safe") {
+                mstore(0, word)
+                word := keccak256(0, 32)
+            }
+        }
+        return word;
     }
 
     function _prepare(uint64 salt, address asset) private {

@@ -26,10 +26,27 @@ contract LockTreeTest {
         bytes32[16] memory siblings;
         siblings[0] = "neighbour";
         bytes32 node = keccak256(abi.encodePacked(bytes32("neighbour"), bytes32("leaf")));
+        bytes32 empty;
         for (uint256 height = 1; height < 16; ++height) {
-            node = keccak256(abi.encodePacked(node, bytes32(0)));
+            empty = keccak256(abi.encodePacked(empty, empty));
+            node = keccak256(abi.encodePacked(node, empty));
         }
         vm.assertEq(this.rootOf("leaf", 1, siblings), node);
+    }
+
+    /// @dev What is empty need not be spelled out, and may be.
+    function test_rootOf_takesZeroForAnEmptyTree() public view {
+        Tree.Leaf[] memory leaves = new Tree.Leaf[](2);
+        (leaves[0], leaves[1]) = (Tree.Leaf(6, "six"), Tree.Leaf(9, "nine"));
+        bytes32[16] memory siblings = Tree.siblingsOf(leaves, 6);
+        vm.assertEq(this.rootOf("six", 6, siblings), Tree.rootOf(leaves));
+        // Slots 6 and 9 meet at height 3: there is the only sibling that is not empty.
+        for (uint256 height = 0; height < 16; ++height) {
+            if (height != 3) siblings[height] = 0;
+        }
+        vm.assertEq(this.rootOf("six", 6, siblings), Tree.rootOf(leaves));
+        siblings[3] = 0;
+        vm.assertTrue(this.rootOf("six", 6, siblings) != Tree.rootOf(leaves));
     }
 
     function testFuzz_rootOf_agreesWithTheWholeTree(uint16[4] memory slots, bytes32[4] memory values) public view {

@@ -3,9 +3,16 @@ pragma solidity ^0.8.30;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
-import {Payouts} from "../src/base/Payouts.sol";
 import {Closing, ClosingAsset, IFarthing, SignedProof} from "../src/interfaces/IFarthing.sol";
-import {BlockingToken, CallingToken, FeeToken, MoodyToken, OpenToken, SilentToken} from "./tokens/Hostile.sol";
+import {
+    BlockingToken,
+    CallingToken,
+    FeeToken,
+    MoodyToken,
+    OpenToken,
+    SilentToken,
+    SpamToken
+} from "./tokens/Hostile.sol";
 import {Base} from "./utils/Base.sol";
 import {Receiver} from "./utils/Receiver.sol";
 import {Typed} from "./utils/Typed.sol";
@@ -84,8 +91,8 @@ contract PayoutsTest is Base {
         bytes memory sigB = signed(BOB_SESSION, Typed.closingOf(c));
         bytes[4] memory calls = [
             abi.encodeCall(farthing.close, (channel, c, sigA, sigB)),
-            abi.encodeCall(farthing.payCredit, (ETHER, address(_receiver))),
-            abi.encodeCall(farthing.startExit, (channel, new SignedProof[](0), "", 0)),
+            abi.encodeCall(farthing.payCredit, (ETHER, address(_receiver), 4 ether)),
+            abi.encodeCall(farthing.startExit, (channel, new SignedProof[](0), 0, "", 0)),
             abi.encodeCall(farthing.deposit, (channel, 0, ETHER, 1))
         ];
         for (uint64 i = 0; i < 4; ++i) {
@@ -107,25 +114,27 @@ contract PayoutsTest is Base {
         _receiver.setMood(Receiver.Mood.Reverts);
         _closeEther();
         vm.expectRevert(
-            abi.encodeWithSelector(Payouts.PushFailed.selector, ETHER, address(_receiver), uint256(4 ether))
+            abi.encodeWithSelector(IFarthing.PushFailed.selector, ETHER, address(_receiver), uint256(4 ether))
         );
-        farthing.payCredit(ETHER, address(_receiver));
+        farthing.payCredit(ETHER, address(_receiver), 4 ether);
         _receiver.setMood(Receiver.Mood.Works);
         vm.expectEmit(true, true, true, true, address(farthing));
-        emit Payouts.CreditPaid(ETHER, address(_receiver), 4 ether);
+        emit IFarthing.CreditPaid(ETHER, address(_receiver), 4 ether);
         vm.prank(mallory);
-        farthing.payCredit(ETHER, address(_receiver));
+        farthing.payCredit(ETHER, address(_receiver), 4 ether);
         vm.assertEq(address(_receiver).balance, 4 ether);
-        vm.expectRevert(abi.encodeWithSelector(Payouts.NoCredit.selector, ETHER, address(_receiver)));
-        farthing.payCredit(ETHER, address(_receiver));
+        vm.expectRevert(
+            abi.encodeWithSelector(IFarthing.InsufficientCredit.selector, ETHER, address(_receiver), 4 ether, 0)
+        );
+        farthing.payCredit(ETHER, address(_receiver), 4 ether);
     }
 
     function test_payCredit_reentrantReceiverGetsItOnce() public {
         _receiver.setMood(Receiver.Mood.Reverts);
         _closeEther();
         _receiver.setMood(Receiver.Mood.Works);
-        _receiver.setCall(address(farthing), abi.encodeCall(farthing.payCredit, (ETHER, address(_receiver))));
-        farthing.payCredit(ETHER, address(_receiver));
+        _receiver.setCall(address(farthing), abi.encodeCall(farthing.payCredit, (ETHER, address(_receiver), 4 ether)));
+        farthing.payCredit(ETHER, address(_receiver), 4 ether);
         vm.assertTrue(_receiver.called());
         vm.assertEq(
             bytes32(_receiver.refusal()), bytes32(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector)
@@ -135,8 +144,8 @@ contract PayoutsTest is Base {
     }
 
     function test_push_onlyByItself() public {
-        vm.expectRevert(Payouts.OnlySelf.selector);
-        farthing.push(ETHER, mallory, 1);
+        vm.expectRevert(IFarthing.OnlySelf.selector);
+        farthing.pushFromSelf(ETHER, mallory, 1);
     }
 
     function test_receive_refusesBareEther() public {
@@ -166,10 +175,52 @@ contract PayoutsTest is Base {
             vm.assertEq(farthing.credit(address(token), bob), 6 ether);
             vm.assertEq(token.balanceOf(address(farthing)), 30 ether);
             token.setMood(MoodyToken.Mood.Kind);
-            farthing.payCredit(address(token), address(_receiver));
-            farthing.payCredit(address(token), bob);
+            farthing.payCredit(address(token), address(_receiver), 4 ether);
+            farthing.payCredit(address(token), bob, 6 ether);
             vm.assertEq(token.balanceOf(address(farthing)), 20 ether);
         }
+    }
+
+    /// @dev Rule 16: a token that burns the first allowance gets no second one, and both are credited all the same.
+    function test_settle_tokenThatBurnsGasBurnsItOnce() public {
+        SpamToken token = new SpamToken();
+        vm.startPrank(mallory);
+        farthing.deposit(channel, 0, address(token), 1);
+        farthing.deposit(channel, 1, address(token), 2);
+        vm.stopPrank();
+        exitBy(bob, new SignedProof[](0));
+        endChallenge();
+        uint256 before = gasleft();
+        farthing.settle(channel, address(token));
+        vm.assertLt(before - gasleft(), 300_000, "burnt twice");
+        vm.assertEq(farthing.credit(address(token), address(_receiver)), 1);
+        vm.assertEq(farthing.credit(address(token), bob), 2);
+    }
+
+    /// @dev Rule 16: with ETH it is the recipient who burns, and the other one is paid.
+    function test_settle_recipientThatBurnsGasDoesNotKeepTheOtherFromItsMoney() public {
+        _receiver.setMood(Receiver.Mood.BurnsGas);
+        exitBy(bob, one(acknowledge(proof(ETHER, 1, 1, 4 ether))));
+        endChallenge();
+        uint256 b = bob.balance;
+        farthing.settle(channel, ETHER);
+        vm.assertEq(bob.balance, b + 6 ether);
+        _expectCredit(ETHER, address(_receiver), 4 ether);
+    }
+
+    /// @dev Rule 16: in a batch, what one token does is its own matter.
+    function test_settleBatch_oneFailingAssetDoesNotHoldTheOthers() public {
+        SpamToken token = new SpamToken();
+        vm.prank(mallory);
+        farthing.deposit(channel, 0, address(token), 1);
+        exitBy(bob, new SignedProof[](0));
+        endChallenge();
+        address[] memory assets = new address[](2);
+        assets[0] = address(token);
+        uint256 b = bob.balance;
+        farthing.settleBatch(channel, assets);
+        vm.assertEq(bob.balance, b + 10 ether);
+        vm.assertEq(farthing.credit(address(token), address(_receiver)), 1);
     }
 
     /// @dev Rule 16: whom the token blocks does not keep the other from its money.
@@ -241,7 +292,7 @@ contract PayoutsTest is Base {
     function test_settle_creditsWhoRefuses() public {
         _receiver.setMood(Receiver.Mood.Reverts);
         vm.prank(bob);
-        farthing.startExit(channel, one(acknowledge(proof(ETHER, 1, 1, 4 ether))), "", 0);
+        farthing.startExit(channel, one(acknowledge(proof(ETHER, 1, 1, 4 ether))), 0, "", 0);
         endChallenge();
         uint256 b = bob.balance;
         farthing.settle(channel, ETHER);

@@ -99,6 +99,38 @@ contract SettleTest is Base {
         vm.assertEq(address(farthing).balance, 100 ether);
     }
 
+    function test_settleBatch_settlesWhatIsOpen() public {
+        deposit(0, address(dai), 3 ether);
+        close(closingOf(address(dai), 3 ether, 0, 3 ether, 0));
+        address[] memory assets = new address[](4);
+        (assets[0], assets[1], assets[2]) = (address(dai), ETHER, ETHER);
+        assets[3] = address(0xdead);
+        exitBy(alice, one(proof(ETHER, 1, 6, 2 ether)));
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.ChallengePeriodRunning.selector, START + PERIOD));
+        farthing.settleBatch(channel, assets);
+        endChallenge();
+        (uint256 a, uint256 b) = (alice.balance, bob.balance);
+        uint256 tokens = dai.balanceOf(alice);
+        // Another channel's money, for whatever is paid twice.
+        vm.prank(mallory);
+        farthing.deposit{value: 100 ether}(channelOf(mallory, bob, 9), 0, ETHER, 100 ether);
+        farthing.settleBatch(channel, assets);
+        vm.assertEq(alice.balance, a + 12 ether);
+        vm.assertEq(bob.balance, b + 3 ether);
+        vm.assertEq(dai.balanceOf(alice), tokens);
+        vm.assertEq(uint256(state(ETHER).status), 2);
+        vm.assertEq(uint256(state(address(dai)).status), 1);
+        // Again: nothing is open, nothing happens.
+        farthing.settleBatch(channel, assets);
+        vm.assertEq(alice.balance, a + 12 ether);
+        vm.assertEq(address(farthing).balance, 100 ether);
+    }
+
+    function test_settleBatch_refusedWithoutExit() public {
+        vm.expectRevert(IFarthing.NoExit.selector);
+        farthing.settleBatch(channel, new address[](1));
+    }
+
     function test_netOf_beforeSettlingShowsTheProofs() public {
         exitBy(alice, one(proof(ETHER, 1, 4, 2 ether)));
         (int256 netA, int256 netB, uint256 left) = farthing.netOf(id, ETHER);

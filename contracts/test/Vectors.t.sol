@@ -9,10 +9,12 @@ import {
     Channel,
     Closing,
     ClosingAsset,
+    CreditOrder,
     DepositIntent,
     ExitOrder,
     IFarthing,
     Lock,
+    LockClaim,
     Participant,
     SignedProof,
     Withdrawal
@@ -122,6 +124,10 @@ contract Harness is EIP712("Farthing", "1") {
         return Messages.hashExitOrder(order);
     }
 
+    function hashCreditOrder(CreditOrder calldata order) external pure returns (bytes32) {
+        return Messages.hashCreditOrder(order);
+    }
+
     function hashDepositIntent(DepositIntent calldata intent) external pure returns (bytes32) {
         return Messages.hashDepositIntent(intent);
     }
@@ -187,7 +193,7 @@ contract VectorsTest {
             vm.assertTrue(harness.isSigner(signer, digest, signature));
             vm.assertFalse(harness.isSigner(signer, keccak256(abi.encode(digest)), signature));
         }
-        vm.assertEq(i, 57);
+        vm.assertEq(i, 63);
     }
 
     function _structHash(Harness harness, File file, string memory key) private view returns (bytes32) {
@@ -196,6 +202,18 @@ contract VectorsTest {
         if (_same(kind, "Voucher")) {
             uint256 units = file.number(string.concat(m, ".units"));
             return harness.hashVoucher(file.word(string.concat(m, ".key")), uint32(units));
+        }
+        if (_same(kind, "CreditOrder")) {
+            return harness.hashCreditOrder(
+                CreditOrder(
+                    file.account(string.concat(m, ".asset")),
+                    file.account(string.concat(m, ".owner")),
+                    file.account(string.concat(m, ".recipient")),
+                    file.number(string.concat(m, ".amount")),
+                    file.word(string.concat(m, ".salt")),
+                    uint64(file.number(string.concat(m, ".deadline")))
+                )
+            );
         }
         bytes32 id = file.word(string.concat(m, ".channelId"));
         if (_same(kind, "BalanceProof")) return harness.hashProof(id, _unsigned(file, m));
@@ -410,7 +428,7 @@ contract VectorsTest {
             _withdraw(run, key);
         } else if (_same(what, "exit")) {
             vm.prank(run.channel.a.owner);
-            run.farthing.startExit(run.channel, new SignedProof[](0), "", 0);
+            run.farthing.startExit(run.channel, new SignedProof[](0), 0, "", 0);
         } else if (_same(what, "prove")) {
             SignedProof[] memory proofs = new SignedProof[](1);
             proofs[0] = _unsigned(run.file, string.concat(key, ".proof"));
@@ -464,7 +482,8 @@ contract VectorsTest {
         if (run.file.flag(string.concat(key, ".nothing"))) {
             vm.expectRevert(IFarthing.NothingToClaim.selector);
         }
-        run.farthing.claimLock(run.channel, run.asset, payer, slot, lock, condition, paramsHash, expiry, siblings);
+        run.farthing
+            .claimLock(run.channel, run.asset, payer, LockClaim(slot, lock, condition, paramsHash, expiry, siblings));
         (uint32 units, bool returned) = run.farthing.claimed(run.id, run.asset, payer, slot);
         vm.assertEq(uint256(units), run.file.number(string.concat(key, ".units")));
         vm.assertEq(returned, run.file.flag(string.concat(key, ".returned")));

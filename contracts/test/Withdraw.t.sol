@@ -2,8 +2,8 @@
 pragma solidity ^0.8.30;
 
 import {IFarthing, SignedProof, Withdrawal} from "../src/interfaces/IFarthing.sol";
-import {Signatures} from "../src/lib/Signatures.sol";
 import {Base} from "./utils/Base.sol";
+import {Receiver} from "./utils/Receiver.sol";
 import {Typed} from "./utils/Typed.sol";
 import {vm} from "./utils/Vm.sol";
 import {Wallet} from "./utils/Wallet.sol";
@@ -62,12 +62,12 @@ contract WithdrawTest is Base {
         bytes32 hash = Typed.withdrawalOf(w);
         bytes memory sigA = signed(ALICE_SESSION, hash);
         bytes memory sigB = signed(BOB_SESSION, hash);
-        vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, channel.b.signer));
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, channel.b.signer));
         farthing.withdraw(channel, w, sigA, sigA, "");
-        vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, channel.a.signer));
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, channel.a.signer));
         farthing.withdraw(channel, w, sigB, sigB, "");
         w.total = 4 ether;
-        vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, channel.a.signer));
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, channel.a.signer));
         farthing.withdraw(channel, w, sigA, sigB, "");
     }
 
@@ -84,7 +84,7 @@ contract WithdrawTest is Base {
             abi.encodePacked(r, bytes32(uint256(s) | (uint256(v - 27) << 255)))
         ];
         for (uint256 i = 0; i < bad.length; ++i) {
-            vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, channel.a.signer));
+            vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, channel.a.signer));
             farthing.withdraw(channel, w, bad[i], sigB, "");
         }
     }
@@ -126,15 +126,52 @@ contract WithdrawTest is Base {
         _expect(w, abi.encodeWithSelector(IFarthing.InvalidSide.selector, 2));
     }
 
+    /// @dev What the recipient does not take stays in the channel, and can be sent elsewhere.
+    function test_withdraw_revertsIfTheRecipientRefuses() public {
+        Receiver refuser = new Receiver();
+        refuser.setMood(Receiver.Mood.Reverts);
+        Withdrawal memory w = _withdrawal(0, 3 ether, address(refuser));
+        bytes32 hash = Typed.withdrawalOf(w);
+        bytes memory sigA = signed(ALICE_SESSION, hash);
+        bytes memory sigB = signed(BOB_SESSION, hash);
+        bytes memory ownerSig = signed(ALICE_KEY, hash);
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.PushFailed.selector, ETHER, address(refuser), 3 ether));
+        farthing.withdraw(channel, w, sigA, sigB, ownerSig);
+        vm.assertEq(uint256(state(ETHER).withdrawnA), 0);
+        vm.assertEq(farthing.credit(ETHER, address(refuser)), 0);
+        vm.assertEq(address(farthing).balance, 15 ether);
+        withdraw(0, ETHER, 3 ether);
+        // And is not lost once it accepts.
+        refuser.setMood(Receiver.Mood.Works);
+        vm.expectPartialRevert(IFarthing.WithdrawalNotRising.selector);
+        farthing.withdraw(channel, w, sigA, sigB, ownerSig);
+    }
+
+    /// @dev Tokens that the contract sends itself would be nobody's.
+    function test_withdraw_refusesTheContractItself() public {
+        Withdrawal memory w = _withdrawal(0, 3 ether, address(farthing));
+        bytes32 hash = Typed.withdrawalOf(w);
+        bytes memory sigA = signed(ALICE_SESSION, hash);
+        bytes memory sigB = signed(BOB_SESSION, hash);
+        bytes memory ownerSig = signed(ALICE_KEY, hash);
+        vm.expectRevert(IFarthing.InvalidRecipient.selector);
+        farthing.withdraw(channel, w, sigA, sigB, ownerSig);
+        w.asset = address(dai);
+        hash = Typed.withdrawalOf(w);
+        (sigA, sigB, ownerSig) = (signed(ALICE_SESSION, hash), signed(BOB_SESSION, hash), signed(ALICE_KEY, hash));
+        vm.expectRevert(IFarthing.InvalidRecipient.selector);
+        farthing.withdraw(channel, w, sigA, sigB, ownerSig);
+    }
+
     function test_withdraw_refusesOtherRecipientWithoutTheOwner() public {
         Withdrawal memory w = _withdrawal(0, 3 ether, mallory);
-        _expect(w, abi.encodeWithSelector(Signatures.WrongSignature.selector, alice));
+        _expect(w, abi.encodeWithSelector(IFarthing.WrongSignature.selector, alice));
         // The other side's owner is the wrong one.
         bytes32 hash = Typed.withdrawalOf(w);
         bytes memory sigA = signed(ALICE_SESSION, hash);
         bytes memory sigB = signed(BOB_SESSION, hash);
         bytes memory ownerSig = signed(BOB_KEY, hash);
-        vm.expectRevert(abi.encodeWithSelector(Signatures.WrongSignature.selector, alice));
+        vm.expectRevert(abi.encodeWithSelector(IFarthing.WrongSignature.selector, alice));
         farthing.withdraw(channel, w, sigA, sigB, ownerSig);
     }
 
@@ -161,7 +198,7 @@ contract WithdrawTest is Base {
     function test_withdraw_isBoundToChainAndContract() public {
         Withdrawal memory w = _withdrawal(0, 3 ether, alice);
         domain = domainOf(address(1));
-        _expect(w, abi.encodeWithSelector(Signatures.WrongSignature.selector, channel.a.signer));
+        _expect(w, abi.encodeWithSelector(IFarthing.WrongSignature.selector, channel.a.signer));
     }
 
     function _withdrawal(uint8 side, uint128 total, address recipient) private view returns (Withdrawal memory) {

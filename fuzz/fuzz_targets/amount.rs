@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| farthing_fuzz::amount(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| farthing_targets::amount(data));

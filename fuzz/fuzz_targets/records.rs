@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| farthing_fuzz::records(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| farthing_targets::records(data));

@@ -1,12 +1,16 @@
-//! The chain's side of the node: a watcher that reads it, a sender that writes to it.
+//! The chain's side of the node: a follower that reads it, a sender that writes to it.
 
+mod fault;
+mod follower;
+pub(crate) mod gate;
 mod listener;
-mod logs;
+mod nodes;
+mod reader;
 mod rpc;
 mod sender;
-mod watcher;
 
-pub use listener::{Heard, Listener};
-pub use rpc::{Block, Fees, Rpc};
-pub use sender::{Order, Sender, SenderConfig};
-pub use watcher::{Watcher, WatcherConfig};
+pub use farthing_protocol::reading::{Block, Heard};
+pub use follower::{Follower, FollowerConfig};
+pub use listener::{Listener, Outcome};
+pub use rpc::{AccountState, Fees, Refusal, Rpc};
+pub use sender::{GasPolicy, MaxCost, Order, Orders, Placed, Price, RESERVE_GAS, Sender, SenderConfig};

@@ -2,17 +2,23 @@
 //!
 //! Secrets come from the environment or from a key file, never from the configuration file, and never reach a log.
 
+pub(crate) mod keys;
+mod limits;
 pub(crate) mod raw;
+mod spending;
 
-pub use raw::{Limits, Listed, LogFormat, Raw};
+pub use keys::Keys;
+pub use raw::{Limits, Listed, LogFormat, Raw, Urls};
+pub use spending::Spending;
 
-use crate::keys::{self, Keys};
+use crate::chain::GasPolicy;
 use anyhow::{Context, Result, bail, ensure};
-use farthing_protocol::amount::Amount;
+use farthing_protocol::Asset;
 use farthing_protocol::channel::Policy;
 use farthing_protocol::eip712::Domain;
 use farthing_protocol::hub::HubConfig;
-use farthing_protocol::{Asset, ETH};
+use farthing_protocol::hub::{BacklogLimits, RelayLimits, StrangerLimits};
+use limits::{Reckoning, check_asset, check_locks, dust, policy_of};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,8 +32,8 @@ pub(crate) const DEVELOPMENT_CHAIN: u64 = 31_337;
 pub struct Config {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The chain's JSON-RPC. May hold an access token: never log it, log [`Config::rpc_host`].
-    pub rpc_url: Secret<url::Url>,
+    /// The chain's JSON-RPC, of one node or several. May hold access tokens: never log it, log [`Config::rpc_origins`].
+    pub rpc_url: Secret<Vec<url::Url>>,
     /// EIP-155 chain id that the RPC must have.
     pub chain_id: u64,
     /// The contract's address.
@@ -50,8 +56,18 @@ pub struct Config {
     pub assets: BTreeMap<Asset, Listed>,
     /// Challenge periods that the hub takes part in, in seconds.
     pub challenge_period: raw::ChallengePeriod,
-    /// Times and numbers of locks.
+    /// Times and numbers of locks; `max` is there.
     pub locks: raw::Locks,
+    /// How much may be in flight.
+    pub backlog: BacklogLimits,
+    /// What is spent on transactions of clients.
+    pub relay: RelayLimits,
+    /// What is spent on gas for clients without a deposit.
+    pub strangers: StrangerLimits,
+    /// What the hub reckons with.
+    reckoning: Reckoning,
+    /// What may be spent on transactions.
+    pub gas: GasPolicy,
     /// What one client may ask for.
     pub limits: raw::Limits,
 }
@@ -74,7 +90,7 @@ impl Config {
 
     /// Checks what was read.
     pub fn check(raw: Raw) -> Result<Self> {
-        ensure!(matches!(raw.rpc_url.scheme(), "http" | "https"), "rpc_url: only http and https are supported");
+        raw.rpc_url.check()?;
         ensure!(!raw.contract.is_zero(), "contract: the zero address is no contract");
         ensure!(raw.log_range > 0, "log_range: must be at least 1");
         let keys = keys::read(&raw).context("the hub's keys")?;
@@ -83,8 +99,12 @@ impl Config {
             0 < period.min && period.min <= period.default && period.default <= period.max,
             "challenge_period: needs 0 < min <= default <= max"
         );
-        check_locks(&raw.locks)?;
         raw.limits.check()?;
+        let development = raw.chain_id == DEVELOPMENT_CHAIN;
+        let gas = raw.gas.check(development, raw.assets.iter())?;
+        let reckoning = Reckoning::of(&raw, &gas);
+        let mut locks = raw.locks;
+        let backlog = check_locks(&mut locks, &reckoning, raw.limits.channels)?;
 
         let mut assets = BTreeMap::new();
         for (index, asset) in raw.assets.into_iter().enumerate() {
@@ -96,12 +116,11 @@ impl Config {
         }
         ensure!(!assets.is_empty(), "assets: list at least one asset");
 
-        let development = raw.chain_id == DEVELOPMENT_CHAIN;
         let poll = raw.poll_interval_ms.unwrap_or(if development { 200 } else { 1_000 });
         ensure!(poll > 0, "poll_interval_ms: must be at least 1");
         Ok(Self {
             listen: raw.listen,
-            rpc_url: Secret(raw.rpc_url),
+            rpc_url: Secret(raw.rpc_url.0),
             chain_id: raw.chain_id,
             contract: raw.contract,
             confirmations: raw.confirmations.unwrap_or(if development { 1 } else { 12 }),
@@ -113,8 +132,13 @@ impl Config {
             keys,
             assets,
             challenge_period: period,
-            locks: raw.locks,
+            locks,
+            backlog,
+            relay: reckoning.relay(&raw.relay),
+            strangers: reckoning.strangers(&raw.strangers),
+            reckoning,
             limits: raw.limits,
+            gas,
         })
     }
 
@@ -126,8 +150,8 @@ impl Config {
             safety_margin: locks.safety_margin,
             min_lock_time: locks.min_time,
             max_lock_time: locks.max_time,
-            max_locks: locks.max,
-            dust: self.assets.values().map(|asset| (asset.address, asset.dust())).collect(),
+            max_locks: locks.max.unwrap_or_default(),
+            dust: self.assets.values().map(|asset| (asset.address, dust(asset))).collect(),
             max_chain_age: self.max_chain_age,
             leave_overdue: true,
             ..Policy::default()
@@ -136,15 +160,18 @@ impl Config {
             domain: Domain::new(self.chain_id, self.contract),
             owner: self.keys.owner.address(),
             policy,
-            assets: self.assets.values().map(|asset| (asset.address, asset.policy())).collect(),
+            assets: self.assets.values().map(|asset| (asset.address, policy_of(asset, &self.reckoning))).collect(),
             challenge_period: (self.challenge_period.min, self.challenge_period.max),
+            backlog: self.backlog,
+            relay: self.relay,
+            strangers: self.strangers,
         }
     }
 
-    /// The RPC's host, which is safe to log.
+    /// Where the RPC is, which is safe to log.
     #[must_use]
-    pub fn rpc_host(&self) -> &str {
-        self.rpc_url.0.host_str().unwrap_or("?")
+    pub fn rpc_origins(&self) -> String {
+        Urls(self.rpc_url.0.clone()).origins()
     }
 
     /// For `--print-config`: everything but secrets.
@@ -152,7 +179,7 @@ impl Config {
     pub fn printable(&self) -> serde_json::Value {
         serde_json::json!({
             "listen": self.listen.to_string(),
-            "rpc_url": format!("{}://{}/…", self.rpc_url.0.scheme(), self.rpc_host()),
+            "rpc_url": self.rpc_origins(),
             "chain_id": self.chain_id,
             "contract": self.contract,
             "confirmations": self.confirmations,
@@ -166,33 +193,18 @@ impl Config {
             "assets": self.assets.values().collect::<Vec<_>>(),
             "challenge_period": self.challenge_period,
             "locks": self.locks,
+            "strangers": { "gas_per_day": self.strangers.day },
+            "relay": { "channel_per_day": self.relay.channel_day, "per_day": self.relay.day },
             "limits": self.limits,
+            "gas": {
+                "price": self.reckoning.price,
+                "reserve": self.gas.reserve.to_string(),
+                "max_fee_per_gas": self.gas.max_fee.to_string(),
+                "max_priority_fee_per_gas": self.gas.max_priority_fee.to_string(),
+                "floor": self.gas.floor.to_string(),
+            },
         })
     }
-}
-
-fn check_locks(locks: &raw::Locks) -> Result<()> {
-    ensure!(locks.safety_margin > 0, "locks.safety_margin: must be at least 1 second");
-    // docs/protocol.md section 4: a lock lives at least twice the safety margin.
-    ensure!(
-        locks.min_time >= locks.safety_margin.saturating_mul(2),
-        "locks.min_time: must be at least twice locks.safety_margin"
-    );
-    ensure!(locks.max_time > locks.min_time, "locks.max_time: must be above locks.min_time");
-    ensure!(locks.max > 0, "locks.max: must be at least 1");
-    Ok(())
-}
-
-fn check_asset(asset: &Listed) -> Result<()> {
-    ensure!(!asset.symbol.is_empty() && asset.symbol.len() <= 16, "symbol: 1 to 16 characters");
-    ensure!(asset.address != ETH || asset.decimals == 18, "decimals: ETH has 18");
-    ensure!(!asset.min_payment.is_zero(), "min_payment: must be above zero");
-    ensure!(asset.min_payment <= asset.max_payment, "max_payment: must not be below min_payment");
-    ensure!(asset.max_payment <= asset.channel_capacity, "channel_capacity: must not be below max_payment");
-    ensure!(asset.collateral <= asset.max_collateral, "max_collateral: must not be below collateral");
-    ensure!(asset.dust <= asset.dust_cap, "dust_cap: must not be below dust");
-    ensure!(asset.channel_capacity < Amount::MAX, "channel_capacity: must be below 2^128 - 1");
-    Ok(())
 }
 
 #[cfg(test)]
@@ -229,7 +241,7 @@ mod tests {
     #[test]
     fn the_environment_overrides_the_file_also_in_tables() {
         let config = read(FILE, &[("FARTHING_HUB_CHAIN_ID", "31337"), ("FARTHING_HUB_LOCKS__MAX", "7")]).unwrap();
-        assert_eq!((config.chain_id, config.locks.max), (31_337, 7));
+        assert_eq!((config.chain_id, config.locks.max), (31_337, Some(7)));
         assert_eq!(config.poll_interval, Duration::from_millis(200));
         let assets = r#"[{ address = "0x00000000000000000000000000000000000000dd", symbol = "DAI", decimals = 18,
             channel_capacity = "9", min_payment = "1", max_payment = "3", collateral = "0", max_collateral = "0" }]"#;
@@ -246,6 +258,19 @@ mod tests {
         assert!(refusal(FILE, &[("FARTHING_HUB_LOCKS__MIN_TIME", "5")]).contains("locks.min_time"));
         assert!(refusal(&format!("private_key = \"{KEY}\"\n{FILE}"), &[]).contains("FARTHING_HUB_PRIVATE_KEY"));
         assert!(refusal(FILE, &[("FARTHING_HUB_PRIVATE_KEY", "0x12")]).contains("private_key"));
+    }
+
+    #[test]
+    fn one_rpc_or_several_of_http_each_given_once() {
+        let with = |urls: &str| FILE.replace("\"https://rpc.example/v3/token\"", urls);
+        assert_eq!(read(FILE, &[]).unwrap().rpc_url.0.len(), 1);
+        let two = read(&with("[\"https://a.example/token\", \"http://b.example\"]"), &[]).unwrap();
+        assert_eq!(two.rpc_origins(), "https://a.example, http://b.example");
+        let environment = [("FARTHING_HUB_RPC_URL", "[\"https://c.example\", \"https://d.example\"]")];
+        assert_eq!(read(FILE, &environment).unwrap().rpc_url.0.len(), 2);
+        for wrong in ["[]", "\"ws://a.example\"", "[\"http://a.example\", \"http://a.example\"]", "7"] {
+            assert!(refusal(&with(wrong), &[]).contains("rpc_url") || wrong == "7", "{wrong}");
+        }
     }
 
     #[test]

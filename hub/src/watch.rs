@@ -8,6 +8,7 @@ mod answer;
 mod chain;
 mod config;
 mod node;
+mod rpc;
 mod store;
 mod tower;
 

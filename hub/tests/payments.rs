@@ -15,8 +15,8 @@ use farthing_hub::clock;
 use farthing_protocol::ETH;
 use farthing_protocol::chain::AssetStatus;
 use farthing_protocol::wallet::{Payee, Status};
-use support::client::{call, payee};
-use support::{Chain, ClientConfig, eth, start, until};
+use support::client::{attach, call, payee, socket_call};
+use support::{Chain, ClientConfig, eth, start, until, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_clients_pay_each_other_in_eth_and_dai_and_take_the_rest_home() {
@@ -35,10 +35,16 @@ async fn two_clients_pay_each_other_in_eth_and_dai_and_take_the_rest_home() {
     // The hub's collateral needs an approval and four deposits; blocks go on while it sends them.
     until("the hub's collateral is final", || async {
         chain.mine(1).await;
-        let status = call(&url, "farthing_channel", serde_json::json!({ "channelId": bob.id })).await.unwrap();
         let filled = |asset: &serde_json::Value| asset["deposits"]["b"] == eth(1_000).to_string();
-        let assets = status["assets"].as_array().unwrap();
-        (assets.len() == 2 && assets.iter().all(filled)).then_some(())
+        for client in [&alice, &bob] {
+            let params = serde_json::json!({ "channelId": client.id });
+            let status = call(&url, "farthing_channel", params).await.unwrap();
+            let assets = status["assets"].as_array().unwrap();
+            if assets.len() < 2 || !assets.iter().all(filled) {
+                return None;
+            }
+        }
+        Some(())
     })
     .await;
 
@@ -115,11 +121,14 @@ async fn a_restarted_hub_goes_on_and_delivers_what_it_held() {
     let to_bob = payee(&url, bob.config.key.address()).await;
     let bob_config = bob.config.clone();
     bob.end().await;
-    until("the hub knows that Bob is away", || async {
-        let status = call(&url, "farthing_channel", serde_json::json!({ "channelId": bob_config.id() })).await.unwrap();
-        (status["online"] == false).then_some(())
+    let mut asking = attach(&alice.config, &url).await.unwrap();
+    within("the hub knows that Bob is away", async {
+        let address = serde_json::json!({ "address": bob_config.key.address() });
+        while socket_call(&mut asking, "farthing_lookup", address.clone(), drop).await.unwrap()["online"] == true {}
     })
     .await;
+    drop(asking);
+    alice.connect(&url).await.unwrap();
     let payment = alice.pay(&to_bob, ETH, eth(7)).await;
     alice
         .when("held", move |wallet| wallet.payment(&payment).is_some_and(|payment| payment.status == Status::Held))

@@ -45,8 +45,10 @@ async fn a_transaction_is_sent_again_after_a_crash_with_a_higher_fee_when_stuck_
     assert_eq!(again["hash"], first["hash"]);
     hub.kill().await;
 
-    // It is stuck: the fee rises, the nonce stays.
+    // Blocks pass it by, since they cost more than it may pay: the fee rises, the nonce stays.
     let hub = Process::start(program, &chain, &database, "stuck_after = 1").await;
+    chain.ask("anvil_setNextBlockBaseFeePerGas", json!(["0xba43b7400"])).await;
+    chain.mine(3).await;
     let raised = until("the fee is raised", || async {
         pending(&chain).await.into_iter().find(|transaction| transaction["hash"] != first["hash"])
     })

@@ -11,8 +11,8 @@
 mod support;
 
 use farthing_hub::node::Node;
-use farthing_hub::store::{Attempt, Sqlite, Status, Store, Stored, Transaction};
-use farthing_protocol::journal::Write;
+use farthing_hub::store::{Attempt, NonceEnd, Sqlite, Store, Stored, StoredOrder, Transaction};
+use farthing_protocol::journal::{FORMAT, Write};
 use farthing_protocol::{Code, Error};
 use serde_json::json;
 use std::sync::Arc;
@@ -30,6 +30,9 @@ impl Store for Failing {
     fn load<'a>(&'a self, prefix: &'a str) -> Stored<'a, Vec<(String, Vec<u8>)>> {
         self.inner.load(prefix)
     }
+    fn value<'a>(&'a self, key: &'a str) -> Stored<'a, Option<Vec<u8>>> {
+        self.inner.value(key)
+    }
     fn commit<'a>(&'a self, writes: &'a [Write]) -> Stored<'a, ()> {
         if self.full.load(Ordering::SeqCst) {
             return Box::pin(async { Err(Error::new(Code::StorageFailed, "the disk /secret/path is full")) });
@@ -42,8 +45,17 @@ impl Store for Failing {
     fn set_fact<'a>(&'a self, key: &'static str, value: String) -> Stored<'a, ()> {
         self.inner.set_fact(key, value)
     }
-    fn enqueue<'a>(&'a self, transaction: &'a Transaction) -> Stored<'a, ()> {
-        self.inner.enqueue(transaction)
+    fn enqueue<'a>(&'a self, orders: &'a [StoredOrder]) -> Stored<'a, ()> {
+        self.inner.enqueue(orders)
+    }
+    fn open_orders(&self) -> Stored<'_, Vec<StoredOrder>> {
+        self.inner.open_orders()
+    }
+    fn order<'a>(&'a self, id: &'a str) -> Stored<'a, Option<StoredOrder>> {
+        self.inner.order(id)
+    }
+    fn give_up<'a>(&'a self, id: &'a str, not_before: u64, now: u64) -> Stored<'a, ()> {
+        self.inner.give_up(id, not_before, now)
     }
     fn open_transactions(&self) -> Stored<'_, Vec<Transaction>> {
         self.inner.open_transactions()
@@ -51,14 +63,23 @@ impl Store for Failing {
     fn ended_from(&self, nonce: u64) -> Stored<'_, Vec<Transaction>> {
         self.inner.ended_from(nonce)
     }
-    fn transaction<'a>(&'a self, id: &'a str) -> Stored<'a, Option<Transaction>> {
-        self.inner.transaction(id)
+    fn signed<'a>(&'a self, transaction: &'a Transaction, orders: &'a [String]) -> Stored<'a, u64> {
+        self.inner.signed(transaction, orders)
     }
-    fn signed<'a>(&'a self, id: &'a str, nonce: u64, gas: u64, attempt: &'a Attempt) -> Stored<'a, ()> {
-        self.inner.signed(id, nonce, gas, attempt)
+    fn signed_again<'a>(&'a self, id: u64, attempt: &'a Attempt) -> Stored<'a, ()> {
+        self.inner.signed_again(id, attempt)
     }
-    fn set_status<'a>(&'a self, id: &'a str, status: Status, block: Option<u64>) -> Stored<'a, ()> {
-        self.inner.set_status(id, status, block)
+    fn end_nonce(&self, end: NonceEnd) -> Stored<'_, ()> {
+        self.inner.end_nonce(end)
+    }
+    fn revive(&self, id: u64) -> Stored<'_, ()> {
+        self.inner.revive(id)
+    }
+    fn has_orders(&self, id: u64) -> Stored<'_, bool> {
+        self.inner.has_orders(id)
+    }
+    fn forget_ended(&self, before: u64, block: u64, most: u32) -> Stored<'_, u64> {
+        self.inner.forget_ended(before, block, most)
     }
     fn close(&self) -> Stored<'_, ()> {
         self.inner.close()
@@ -107,4 +128,38 @@ async fn a_store_of_another_hub_and_a_chain_of_another_id_are_refused() {
     other.chain_id = 1;
     let error = Node::start(other, Arc::new(Sqlite::open(&fresh).await.unwrap())).await.unwrap_err();
     assert!(error.to_string().contains("chain_id"), "{error:#}");
+}
+
+/// A hub that was set back to an older build.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_a_newer_build_stops_the_start_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("hub.sqlite");
+    let chain = Chain::start().await;
+    let hub = support::start(&chain, &database, "").await;
+    let url = format!("http://{}", hub.address);
+    let client = ClientConfig::new(&chain, 1, &url, folder.path()).await;
+    let params = json!({ "channel": client.def, "publicKey": client.key.public_key() });
+    call(&url, "farthing_register", params).await.unwrap();
+    hub.stop();
+    hub.ended().await.unwrap();
+
+    let store = Arc::new(Sqlite::open(&database).await.unwrap());
+    let whole = store.load("").await.unwrap();
+    let (key, value) = whole.iter().find(|(key, _)| key.ends_with("/def")).expect("a client has registered");
+    let newer = [&[FORMAT + 1], &value[1..]].concat();
+    store.commit(&[Write::Put { key: key.clone(), value: newer }]).await.unwrap();
+    let before = store.load("").await.unwrap();
+    assert_ne!(before, whole);
+    let error = Node::start(config(&chain, &database, ""), Arc::clone(&store) as Arc<dyn Store>).await.unwrap_err();
+    let code = error.downcast_ref::<Error>().map(Error::code);
+    assert_eq!(code, Some(Code::StorageVersion), "{error:#}");
+    assert_eq!(store.load("").await.unwrap(), before);
+
+    // The build that wrote it goes on.
+    store.commit(&[Write::Put { key: key.clone(), value: value.clone() }]).await.unwrap();
+    store.close().await.unwrap();
+    let hub = support::start(&chain, &database, "").await;
+    hub.stop();
+    hub.ended().await.unwrap();
 }

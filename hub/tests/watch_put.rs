@@ -206,6 +206,32 @@ async fn evidence_is_recorded_before_it_expires_and_forgotten_afterwards() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn evidence_of_several_channels_goes_in_one_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let chain = Chain::start().await;
+    let pairs = [Pair::funded(&chain, 1, 1_000).await, Pair::funded(&chain, 2, 1_000).await];
+    let clients = pairs.each_ref().map(|pair| pair.b.address().to_string());
+    let listed = format!("clients = {}\nrecord_margin = 100", json!(clients));
+    let tower = start(&chain, &folder.path().join("watch.sqlite"), &listed).await;
+    let expiry = clock::now() + 1_000;
+    let mut keys = Vec::new();
+    for (pair, secret) in pairs.iter().zip([[1; 32], [2; 32]]) {
+        let lane = locked(pair, 1, secret, expiry);
+        keys.push(lane.evidence[0].condition.key(expiry).0);
+        put(&url(&tower), pair.order(Side::B), &[lane]).await.unwrap();
+    }
+    chain.ask("evm_setNextBlockTimestamp", json!([expiry - 90])).await;
+    chain.mine(1).await;
+    for key in keys {
+        until("it is recorded", || async { (units(&chain, key).await == u32::MAX).then_some(()) }).await;
+    }
+    chain.mine(1).await;
+    caught_up(&tower, &chain).await;
+    assert_eq!(transactions(&chain).await, 1);
+    end(tower).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_low_balance_is_told_and_strangers_get_no_evidence_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let chain = Chain::start().await;

@@ -25,7 +25,7 @@ export function contractOf(world, privateKey) {
     read,
     open: (channel, amount) => send("open", [channel, ETH, amount], amount),
     deposit: (channel, side, amount) => send("deposit", [channel, side, ETH, amount], amount),
-    startExit: (channel, proofs) => send("startExit", [channel, proofs, "0x", 0n]),
+    startExit: (channel, proofs) => send("startExit", [channel, proofs, 0, "0x", 0n]),
     submitProofs: (channel, proofs) => send("submitProofs", [channel, proofs]),
     recordEvidence: ({ condition, expiry }, evidence) => send("recordEvidence", [condition.address, condition.params, BigInt(expiry), evidence]),
     settle: (channel, asset = ETH) => send("settle", [channel, asset]),
@@ -35,8 +35,9 @@ export function contractOf(world, privateKey) {
     /** Claims a lock by the tree that it stands in. */
     claimLock(channel, payer, locks, slot, asset = ETH) {
       const { condition, expiry, key, n, unitPrice, redeemed } = locks.get(slot);
-      const args = [channel, asset, payer, slot, { key, n, unitPrice, redeemed }, condition.address, keccak256(condition.params), BigInt(expiry), tree(locks, slot).siblings];
-      return send("claimLock", args);
+      const lock = { key, n, unitPrice, redeemed };
+      const claim = { slot, lock, condition: condition.address, paramsHash: keccak256(condition.params), expiry: BigInt(expiry), siblings: tree(locks, slot).siblings };
+      return send("claimLock", [channel, asset, payer, claim]);
     },
     units: ({ condition, expiry }) => read("unitsOf", [conditionKey(condition, expiry)]),
     lane: (channelId, payer, asset = ETH) => read("laneState", [channelId, asset, payer]),

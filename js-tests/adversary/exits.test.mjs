@@ -23,6 +23,24 @@ const lockOp = (slot, unitPrice, expiry) => ({
   lock: { slot, condition: { address: "0x000000000000000000000000000000000000fa01", params: `0x${randomBytes(32).toString("hex")}` }, expiry, n: 1, unitPrice, to: null, envelope: "0x" },
 });
 
+/** Bob shows his secret of a payment of Alice's, and the hub, alone with her, keeps it and gives the payment back. */
+async function cancelled(stage) {
+  const [alice, bob] = [await stage.actor(), await stage.actor()];
+  await stage.pay(alice, bob, 100n, { wait: true });
+  const reveal = stage.heard("client", bob, "reveal");
+  stage.proxy.rules.up = (messages, id) => (id === bob.id ? messages.filter(({ type }) => type !== "reveal") : messages);
+  stage.pay(alice, bob, 80_000n, { wait: true });
+  const { evidence } = await reveal;
+  const lane = alice.record.lane("client", ETH);
+  const shown = alice.record.proofs("client", ETH).at(-1);
+  const [slot, lock] = [...lane.states.get(shown.nonce).locks].at(-1);
+  await stage.alone();
+  const release = stage.heard("client", alice, "update", ({ update }) => update.ops.some((op) => op.release));
+  stage.say(alice, { type: "fail", asset: ETH, slot, placed: shown.nonce, code: "payee-declined" });
+  const { update } = await release;
+  return { alice, bob, evidence, shown, lock, update };
+}
+
 describe("exits of a hostile hub", { concurrency: 8 }, () => {
   scenario("an exit with nothing to show, after payments both ways", async (stage) => {
     const [alice, bob] = [await stage.actor(), await stage.actor()];
@@ -78,19 +96,7 @@ describe("exits of a hostile hub", { concurrency: 8 }, () => {
   });
 
   scenario("a payment is cancelled, its secret is taken all the same, and the proof that held it is shown", async (stage) => {
-    const [alice, bob] = [await stage.actor(), await stage.actor()];
-    await stage.pay(alice, bob, 100n, { wait: true });
-    const reveal = stage.heard("client", bob, "reveal");
-    stage.proxy.rules.up = (messages, id) => (id === bob.id ? messages.filter(({ type }) => type !== "reveal") : messages);
-    stage.pay(alice, bob, 80_000n, { wait: true });
-    const { evidence } = await reveal;
-    const lane = alice.record.lane("client", ETH);
-    const shown = alice.record.proofs("client", ETH).at(-1);
-    const [slot, lock] = [...lane.states.get(shown.nonce).locks].at(-1);
-    await stage.alone();
-    const release = stage.heard("client", alice, "update", ({ update }) => update.ops.some((op) => op.release));
-    stage.say(alice, { type: "fail", asset: ETH, slot, placed: shown.nonce, code: "payee-declined" });
-    const { update } = await release;
+    const { alice, bob, evidence, shown, lock, update } = await cancelled(stage);
     stage.tried("payment failed and its secret kept");
     const failed = new Promise((resolve) => alice.client.on("payment", ({ payment }) => payment.status === "failed" && resolve()));
     await stage.accept(alice, update, true);
@@ -104,19 +110,7 @@ describe("exits of a hostile hub", { concurrency: 8 }, () => {
   });
 
   scenario("the same without the acknowledgement: the payment does not count as failed", async (stage) => {
-    const [alice, bob] = [await stage.actor(), await stage.actor()];
-    await stage.pay(alice, bob, 100n, { wait: true });
-    const reveal = stage.heard("client", bob, "reveal");
-    stage.proxy.rules.up = (messages, id) => (id === bob.id ? messages.filter(({ type }) => type !== "reveal") : messages);
-    stage.pay(alice, bob, 80_000n, { wait: true });
-    const { evidence } = await reveal;
-    const lane = alice.record.lane("client", ETH);
-    const shown = alice.record.proofs("client", ETH).at(-1);
-    const [slot, lock] = [...lane.states.get(shown.nonce).locks].at(-1);
-    await stage.alone();
-    const release = stage.heard("client", alice, "update", ({ update }) => update.ops.some((op) => op.release));
-    stage.say(alice, { type: "fail", asset: ETH, slot, placed: shown.nonce, code: "payee-declined" });
-    const { update } = await release;
+    const { alice, evidence, shown, lock, update } = await cancelled(stage);
     stage.tried("acknowledgement withheld");
     await stage.accept(alice, update, false);
     stage.tried("old proof on chain");

@@ -86,7 +86,8 @@ describe("hostile clients", { concurrency: 8 }, () => {
     await mallory.contract.recordEvidence(payment.lock, payment.secret.evidence);
     const claim = async () => {
       const { lane, proof } = stateOf(mallory);
-      await mallory.contract.claimLock(mallory.onChain, 1, lane.locks, payment.theirs.slot).catch(() => {});
+      // The hub redeems what the chain proves, and may have done so before the exit; then there is no lock to claim.
+      if (lane.locks.has(payment.theirs.slot)) await mallory.contract.claimLock(mallory.onChain, 1, lane.locks, payment.theirs.slot).catch(() => {});
       return proof;
     };
     await stage.judge({ shows: (client) => (client === mallory ? client.showable().slice(-1) : []), after: claim });

@@ -82,8 +82,7 @@ export async function protectedOnChain(stage, actor) {
 async function recorded(stage, reader, actor) {
   await until(stage.chain, "evidence", async () => {
     const { transactions } = JSON.parse(await actor.client.exportExitKit());
-    for (const { call, condition, params, expiry, units } of transactions) {
-      if (call !== "recordEvidence") continue;
+    for (const { condition, params, expiry, units } of transactions.flatMap(({ items = [] }) => items)) {
       if ((await reader.units({ condition: { address: condition, params }, expiry })) < units) return false;
     }
     return true;

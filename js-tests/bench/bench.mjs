@@ -1,6 +1,6 @@
 // Measures the package beside what others would use, in one run: signing and recovering a balance proof in Node and in
-// Chromium, the package's size, payments through the hub, what an exit costs, the time in which a tab takes over. Each
-// row is a line of JSON; the last line has all of them.
+// Chromium, the package's size, what connect() takes, payments through the hub, what an exit costs, the time in which a
+// tab takes over. Each row is a line of JSON; the last line has all of them.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -14,8 +14,8 @@ import { createWorld } from "../support/world.mjs";
 const rows = [];
 const round = (value) => Number(value.toPrecision(4));
 
-function row(name, value, unit, peer = null, peerValue = null, ratio = null) {
-  rows.push({ name, value: round(value), unit, peer, peer_value: peerValue && round(peerValue), ratio: ratio && round(ratio) });
+function row(name, value, unit, peer = null, peerValue = null, ratio = null, more = {}) {
+  rows.push({ name, value: round(value), unit, peer, peer_value: peerValue && round(peerValue), ratio: ratio && round(ratio), ...more });
   console.log(JSON.stringify(rows.at(-1)));
 }
 
@@ -131,6 +131,10 @@ try {
   await browser.close();
 }
 await sizes();
+const { connects } = await import("./connect.mjs");
+for (const [name, { rounds, ms_at_0, ms_at_100 }] of Object.entries(await connects())) {
+  row(name, rounds, "round trips", null, null, null, { ms_at_0: round(ms_at_0), ms_at_100: round(ms_at_100) });
+}
 await restore();
 await payments();
 const { exitGas } = await import("./exit.mjs");

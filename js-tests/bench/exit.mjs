@@ -20,7 +20,7 @@ export async function exitGas(locks) {
   };
   // The kit names each payment that only the chain can make the hub pay.
   const onExitKit = async (kit) => {
-    if (JSON.parse(kit).transactions.filter(({ call }) => call === "recordEvidence").length === locks) pending();
+    if (JSON.parse(kit).transactions.flatMap(({ items = [] }) => items).length === locks) pending();
   };
   const Native = globalThis.WebSocket;
   globalThis.WebSocket = class extends Native {

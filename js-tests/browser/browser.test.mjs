@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { parseEther } from "viem";
 import { openBrowser } from "../support/browser.mjs";
 import { farthing } from "../support/env.mjs";
-import { cases } from "../support/store-conformance.mjs";
+import { casesFor } from "../support/store-conformance.mjs";
 import { createWorld } from "../support/world.mjs";
 
 let world, browser, page, alice, a, b;
@@ -48,7 +48,8 @@ async function until(condition, what) {
 
 describe("stores in Chromium", () => {
   for (const kind of ["memory", "indexeddb"]) {
-    for (const title of Object.keys(cases)) {
+    const remembers = kind === "indexeddb";
+    for (const title of casesFor({ forgets: !remembers, openShared: remembers, refuse: remembers })) {
       test(`${kind}: ${title}`, () =>
         page.evaluate(
           async ([name, kind]) => {

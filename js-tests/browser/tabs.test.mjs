@@ -11,6 +11,9 @@ import { farthing } from "../support/env.mjs";
 import { closeAll, leaderOf, openAll, openTab, stop, until } from "../support/tabs.mjs";
 import { createWorld } from "../support/world.mjs";
 
+/** A debugger may halt a page between two calls of one commit, where a browser never freezes it; then it thaws so late. */
+const DELAYED = 2_000;
+
 let world, browser, alice, a;
 
 before(async () => {
@@ -65,7 +68,7 @@ test("calls, results, errors, progress, signals and events cross between tabs", 
     const waiting = new AbortController();
     const exit = code(client.withdraw({ asset: "ETH", amount: 1n, signal: waiting.signal, onProgress: () => waiting.abort() }));
     return {
-      stages, receipt: [receipt.status, receipt.amount, receipt.memo, Object.isFrozen(receipt)],
+      stages, kit: JSON.parse(await client.exportExitKit()).format, receipt: [receipt.status, receipt.amount, receipt.memo, Object.isFrozen(receipt)],
       listed: listed.map(({ id }) => id === receipt.id), frozen: Object.isFrozen(listed) && Object.isFrozen(client.info.hub.assets),
       codes: await Promise.all([
         code(client.pay({ to, asset: "ETH", amount: 5 })), code(client.pay({ to, asset: "NO", amount: 5n })),
@@ -76,6 +79,7 @@ test("calls, results, errors, progress, signals and events cross between tabs", 
       ]),
     };
   }, a.address);
+  assert.equal(found.kit, "farthing-exit-kit");
   assert.deepEqual(found.stages, ["submitted", true, "mined", true, "confirmed", true]);
   assert.deepEqual(found.receipt, ["completed", 5n, "crosses", true]);
   assert.deepEqual(found.listed, [true]);
@@ -134,7 +138,7 @@ test("a lock's name and what crosses the channel hold no key", async () => {
 for (const way of Object.keys(stop)) {
   test(`the leader is ${way}: another tab takes over within a second`, async () => {
     const { address: _, ...options } = await newWallet();
-    await takeover({ browser, options, stop, to: a.address }, way);
+    await takeover({ browser, options, stop, to: a.address, delayed: DELAYED }, way);
   });
 }
 
@@ -148,7 +152,9 @@ test("a leader that does not learn that it was replaced commits nothing", async 
     const { transaction } = IDBDatabase.prototype;
     IDBDatabase.prototype.transaction = function (store, mode, options) {
       const begun = transaction.call(this, store, mode, options);
-      if (globalThis.replaced && mode === "readwrite") for (const how of ["complete", "abort"]) begun.addEventListener(how, () => say("commit", how));
+      // The fence may stop it before this test has seen that it was replaced; then nothing more is begun.
+      const counted = globalThis.replaced ? ["complete", "abort"] : globalThis.deaf ? ["abort"] : [];
+      if (mode === "readwrite") for (const how of counted) begun.addEventListener(how, () => say("commit", how));
       return begun;
     };
     // Its engine runs on; what would tell it comes late, and nobody hears of it.
@@ -291,7 +297,7 @@ test("an injected wallet is asked for its signature by the tab that leads, and m
     }, { hub, rpcUrl: world.rpcUrl, privateKey });
   }
   const [first, second] = tabs.map(({ page }) => page);
-  assert.deepEqual([await first.evaluate(() => signed()), await second.evaluate(() => signed())], [2, 0]);
+  assert.deepEqual([await first.evaluate(() => signed()), await second.evaluate(() => signed())], [3, 0]);
   await second.evaluate(() => {
     wallet.refuse.eth_signTypedData_v4 = Object.assign(new Error("User rejected the request."), { code: 4001 });
   });
@@ -330,5 +336,5 @@ test("disconnect() in one tab leaves the others at work, and the last one ends i
 
 test("4 tabs, 400 payments, leaders stopped at random: every payment is made exactly once", async () => {
   const { address: _, ...options } = await newWallet();
-  await crowd({ browser, options, stop, alice, to: a.address });
+  await crowd({ browser, options, stop, alice, to: a.address, delayed: DELAYED });
 });

@@ -6,7 +6,7 @@ import { parseEther } from "viem";
 import { crowd, takeover } from "../support/crowd.mjs";
 import { farthing } from "../support/env.mjs";
 import { openFirefox, stop } from "../support/firefox.mjs";
-import { cases } from "../support/store-conformance.mjs";
+import { casesFor } from "../support/store-conformance.mjs";
 import { closeAll, openAll } from "../support/tabs.mjs";
 import { createWorld } from "../support/world.mjs";
 
@@ -37,7 +37,7 @@ describe("Firefox", () => {
 
   test("IndexedDB keeps what every store must keep", async () => {
     const page = await browser.newPage();
-    for (const title of Object.keys(cases)) {
+    for (const title of casesFor({ openShared: true })) {
       await page.evaluate(async (title) => {
         const { openStore } = await globalThis.farthing._testing();
         const database = `test-${Math.random()}`;

@@ -7,36 +7,29 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { parseEther } from "viem";
 import { gasPaid } from "../demo/audit.mjs";
-import { farthing } from "../support/env.mjs";
+import { clientsOf } from "../support/clients.mjs";
 import { createWorld } from "../support/world.mjs";
 
-const { connect } = await farthing();
-const clients = [];
 let world;
+const { local, disconnectAll } = clientsOf(() => world);
 
 before(async () => {
   world = await createWorld();
 });
 after(async () => {
-  await Promise.all(clients.map((client) => client.disconnect()));
+  await disconnectAll();
   await world?.stop();
 });
-
-async function local(account, options = {}) {
-  const wallet = { privateKey: account.privateKey };
-  const client = await connect({ hub: world.hubUrl, rpc: world.rpcUrl, wallet, store: "memory", pollInterval: 100, ...options });
-  clients.push(client);
-  return client;
-}
 
 const eth = async (client) => (await client.balances()).find(({ asset }) => asset === "ETH");
 
 /** While `work` runs the hub says that it keeps no backups. */
 async function withoutBackups(work) {
   const native = globalThis.fetch;
-  globalThis.fetch = async (url, init) => {
-    if (!init?.body?.includes?.("farthing_backupGet")) return native(url, init);
-    return Response.json({ jsonrpc: "2.0", id: JSON.parse(init.body).id, result: { backup: null } });
+  globalThis.fetch = async (request, init) => {
+    const body = request instanceof Request ? await request.clone().text() : String(init?.body);
+    if (!body.includes("farthing_backupGet")) return native(request, init);
+    return Response.json({ jsonrpc: "2.0", id: JSON.parse(body).id, result: { backup: null } });
   };
   return work().finally(() => (globalThis.fetch = native));
 }

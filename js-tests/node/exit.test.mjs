@@ -9,27 +9,21 @@ import { privateKeyToAccount } from "viem/accounts";
 import { foundry } from "viem/chains";
 import { gasPaid } from "../demo/audit.mjs";
 import { farthingProgram, waitsUntil } from "../support/cli.mjs";
-import { artifact, farthing } from "../support/env.mjs";
+import { clientsOf } from "../support/clients.mjs";
+import { artifact } from "../support/env.mjs";
 import { createWorld } from "../support/world.mjs";
 
-const { connect } = await farthing();
-let clients, world;
+let world;
+const { local, disconnectAll } = clientsOf(() => world);
 
 // A world for each: its hub ends, and its time leaps.
 beforeEach(async () => {
-  clients = [];
   world = await createWorld();
 });
 afterEach(async () => {
-  await Promise.all(clients.map((client) => client.disconnect()));
+  await disconnectAll();
   await world?.stop();
 });
-
-async function local(account, options = {}) {
-  const client = await connect({ hub: world.hubUrl, rpc: world.rpcUrl, wallet: { privateKey: account.privateKey }, store: "memory", pollInterval: 100, ...options });
-  clients.push(client);
-  return client;
-}
 
 /** A payee with money in its channel, who is away. */
 async function away() {
@@ -99,7 +93,7 @@ function hubShows(call, kit, { proof, signature }) {
   const { channel, contract, us } = JSON.parse(kit);
   const hub = createWalletClient({ account: privateKeyToAccount(world.hub.privateKey), chain: foundry, transport: http(world.rpcUrl) });
   const proofs = [{ asset: zeroAddress, payer: us, ...proof, signature, acknowledgement: "0x" }];
-  const args = call === "startExit" ? [channel, proofs, "0x", 0n] : [channel, proofs];
+  const args = call === "startExit" ? [channel, proofs, 0, "0x", 0n] : [channel, proofs];
   return hub.writeContract({ address: contract, abi: artifact("Farthing").abi, functionName: call, args }).then(world.chain.mined);
 }
 
@@ -186,7 +180,7 @@ test("kit and program, with the hub and its database gone and payments pending b
 
   const bobs = await leave(bobsKit, b.privateKey);
   assert.equal(bobs.code, 0, bobs.out + bobs.err);
-  assert.deepEqual(sent(bobs), ["startExit", "recordEvidence", "settle", "settle", "claimLock", "claimLock"], bobs.out);
+  assert.deepEqual(sent(bobs), ["startExit", "recordEvidence", "settleBatch", "claimLock", "claimLock"], bobs.out);
   assert.equal(await heldBeforeGas(b), start + 1000n - 300n + 5555n);
   // The 2 DAI that he paid were not acknowledged, and the hub that could show them is gone.
   assert.equal(await held(b.address, "DAI"), parseEther("10000"));
@@ -198,7 +192,7 @@ test("kit and program, with the hub and its database gone and payments pending b
   const paid = updates.findLast(({ proof }) => BigInt(proof.locked) === 5555n);
   const left = await leave(kitFile("alice.json", alices), a.privateKey, () => hubShows("submitProofs", alices, paid));
   assert.equal(left.code, 0, left.out + left.err);
-  assert.deepEqual(sent(left), ["startExit", "settle", "settle"], left.out);
+  assert.deepEqual(sent(left), ["startExit", "settleBatch"], left.out);
   assert.equal(await heldBeforeGas(a), start - 1000n + 300n - 5555n);
   assert.equal(await held(a.address, "DAI"), parseEther("10002"));
   assert.ok(![bobs, left].some(({ out, err }) => [a, b].some(({ privateKey }) => (out + err).includes(privateKey.slice(2)))));
@@ -273,7 +267,7 @@ test("a kit that is damaged or of somebody else is refused before anything is se
   const damaged = {
     "cut off": text.slice(0, -20),
     "not JSON": "hello",
-    "of a newer version": change((kit) => (kit.version = 2)),
+    "of a newer version": change((kit) => (kit.version = 3)),
     "with another amount": change((kit) => (kit.assets[0].proofs[0].transferred = "4")),
     "with another signature": change((kit) => (kit.assets[0].proofs[0].signature = other(kit.assets[0].proofs[0].signature))),
     "with another channel": change((kit) => (kit.channel.salt = "9")),

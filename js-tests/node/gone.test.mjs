@@ -128,7 +128,7 @@ test("the hub and its database are gone before connect(): all is there, and exit
   assert.deepEqual(await ours(alice), before.balances);
   assert.deepEqual(await alice.payments(), before.payments);
   assert.equal(JSON.parse(await alice.exportExitKit()).channelId, before.info.channelId);
-  await assert.rejects(alice.pay({ to: a.address, asset: "ETH", amount: 1n }), { code: "not-connected" });
+  await assert.rejects(alice.pay({ to: a.address, asset: "ETH", amount: 1n, timeout: 1_000 }), { code: "not-connected" });
   await assert.rejects(alice.deposit({ asset: "ETH", amount: 1n }), { code: "not-connected" });
   // Another way to write the same URL finds the same wallet.
   await alice.disconnect();
@@ -182,10 +182,10 @@ test("whatever answers in the hub's place, the owner gets in, is told why, and g
   const result = (response, id, value) => json(response, { jsonrpc: "2.0", id, result: value });
   const saying = (changes) => ({ id, method }, response) => result(response, id, method === "farthing_config" ? { ...terms, ...changes } : {});
   const wrong = {
-    "an error page": ["hub-fault", (_, response) => response.writeHead(500).end("<h1>Internal Server Error</h1>")],
-    "an error": ["hub-fault", ({ id }, response) => json(response, { jsonrpc: "2.0", id, error: { code: -32603, message: "no" } })],
+    "an error page": ["not-a-hub", (_, response) => response.writeHead(500).end("<h1>Internal Server Error</h1>")],
+    "an error": ["not-a-hub", ({ id }, response) => json(response, { jsonrpc: "2.0", id, error: { code: -32603, message: "no" } })],
     "a refusal": ["rate-limited", ({ id }, response) => json(response, { jsonrpc: "2.0", id, error: { code: -32000, message: "no", data: { code: "rate-limited" } } })],
-    "another result": ["hub-fault", ({ id }, response) => result(response, id, {})],
+    "another result": ["not-a-hub", ({ id }, response) => result(response, id, {})],
     "another version": ["bad-terms", saying({ protocolVersion: 2 })],
     "a false key": ["bad-terms", saying({ hub: { ...terms.hub, signer: a.address } })],
     "another chain": ["chain-mismatch", saying({ chainId: 1 })],

@@ -3,35 +3,22 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { parseEther } from "viem";
-import { farthing } from "../support/env.mjs";
+import { clientsOf } from "../support/clients.mjs";
+import { settled } from "../support/settled.mjs";
 import { createWorld } from "../support/world.mjs";
 
-const { connect } = await farthing();
-const clients = [];
 let world;
+const { local, disconnectAll } = clientsOf(() => world);
 
 before(async () => {
   world = await createWorld();
 });
 after(async () => {
-  await Promise.all(clients.map((client) => client.disconnect()));
+  await disconnectAll();
   await world?.stop();
 });
 
-async function local(account, options = {}) {
-  const client = await connect({
-    hub: world.hubUrl,
-    rpc: world.rpcUrl,
-    wallet: { privateKey: account.privateKey },
-    store: "memory",
-    pollInterval: 100,
-    ...options,
-  });
-  clients.push(client);
-  return client;
-}
-
-const available = async (client) => (await client.balances()).find(({ asset }) => asset === "ETH").available;
+const available = async (client) => (await settled(client)).available;
 
 /** A second place that remembers everything it was given. */
 function place() {
@@ -50,14 +37,7 @@ test("an empty device gets the wallet back from the hub, and goes on paying", as
   const had = await available(alice);
   await alice.disconnect();
 
-  const again = await connect({
-    hub: world.hubUrl,
-    rpc: world.rpcUrl,
-    wallet: { privateKey: a.privateKey },
-    store: "memory",
-    pollInterval: 100,
-  });
-  clients.push(again);
+  const again = await local(a);
   const { from, older } = await new Promise((resolve) => again.on("restored", resolve));
   assert.deepEqual([from, older], ["hub", undefined]);
   assert.equal(again.info.channelId, alice.info.channelId);
@@ -86,15 +66,7 @@ test("the newer of two backups is taken, and an old one is named", async () => {
   const had = await available(second);
   await second.disconnect();
 
-  const third = await connect({
-    hub: world.hubUrl,
-    rpc: world.rpcUrl,
-    wallet: { privateKey: a.privateKey },
-    store: "memory",
-    pollInterval: 100,
-    backup: { put() {}, get: () => early },
-  });
-  clients.push(third);
+  const third = await local(a, { backup: { put() {}, get: () => early } });
   third.on("error", ({ error }) => events.push(error.code));
   const { from, older } = (await third.events().next()).value;
   assert.deepEqual([from, older], ["hub", "backup"]);
@@ -117,4 +89,63 @@ test("a backup of another key or a damaged one is refused, and so is a place wit
   assert.equal(await available(again), 1_000n);
   const bob = await local(b, { backup: { put() {}, get: () => own.kept.at(-1) } });
   assert.equal(await available(bob), 0n);
+});
+
+test("a store of a newer build is refused, whether it or one of its records says so, and left as it is", async () => {
+  const a = await world.account();
+  const entries = new Map();
+  const store = {
+    load: async (prefix) => [...entries].filter(([key]) => key.startsWith(prefix)).sort(([left], [right]) => (left < right ? -1 : 1)),
+    commit: async (writes) => {
+      for (const [key, value] of writes) value instanceof Uint8Array ? entries.set(key, value) : entries.delete(key);
+    },
+    close: async () => {},
+  };
+  const open = () => local(a, { store });
+  const alice = await open();
+  await alice.deposit({ asset: "ETH", amount: parseEther("1") });
+  await alice.pay({ to: world.hub.owner, asset: "ETH", amount: 7n });
+  const had = await available(alice);
+  await alice.disconnect();
+  const whole = new Map(entries);
+  const [record] = [...entries.keys()].filter((key) => /^w\/.*\/(log|snapshot)/.test(key)).slice(-1);
+  const format = whole.get("format")[0];
+
+  // The store says so itself, or one of its records does.
+  for (const [key, value] of [
+    ["format", Uint8Array.of(format + 1)],
+    [record, Uint8Array.from([whole.get(record)[0] + 1, ...whole.get(record).slice(1)])],
+  ]) {
+    entries.set(key, value);
+    const before = new Map(entries);
+    await assert.rejects(open(), { code: "storage-version" });
+    assert.deepEqual(entries, before);
+    entries.set(key, whole.get(key));
+  }
+
+  // The build that wrote it goes on.
+  const again = await open();
+  assert.equal(await available(again), had);
+  await again.pay({ to: world.hub.owner, asset: "ETH", amount: 1n });
+});
+
+test("a backup of a newer build is not overlooked: nothing else is taken up in its place", async (t) => {
+  const a = await world.account();
+  const first = await local(a);
+  await first.deposit({ asset: "ETH", amount: parseEther("1") });
+  await first.pay({ to: world.hub.owner, asset: "ETH", amount: 7n });
+  await first.disconnect();
+  const real = globalThis.fetch;
+  let newer = 0;
+  t.mock.method(globalThis, "fetch", async (request, options) => {
+    const body = request instanceof Request ? await request.clone().text() : String(options?.body);
+    const response = await real(request, options);
+    if (!body.includes("farthing_backupGet")) return response;
+    newer += 1;
+    return new Response((await response.text()).replace(/"backup":"0x01/, '"backup":"0xff'), response);
+  });
+  for (const adopt of [true, false]) await assert.rejects(local(a, { adopt }), { code: "storage-version" });
+  assert.equal(newer, 2);
+  t.mock.restoreAll();
+  assert.equal(await available(await local(a)), parseEther("1") - 7n);
 });

@@ -7,14 +7,15 @@ import { after, before, test } from "node:test";
 import { createWalletClient, http, parseEther, zeroAddress } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { foundry } from "viem/chains";
-import { artifact, farthing, hubProgram } from "../support/env.mjs";
+import { clientsOf } from "../support/clients.mjs";
+import { artifact, hubProgram } from "../support/env.mjs";
 import { start } from "../support/process.mjs";
+import { faultyRpc } from "../support/rpc-faults.mjs";
 import { createWorld } from "../support/world.mjs";
 
-const { connect } = await farthing();
-const clients = [];
 let world;
 let tower;
+const { local, disconnectAll } = clientsOf(() => world);
 
 before(async () => {
   world = await createWorld();
@@ -39,23 +40,10 @@ before(async () => {
   });
 });
 after(async () => {
-  await Promise.all(clients.map((client) => client.disconnect()));
+  await disconnectAll();
   await tower?.stop("SIGKILL");
   await world?.stop();
 });
-
-async function local(account, options = {}) {
-  const client = await connect({
-    hub: world.hubUrl,
-    rpc: world.rpcUrl,
-    wallet: { privateKey: account.privateKey },
-    store: "memory",
-    pollInterval: 100,
-    ...options,
-  });
-  clients.push(client);
-  return client;
-}
 
 test("the tower shows what the client was paid", async () => {
   const [a, b] = [await world.account(), await world.account()];
@@ -92,7 +80,7 @@ test("the tower shows what the client was paid", async () => {
     address: world.contract,
     abi,
     functionName: "startExit",
-    args: [channel, [], "0x", 0n],
+    args: [channel, [], 0, "0x", 0n],
   });
   await world.chain.mined(hash);
   const lane = () =>
@@ -118,4 +106,68 @@ test("a tower that is not there is named, and payments go on", async () => {
   await alice.pay({ to: world.hub.owner, asset: "ETH", amount: 5n });
   const error = await named;
   assert.match(error.message, /Watchtower http:\/\/127.0.0.1:9/);
+});
+
+test("a block without logs of the contract costs one question, and one with them is looked at again after its logs", async () => {
+  const rpc = await faultyRpc(world.rpcUrl, []);
+  try {
+    const alice = await local(await world.account(), { rpc: rpc.url });
+    const newest = ({ method, params }) => method === "eth_getBlockByNumber" && params[0] === "latest";
+    /** The client has looked once more, from beginning to end: one look may have begun before, and ends with the next. */
+    const looked = async () => {
+      for (const [end, past] = [Date.now() + 60_000, rpc.calls.filter(newest).length + 3]; rpc.calls.filter(newest).length < past; ) {
+        assert.ok(Date.now() < end, "the client does not look");
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    const block = async () => (await world.chain.admin.mine({ blocks: 1 }), await looked());
+    const height = () => world.chain.reader.getBlockNumber({ cacheTime: 0 });
+    let [idle, before] = [undefined, 0];
+    // Blocks come when they are asked for, so that the client sees each.
+    await world.chain.admin.setIntervalMining({ interval: 0 });
+    // What the hub has still to do for others is over soon.
+    for (let tries = 0; tries < 10 && idle === undefined; tries += 1) {
+      await block();
+      const fromBlock = await height();
+      before = rpc.calls.length;
+      for (let blocks = 0; blocks < 4; blocks += 1) await block();
+      const asked = rpc.calls.slice(before).filter((call) => !newest(call));
+      const logs = await world.chain.reader.getLogs({ address: world.contract, fromBlock, toBlock: await height() });
+      if (logs.length === 0) idle = asked;
+    }
+    await world.chain.admin.setIntervalMining({ interval: 1 });
+    assert.deepEqual(idle, [], "nothing but the newest block was asked for");
+
+    const bob = await local(await world.account());
+    before = rpc.calls.length;
+    await bob.deposit({ asset: "ETH", amount: parseEther("1") });
+    await block();
+    const asked = rpc.calls.slice(before).filter((call) => !newest(call));
+    const logs = asked.findIndex(({ method }) => method === "eth_getLogs");
+    assert.ok(logs >= 0, "logs were asked for");
+    const at = `0x${(BigInt(asked[logs].params[0].toBlock) - 1n).toString(16)}`;
+    assert.deepEqual(asked[logs + 1], { ...asked[logs + 1], method: "eth_getBlockByNumber", params: [at, false] });
+    await alice.disconnect();
+  } finally {
+    rpc.close();
+  }
+});
+
+// Last in this file: it takes the others' transactions back, too.
+test("what a reorganisation takes back although it was final is not there any more for the client", async () => {
+  const alice = await local(await world.account());
+  const before = await world.chain.reader.getBlockNumber({ cacheTime: 0 });
+  const id = await world.chain.admin.snapshot();
+  await alice.deposit({ asset: "ETH", amount: parseEther("1") });
+  const deposited = async () => (await alice.balances()).find(({ asset }) => asset === "ETH").deposited;
+  assert.equal(await deposited(), parseEther("1"));
+  // What a hub does about it would be told in logs.
+  await world.hub.stop();
+  const newest = await world.chain.reader.getBlockNumber({ cacheTime: 0 });
+  await world.chain.admin.revert({ id });
+  await world.chain.admin.mine({ blocks: Number(newest - before) + 1 });
+  for (const end = Date.now() + 60_000; (await deposited()) !== 0n; ) {
+    assert.ok(Date.now() < end, "the deposit still counts");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 });

@@ -31,8 +31,8 @@ export async function inject(page, wallet) {
 const here = dirname(fileURLToPath(import.meta.url));
 const TYPES = { ".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
 
-/** Serves the page: `{ url, close() }`. When its title is `ready`, it has the globals `farthing`, `createWallet`, `storeCases`. */
-export async function servePage() {
+/** Serves the page, under a Content-Security-Policy if there is one: `{ url, close() }`. When its title is `ready`, it has the globals `farthing`, `createWallet`, `storeCases`. */
+export async function servePage({ policy } = {}) {
   const tools = await build({
     stdin: {
       contents: `export { createWallet } from "./wallet.mjs"; export { cases as storeCases } from "./store-conformance.mjs";`,
@@ -53,6 +53,7 @@ export async function servePage() {
   const server = createServer((request, response) => {
     const path = normalize(new URL(request.url, "http://x").pathname);
     const send = (type, body) => response.writeHead(200, { "content-type": type }).end(body);
+    if (policy !== undefined) response.setHeader("content-security-policy", policy);
     if (path === "/") return send("text/html", page);
     if (path === "/tools.js") return send("text/javascript", tools.outputFiles[0].text);
     const file = join(packageFolder(), path.replace(/^\/farthing\//, ""));
@@ -71,8 +72,8 @@ export async function servePage() {
 }
 
 /** `{ url, context, newPage(), reload(page), close() }` of Chromium, with pages of `servePage`. */
-export async function openBrowser({ profile } = {}) {
-  const served = await servePage();
+export async function openBrowser({ profile, policy } = {}) {
+  const served = await servePage({ policy });
   const { url } = served;
   const launch = { executablePath: chromium(), args: ["--no-sandbox"] };
   const context = profile

@@ -12,6 +12,23 @@ const COUNT = 400;
 /** Milliseconds without a payment after which nothing will come. */
 const STUCK = 30_000;
 
+/** What each tab says of itself; a frozen one says nothing. */
+const states = async (tabs) => {
+  const state = async () => `leads ${await leads()}, connected ${globalThis.client?.info.connected}`;
+  const asked = tabs.map(({ page }) =>
+    Promise.race([page.evaluate(state).catch(String), new Promise((resolve) => setTimeout(resolve, 1_000, "no answer"))]));
+  return (await Promise.all(asked)).join("; ");
+};
+
+/** What comes of a promise; nobody waits for it for ever. */
+async function inTime(promise, tabs, what) {
+  let timer;
+  const stuck = new Promise((_, reject) => {
+    timer = setTimeout(async () => reject(new Error(`stuck ${what}: ${await states(tabs)}`)), STUCK);
+  });
+  return Promise.race([promise, stuck]).finally(() => clearTimeout(timer));
+}
+
 /** The leader is stopped in one way; another tab takes over within a second, with calls that were waiting. */
 export async function takeover(scene, way) {
   const times = [];
@@ -30,16 +47,16 @@ async function takeOnce({ browser, options, stop, to, delayed }, way, before) {
   assert.equal(await leaderOf(tabs, tabs[2]), tabs[0]);
   const back = new Promise((resolve) => (connected = (tab, time) => tab !== tabs[0] && resolve(time)));
   const began = Date.now();
-  await stop[way](tabs[0]);
+  await inTime(stop[way](tabs[0]), tabs, "on the way to stop it");
   const thaw = tabs[0].thaw && delayed !== undefined ? setTimeout(tabs[0].thaw, TAKEOVER + delayed) : undefined;
   const pay = async (to) => (await client.pay({ to, asset: "ETH", amount: 3n, wait: true })).status;
   // Called while nobody leads: it waits for who comes.
-  const [status, time] = await Promise.all([tabs[2].page.evaluate(pay, to), back]);
+  const [status, time] = await inTime(Promise.all([tabs[2].page.evaluate(pay, to), back]), tabs, "with nobody who leads");
   clearTimeout(thaw);
   assert.equal(status, "completed");
   if (tabs[0].thaw !== undefined) {
     await tabs[0].thaw();
-    assert.equal(await tabs[0].page.evaluate(pay, to), "completed");
+    assert.equal(await inTime(tabs[0].page.evaluate(pay, to), tabs, "after it thawed"), "completed");
     assert.equal(await tabs[0].page.evaluate(() => leads()), false);
   }
   const left = tabs[0].thaw === undefined ? tabs.slice(1) : tabs;
@@ -93,11 +110,7 @@ export async function crowd({ browser, options, stop, alice, to, delayed }) {
     let timer;
     const stuck = new Promise((resolve, reject) => {
       const tell = async () => {
-        const states = tabs.map((tab) => Promise.race([
-          tab.page.evaluate(async () => `leads ${await leads()}, connected ${client?.info.connected}`).catch(String),
-          new Promise((resolve) => setTimeout(resolve, 1_000, "no answer")),
-        ]));
-        reject(new Error(`stuck at ${done.size}: ${(await Promise.all(states)).join("; ")}; left ${tabs.map((tab) => tab.left.size)}`));
+        reject(new Error(`stuck at ${done.size}: ${await states(tabs)}; left ${tabs.map((tab) => tab.left.size)}`));
       };
       timer = asleep !== undefined && delayed !== undefined ? setTimeout(resolve, delayed, false) : setTimeout(tell, STUCK);
     });

@@ -110,7 +110,12 @@ export const stop = {
 
 /** These two are also sent to pages, as source. */
 function encode(value) {
-  return JSON.stringify(value, (_, inner) => (typeof inner === "bigint" ? { bigint: String(inner) } : inner));
+  // What has amounts in it has a toJSON that makes strings of them; here they stay what they are.
+  return JSON.stringify(value, function (key, inner) {
+    const own = this[key];
+    if (typeof own === "bigint") return { bigint: String(own) };
+    return own instanceof Date ? inner : own;
+  });
 }
 
 function decode(text) {

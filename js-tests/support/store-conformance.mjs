@@ -1,5 +1,6 @@
-// What every store must do, as a list of cases that run anywhere: `run(case.body, make)` where `make()` gives
-// `{ open(): Promise<store>, refuse?(store): void }` for a fresh place. No test framework, so that a page can run it.
+// What every store must do, as a list of cases that run anywhere: `cases[title](place)` where `place` is a fresh
+// `{ open(): Promise<store>, openShared?(): Promise<store>, refuse?(store): void, forgets?: boolean }`, for each title of
+// `casesFor(place)`. No test framework, so that a page can run it.
 
 const bytes = (...values) => Uint8Array.from(values);
 
@@ -76,7 +77,6 @@ export const cases = {
   },
 
   async "what was committed is there when it is opened again"(place) {
-    if (place.forgets) return;
     const first = await place.open();
     await first.commit([["a", bytes(1)], ["b", bytes(2)]]);
     await first.commit([["a", null], ["c", bytes(3)]]);
@@ -87,7 +87,6 @@ export const cases = {
   },
 
   async "nobody opens it twice"(place) {
-    if (place.forgets || place.shared) return;
     const first = await place.open();
     equal(await code(place.open()), "storage-locked", "second open");
     await first.commit([["k", bytes(1)]]);
@@ -98,7 +97,6 @@ export const cases = {
   },
 
   async "who opens it later ends who had it, and what that one still commits is refused"(place) {
-    if (place.openShared === undefined) return;
     const first = await place.openShared();
     await first.commit([["k", bytes(1)]]);
     const second = await place.openShared();
@@ -122,7 +120,6 @@ export const cases = {
   },
 
   async "a commit that is refused leaves nothing behind, and says storage-failed"(place) {
-    if (place.refuse === undefined) return;
     const store = await place.open();
     await store.commit([["kept", bytes(1)]]);
     const allow = await place.refuse(store);
@@ -135,10 +132,23 @@ export const cases = {
   },
 
   async "a closed store refuses"(place) {
-    if (place.forgets) return;
     const store = await place.open();
     await store.close();
     const answer = await code(store.commit([["k", bytes(1)]]));
     equal(answer, "storage-failed", "code");
   },
 };
+
+const remembers = (place) => !place.forgets;
+const asks = {
+  "what was committed is there when it is opened again": remembers,
+  "nobody opens it twice": remembers,
+  "a closed store refuses": remembers,
+  "who opens it later ends who had it, and what that one still commits is refused": (place) => Boolean(place.openShared),
+  "a commit that is refused leaves nothing behind, and says storage-failed": (place) => Boolean(place.refuse),
+};
+const unknown = Object.keys(asks).filter((title) => !(title in cases));
+if (unknown.length > 0) throw new Error(`no such cases: ${unknown.join(", ")}`);
+
+/** The titles of the cases that a place has to pass: what it has no means for is asked of none. */
+export const casesFor = (place) => Object.keys(cases).filter((title) => asks[title]?.(place) ?? true);

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { createPublicClient, createTestClient, createWalletClient, http, parseEther, zeroAddress } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { foundry } from "viem/chains";
-import { anvilProgram, artifact, hubProgram } from "./env.mjs";
+import { NODE, startNode } from "./chain-node.mjs";
+import { artifact, hubProgram } from "./env.mjs";
 import { start } from "./process.mjs";
 
 const DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
@@ -18,12 +19,8 @@ const NO_CAP = 2n ** 127n;
  */
 export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOptions = {} } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "farthing-world-"));
-  const anvil = await start(
-    anvilProgram(),
-    ["--port", "0", "--hardfork", "osaka", "--block-time", "1", "--mixed-mining", "--chain-id", "31337"],
-    { name: "anvil", ready: (line) => line.match(/Listening on 127\.0\.0\.1:(\d+)/)?.[1] },
-  );
-  const rpcUrl = `http://127.0.0.1:${anvil.answer}`;
+  const node = await startNode();
+  const { rpcUrl } = node;
   const chain = createChain(rpcUrl);
   const world = { rpcUrl, chainId: 31337, chain, folder };
   try {
@@ -32,7 +29,7 @@ export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOpti
     world.hub = await createHub(world, hubOptions, eth, daiOptions);
     await world.hub.start();
   } catch (error) {
-    await anvil.stop("SIGKILL");
+    await node.stop("SIGKILL");
     throw error;
   }
   Object.defineProperty(world, "hubUrl", { get: () => world.hub.url, enumerable: true });
@@ -46,7 +43,7 @@ export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOpti
   };
   world.stop = async () => {
     await world.hub.stop();
-    await anvil.stop("SIGKILL");
+    await node.stop("SIGKILL");
     rmSync(folder, { recursive: true, force: true });
   };
   return world;
@@ -57,7 +54,7 @@ function createChain(rpcUrl) {
   const account = privateKeyToAccount(DEPLOYER);
   const wallet = createWalletClient({ account, chain: foundry, transport });
   const reader = createPublicClient({ chain: foundry, transport, pollingInterval: 50 });
-  const admin = createTestClient({ mode: "anvil", chain: foundry, transport });
+  const admin = createTestClient({ mode: NODE, chain: foundry, transport });
   const mined = (hash) => reader.waitForTransactionReceipt({ hash });
   return {
     reader,
@@ -81,6 +78,8 @@ function createChain(rpcUrl) {
       if (seconds > 0) await admin.increaseTime({ seconds });
       await admin.mine({ blocks: 1 });
     },
+    /** Takes so many blocks back and makes others, without what was in them. Anvil's only. */
+    reorg: (depth) => reader.request({ method: "anvil_reorg", params: [depth, []] }),
     balanceOf(token, address) {
       if (token === undefined) return reader.getBalance({ address });
       return reader.readContract({ address: token, abi: artifact("TestDai").abi, functionName: "balanceOf", args: [address] });
@@ -100,6 +99,8 @@ async function createHub(world, options, eth, dai) {
     min_payment: 1n,
     max_payment: parseEther("100"),
     collateral: parseEther("5"),
+    // Tests put little in and want to be paid more at once.
+    collateral_per_stake: 4_294_967_295,
     max_collateral: parseEther("1000"),
     ...changes,
   });
@@ -118,7 +119,11 @@ async function createHub(world, options, eth, dai) {
       database: join(world.folder, "hub.sqlite"),
       assets: [asset(zeroAddress, "ETH", eth), asset(world.dai, "DAI", dai)],
       challenge_period: { min: 60, max: 30 * 24 * 3600, default: 3600 },
-      limits: { requests_per_second: 100_000, burst: 100_000, connections_per_ip: 10_000, ...limits },
+      // All of a test are behind one address, hostile clients among them.
+      limits: {
+        requests_per_second: 100_000, burst: 100_000, connections_per_ip: 10_000, unfunded_per_ip: 10_000,
+        memory_per_ip: 50_331_648, faults: 1_000_000, ...limits,
+      },
       ...rest,
     };
     writeFileSync(config, toml(settings));

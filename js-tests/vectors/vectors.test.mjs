@@ -22,6 +22,7 @@ const TYPES = {
   ExitOrder: "bytes32 channelId,uint64 deadline",
   DepositIntent:
     "bytes32 channelId,uint8 side,address asset,uint128 amount,address from,bytes32 salt,uint64 deadline",
+  CreditOrder: "address asset,address owner,address recipient,uint256 amount,bytes32 salt,uint64 deadline",
   Voucher: "bytes32 key,uint32 units",
   Binding: "address owner,address signer,bytes32 channelId",
   Session: "bytes32 channelId,bytes32 challenge",

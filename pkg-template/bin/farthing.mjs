@@ -1,17 +1,23 @@
 #!/usr/bin/env node
 // The program `farthing`: leaves a channel with nothing but an exit kit and an RPC. No hub, no store.
+// @ts-check
+
+/** @import { Action, Kit } from "../internal.js" */
 
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
-import { ExitError, engine, key, leave, rpc, verify } from "./exit.mjs";
+import { ExitError, engine, key, leave, verify } from "./exit.mjs";
+import { rpc } from "./rpc.mjs";
 
 const HELP = `Usage:
   farthing exit --kit FILE --rpc URL   take everything out of the channel, without the hub
+    --rpc URL          once more: another node, asked when the first fails, and which must agree with it
     --key-file FILE    the owner's or signer's private key, 0x and 64 hex digits; or the environment's FARTHING_KEY
     --print-only       no key: print what to send now from any wallet, and what to wait for
     --yes              do not ask before the first transaction
     --no-wait          end with code 3 where there is something to wait for; run it again later
+    --credit-to ADDR   what the owner's account could not be paid goes to this one; takes the owner's key
     --poll SECONDS     between looks at the chain, 4 by default
   farthing kit --check FILE            check a kit, without network
 
@@ -23,35 +29,40 @@ docs/exit.md of the repository says more.
 const [DONE, FAILED, MISUSED, LATER, INCOMPLETE] = [0, 1, 2, 3, 4];
 const MISUSES = new Set(["bad-usage", "bad-kit", "bad-key", "not-participant", "wrong-chain"]);
 
+/** @satisfies {Record<string, NonNullable<import("node:util").ParseArgsConfig["options"]>>} */
 const OPTIONS = {
   exit: {
     kit: { type: "string" },
-    rpc: { type: "string" },
+    rpc: { type: "string", multiple: true },
     "key-file": { type: "string" },
     "print-only": { type: "boolean" },
     yes: { type: "boolean" },
     "no-wait": { type: "boolean" },
+    "credit-to": { type: "string" },
     poll: { type: "string" },
   },
   kit: { check: { type: "string" } },
 };
 
+/** @param {string} message */
 const misuse = (message) => new ExitError("bad-usage", `${message} See farthing --help.`);
 
+/** @param {keyof typeof OPTIONS} command @param {string[]} args @returns {Record<string, any>} */
 function options(command, args) {
   try {
     return parseArgs({ args, options: OPTIONS[command], strict: true, allowPositionals: false }).values;
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     throw misuse(`${error.message.split("\n")[0].replace(/\.?$/, ".")}`);
   }
 }
 
+/** @param {string} path @returns {Kit} */
 function open(path) {
   if (!path) throw misuse("Which kit? Name its file.");
   let text;
   try {
     text = readFileSync(path, "utf8");
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     throw new ExitError("bad-kit", `${path} can't be read: ${error.message}`);
   }
   const kit = engine.readKit(text);
@@ -59,6 +70,7 @@ function open(path) {
   return kit;
 }
 
+/** @param {Kit} kit */
 function describe(kit) {
   const locks = kit.assets.flatMap(({ lanes }) => lanes.flatMap(({ trees }) => [...trees.values()]));
   console.log(`channel   ${kit.channelId}`);
@@ -79,24 +91,34 @@ async function sure() {
   return /^y(es)?$/i.test(answer.trim());
 }
 
+/** @param {Record<string, any>} values */
 async function exit(values) {
   const kit = open(values.kit);
-  if (!/^https?:\/\//.test(values.rpc ?? "")) throw misuse("--rpc takes the URL of an Ethereum node, http or https.");
+  const urls = values.rpc ?? [];
+  if (urls.length === 0 || !urls.every((/** @type {string} */ url) => /^https?:\/\//.test(url) && URL.canParse(url))) {
+    throw misuse("--rpc takes the URL of an Ethereum node, http or https.");
+  }
   const poll = Number(values.poll ?? 4);
   if (!(poll > 0 && poll <= 600)) throw misuse("--poll takes seconds, up to 600.");
-  const ask = rpc(values.rpc);
-  const say = (line) => console.log(line);
+  const recipient = values["credit-to"];
+  if (recipient !== undefined && !/^0x[0-9a-fA-F]{40}$/.test(recipient)) throw misuse("--credit-to takes an address: 0x and 40 hex digits.");
+  const ask = rpc(urls, kit.chainId);
+  const say = (/** @type {string} */ line) => console.log(line);
   if (values["print-only"]) {
     const { stage, actions, wait, warnings } = await leave.look(ask, kit);
-    say(JSON.stringify({ stage, from: kit.owner, transactions: actions.map(({ call, to, data }) => ({ call, to, data, value: "0" })), wait, warnings }, null, 2));
+    const over = actions.length === 0 && !wait;
+    const salt = engine.hexOf(crypto.getRandomValues(new Uint8Array(32)));
+    if (over) actions.push(...(await engine.credits(ask, kit)).map((/** @type {unknown} */ credit) => engine.creditCall(kit, credit, recipient, salt)));
+    say(JSON.stringify({ stage, from: kit.owner, transactions: actions.map((/** @type {Action} */ { call, to, data }) => ({ call, to, data, value: "0" })), wait, warnings }, null, 2));
     return actions.length > 0 || wait ? LATER : DONE;
   }
   const sender = key(values["key-file"], process.env.FARTHING_KEY);
   const confirm = values.yes ? async () => true : sure;
-  const end = await leave.drive({ ask, kit, sender, confirm, say, poll: poll * 1_000, patient: !values["no-wait"] });
+  const end = await leave.drive({ ask, kit, sender, confirm, say, poll: poll * 1_000, patient: !values["no-wait"], recipient });
   return { done: DONE, later: LATER, incomplete: INCOMPLETE }[end];
 }
 
+/** @param {string[]} words */
 async function main([command, ...args]) {
   if (command === undefined || command === "help" || command === "--help" || command === "-h") {
     process.stdout.write(HELP);
@@ -107,7 +129,7 @@ async function main([command, ...args]) {
     process.stdout.write(HELP);
     return DONE;
   }
-  const values = options(command, args);
+  const values = options(/** @type {keyof typeof OPTIONS} */ (command), args);
   if (command === "exit") return exit(values);
   describe(open(values.check));
   console.log("The kit is sound: every proof, signature, lock and transaction in it fits.");
@@ -116,7 +138,7 @@ async function main([command, ...args]) {
 
 try {
   process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
+} catch (/** @type {any} */ error) {
   const code = error instanceof ExitError ? error.code : "internal";
   console.error(`farthing: ${code}: ${error.message}`);
   process.exitCode = MISUSES.has(code) ? MISUSED : FAILED;

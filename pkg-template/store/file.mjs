@@ -1,6 +1,11 @@
 // A store in one append-only file, for Node without node:sqlite. Each commit is one record with a checksum, synced
 // to the disk before `commit` resolves. A record that a crash tore at the end is dropped, since nobody was told that
 // it was durable; damage anywhere else is an error. When most of the file is history, it is written anew.
+// @ts-check
+
+/** @import { Store } from "../index.js" */
+/** @typedef {Iterable<[key: string, value: Uint8Array | null]>} Writes */
+/** @typedef {{ pid: number, started: number }} Self */
 
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
@@ -11,14 +16,14 @@ const MAGIC = Buffer.from("FARTHNG\x01", "latin1");
 const HEAD = 12; // length (4) and checksum (8)
 const COMPACT_ABOVE = 1 << 20;
 
-/** Opens or creates the file; `storage-locked` if another process has it. */
+/** Opens or creates the file; `storage-locked` if another process has it. @param {string} path */
 export async function fileStore(path) {
   const file = resolve(path);
   fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const unlock = lock(`${file}.lock`);
   try {
     return new FileStore(file, unlock);
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     unlock();
     throw error.code?.startsWith?.("storage-") ? error : storageError("storage-failed", `${file}: ${error.message}`, error);
   }
@@ -29,17 +34,19 @@ class FileStore {
   #unlock;
   #descriptor;
   #end;
-  #entries;
+  /** @type {Map<string, Buffer>} */
+  #entries = new Map();
   #live = 0;
+  /** @type {string | undefined} */
   #broken;
 
+  /** @param {string} file @param {() => void} unlock */
   constructor(file, unlock) {
     this.#file = file;
     this.#unlock = unlock;
     fs.rmSync(`${file}.new`, { force: true });
     this.#descriptor = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
     const content = fs.readFileSync(this.#descriptor);
-    this.#entries = new Map();
     if (content.length < MAGIC.length && MAGIC.subarray(0, content.length).equals(content)) {
       fs.ftruncateSync(this.#descriptor, 0);
       writeAll(this.#descriptor, MAGIC, 0);
@@ -53,6 +60,7 @@ class FileStore {
     }
   }
 
+  /** @param {Buffer} content */
   #replay(content) {
     const magic = content.subarray(0, MAGIC.length);
     if (!magic.subarray(0, 7).equals(MAGIC.subarray(0, 7))) throw storageError("storage-corrupt", `${this.#file} is no store`);
@@ -70,6 +78,7 @@ class FileStore {
     return offset;
   }
 
+  /** @param {string} key @param {Buffer | null} value */
   #apply(key, value) {
     const old = this.#entries.get(key);
     if (old !== undefined) this.#live -= key.length + old.length;
@@ -80,12 +89,14 @@ class FileStore {
     }
   }
 
+  /** @type {Store["load"]} */
   async load(prefix) {
     this.#check();
     const found = [...this.#entries].filter(([key]) => key.startsWith(prefix));
     return found.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => [key, Uint8Array.from(value)]);
   }
 
+  /** @type {Store["commit"]} */
   async commit(writes) {
     this.#check();
     const payload = encode(writes);
@@ -93,7 +104,7 @@ class FileStore {
     try {
       writeAll(this.#descriptor, bytes, this.#end);
       fs.fdatasyncSync(this.#descriptor);
-    } catch (cause) {
+    } catch (/** @type {any} */ cause) {
       this.#retract();
       throw storageError("storage-failed", `${this.#file} can't be written: ${cause.message}`, cause);
     }
@@ -139,22 +150,25 @@ class FileStore {
   async close() {
     if (this.#descriptor === undefined) return;
     fs.closeSync(this.#descriptor);
-    this.#descriptor = undefined;
+    // `#check` lets nobody pass from here on.
+    this.#descriptor = /** @type {any} */ (undefined);
     this.#unlock();
   }
 }
 
+/** @param {Buffer} payload */
 function checksum(payload) {
   return createHash("sha256").update(payload).digest().subarray(0, 8);
 }
 
+/** @param {Buffer} payload */
 function frame(payload) {
   const head = Buffer.alloc(4);
   head.writeUInt32BE(payload.length);
   return Buffer.concat([head, checksum(payload), payload]);
 }
 
-/** The payload of the record at `offset`, or undefined if it is not whole. */
+/** The payload of the record at `offset`, or undefined if it is not whole. @param {Buffer} content @param {number} offset */
 function record(content, offset) {
   if (offset + HEAD > content.length) return undefined;
   const start = offset + HEAD;
@@ -164,13 +178,14 @@ function record(content, offset) {
   return checksum(payload).equals(content.subarray(offset + 4, start)) ? payload : undefined;
 }
 
-/** A crash leaves a record that ends beyond or at the end of the file, or zeros to the end of it. */
+/** A crash leaves a record that ends beyond or at the end of the file, or zeros to the end of it. @param {Buffer} content @param {number} offset */
 function isTorn(content, offset) {
   if (offset + HEAD > content.length) return true;
   const end = offset + HEAD + content.readUInt32BE(offset);
   return end >= content.length || content.subarray(offset).every((byte) => byte === 0);
 }
 
+/** @param {Writes} writes */
 function encode(writes) {
   const parts = [];
   for (const [key, value] of writes) {
@@ -186,6 +201,7 @@ function encode(writes) {
   return parts.length === 0 ? Buffer.from([2]) : Buffer.concat(parts);
 }
 
+/** @param {Buffer} payload @returns {Generator<[key: string, value: Buffer | null]>} */
 function* decode(payload) {
   let offset = 0;
   while (offset < payload.length && payload[offset] !== 2) {
@@ -198,10 +214,12 @@ function* decode(payload) {
   }
 }
 
+/** @param {number} descriptor @param {Uint8Array} bytes @param {number} position */
 function writeAll(descriptor, bytes, position) {
   for (let done = 0; done < bytes.length; ) done += fs.writeSync(descriptor, bytes, done, bytes.length - done, position + done);
 }
 
+/** @param {string} file */
 function syncFolder(file) {
   if (process.platform === "win32") return;
   const folder = fs.openSync(dirname(file), "r");
@@ -210,29 +228,32 @@ function syncFolder(file) {
 }
 
 // The lock file names its process and when that started, since numbers of processes are used again.
+/** @param {string} path */
 function lock(path) {
   const self = { pid: process.pid, started: Math.round(Date.now() / 1000 - process.uptime()) };
   const create = () => fs.writeFileSync(path, JSON.stringify(self), { flag: "wx", mode: 0o600 });
   try {
     create();
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     if (error.code !== "EEXIST") throw storageError("storage-failed", `${path}: ${error.message}`, error);
     takeOver(path, self, create);
   }
   return () => fs.rmSync(path, { force: true });
 }
 
-/** Replaces the lock of a dead process. Of several that try at once, one wins. */
+/** Replaces the lock of a dead process. Of several that try at once, one wins. @param {string} path @param {Self} self @param {() => void} create */
 function takeOver(path, self, create) {
-  const locked = () => storageError("storage-locked", `Another process has the store open; if none does, remove ${path}`);
+  const locked = (/** @type {string} */ who) => storageError("storage-locked", `${who} the store open; if none does, remove ${path}`);
   const turn = `${path}.turn`;
   try {
     fs.writeFileSync(turn, "", { flag: "wx" });
   } catch {
-    throw locked();
+    throw locked("Another process has");
   }
   try {
-    if (isAlive(path, self)) throw locked();
+    const holder = holderOf(path, self);
+    if (holder === self.pid) throw storageError("storage-locked", `This process has ${path.replace(/\.lock$/, "")} open`);
+    if (holder !== undefined) throw locked("Another process has");
     fs.rmSync(path, { force: true });
     create();
   } finally {
@@ -240,18 +261,19 @@ function takeOver(path, self, create) {
   }
 }
 
-function isAlive(path, self) {
+/** The process that has it, if that lives. @param {string} path @param {Self} self */
+function holderOf(path, self) {
   let holder;
   try {
     holder = JSON.parse(fs.readFileSync(path, "utf8"));
   } catch {
-    return false;
+    return undefined;
   }
-  if (holder.pid === self.pid) return Math.abs(holder.started - self.started) <= 2;
+  if (holder.pid === self.pid) return Math.abs(holder.started - self.started) <= 2 ? holder.pid : undefined;
   try {
     process.kill(holder.pid, 0);
-    return true;
-  } catch (error) {
-    return error.code === "EPERM";
+    return holder.pid;
+  } catch (/** @type {any} */ error) {
+    return error.code === "EPERM" ? holder.pid : undefined;
   }
 }

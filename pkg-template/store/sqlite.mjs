@@ -1,5 +1,8 @@
 // A store in a file of node:sqlite. Three methods, as the client wants them: a commit is one transaction, which
 // is on the disk when `commit` returns (synchronous = FULL), and no second process gets in (locking_mode = EXCLUSIVE).
+// @ts-check
+
+/** @import { Store } from "../index.js" */
 
 import { chmodSync, mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
@@ -8,7 +11,10 @@ import { storageError } from "./error.mjs";
 const BUSY = 5;
 const CORRUPT = [11, 26];
 
-/** Opens or creates the file; `storage-locked` if another process has it. */
+/** Files that this process has open. */
+const open = new Set();
+
+/** Opens or creates the file; `storage-locked` if another process has it. @param {string} path */
 export async function sqliteStore(path) {
   const file = resolve(path);
   const { DatabaseSync } = await import("node:sqlite").catch((cause) => {
@@ -18,8 +24,10 @@ export async function sqliteStore(path) {
   return attempt(file, () => {
     const database = new DatabaseSync(file);
     try {
-      return new SqliteStore(file, database);
-    } catch (error) {
+      const store = new SqliteStore(file, database);
+      open.add(file);
+      return store;
+    } catch (/** @type {any} */ error) {
       database.close();
       throw error;
     }
@@ -33,6 +41,7 @@ class SqliteStore {
   #put;
   #delete;
 
+  /** @param {string} file @param {import("node:sqlite").DatabaseSync} database */
   constructor(file, database) {
     this.#file = file;
     this.#database = database;
@@ -46,12 +55,14 @@ class SqliteStore {
     this.#delete = database.prepare("DELETE FROM entries WHERE key = ?");
   }
 
+  /** @type {Store["load"]} */
   async load(prefix) {
     return attempt(this.#file, () =>
-      this.#load.all(prefix, `${prefix}\u{10ffff}`).map(({ key, value }) => [key, new Uint8Array(value)]),
+      this.#load.all(prefix, `${prefix}\u{10ffff}`).map(({ key, value }) => [String(key), new Uint8Array(/** @type {Uint8Array} */ (value))]),
     );
   }
 
+  /** @type {Store["commit"]} */
   async commit(writes) {
     attempt(this.#file, () => {
       this.#database.exec("BEGIN IMMEDIATE");
@@ -61,7 +72,7 @@ class SqliteStore {
           else this.#put.run(key, value);
         }
         this.#database.exec("COMMIT");
-      } catch (error) {
+      } catch (/** @type {any} */ error) {
         if (this.#database.isTransaction ?? true) this.#database.exec("ROLLBACK");
         throw error;
       }
@@ -70,14 +81,18 @@ class SqliteStore {
 
   async close() {
     this.#database.close();
+    open.delete(this.#file);
   }
 }
 
+/** @template Value @param {string} file @param {() => Value} action */
 function attempt(file, action) {
   try {
     return action();
-  } catch (error) {
-    if (error.errcode === BUSY) throw storageError("storage-locked", `Another process has ${file} open`, error);
+  } catch (/** @type {any} */ error) {
+    if (error.errcode === BUSY) {
+      throw storageError("storage-locked", `${open.has(file) ? "This process has" : "Another process has"} ${file} open`, error);
+    }
     const code = CORRUPT.includes(error.errcode) ? "storage-corrupt" : "storage-failed";
     throw storageError(code, `${file}: ${error.message}`, error);
   }

@@ -48,6 +48,7 @@ fn hub_with(count: u64) -> Hub {
         max_payment: units,
         collateral: units,
         max_collateral: units,
+        ..AssetPolicy::default()
     };
     let config = HubConfig {
         domain: Domain::new(31_337, Address::repeat_byte(0xfa)),
@@ -55,6 +56,9 @@ fn hub_with(count: u64) -> Hub {
         policy: Policy::default(),
         assets: [(ETH, limits)].into(),
         challenge_period: (1, u32::MAX),
+        backlog: Default::default(),
+        relay: Default::default(),
+        strangers: Default::default(),
     };
     let mut hub = Hub::new(config, key);
     for salt in 0..count {
@@ -76,9 +80,8 @@ const fn head(number: u64) -> Head {
 }
 
 fn commit(hub: &mut Hub) {
-    while let Some((commit, sealed)) = hub.poll_commit(NOW).unwrap() {
-        sealed.open(&commit.durable()).unwrap();
-        hub.committed();
+    while let Some(commit) = hub.poll_commit(NOW).unwrap() {
+        hub.committed(commit.durable()).unwrap();
     }
 }
 

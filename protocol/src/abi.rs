@@ -48,10 +48,18 @@ alloy_sol_types::sol! {
     struct LaneState { uint64 nonce; bool acknowledged; uint128 transferred; uint128 locked; bytes32 locksRoot; }
     #[derive(Debug, PartialEq, Eq)]
     struct AssetCap { address asset; uint128 cap; }
+    #[derive(Debug, PartialEq, Eq)]
+    struct EvidenceItem { address condition; bytes params; uint64 expiry; bytes evidence; }
+    #[derive(Debug, PartialEq, Eq)]
+    struct LockClaim { uint16 slot; Lock lock; address condition; bytes32 paramsHash; uint64 expiry; bytes32[16] siblings; }
+    #[derive(Debug, PartialEq, Eq)]
+    struct Permit { uint256 deadline; uint8 v; bytes32 r; bytes32 s; }
+    #[derive(Debug, PartialEq, Eq)]
+    struct CreditOrder { address asset; address owner; address recipient; uint256 amount; bytes32 salt; uint64 deadline; }
 
     #[derive(Debug)]
     interface IFarthing {
-        event ChannelOpened(bytes32 indexed channelId, address indexed ownerA, address indexed ownerB, Channel channel);
+        event ChannelOpened(bytes32 indexed channelId, address indexed ownerA, address indexed ownerB, address sender, Channel channel);
         event Deposited(bytes32 indexed channelId, address indexed asset, uint8 side, uint128 total, uint128 amount);
         event Withdrawn(bytes32 indexed channelId, address indexed asset, uint8 side, uint128 total, address recipient);
         event Closed(bytes32 indexed channelId, address indexed asset, uint128 paidA, uint128 paidB);
@@ -68,15 +76,19 @@ alloy_sol_types::sol! {
         function open(Channel channel, address asset, uint128 amount) external payable;
         function deposit(Channel channel, uint8 side, address asset, uint128 amount) external payable;
         function depositWithAuthorization(Channel channel, uint8 side, address asset, uint128 amount, address from, uint256 validAfter, uint256 validBefore, bytes32 salt, bytes signature) external;
-        function depositWithPermit(Channel channel, uint8 side, address asset, uint128 amount, address from, uint256 permitDeadline, uint8 v, bytes32 r, bytes32 s, bytes32 salt, uint64 intentDeadline, bytes intentSignature) external;
+        function depositWithPermit(Channel channel, DepositIntent intent, Permit permit, bytes intentSignature) external;
         function withdraw(Channel channel, Withdrawal withdrawal, bytes sigA, bytes sigB, bytes ownerSig) external;
         function close(Channel channel, Closing closing, bytes sigA, bytes sigB) external;
-        function startExit(Channel channel, SignedProof[] proofs, bytes order, uint64 orderDeadline) external;
+        function startExit(Channel channel, SignedProof[] proofs, uint8 orderSide, bytes order, uint64 orderDeadline) external;
         function submitProofs(Channel channel, SignedProof[] proofs) external;
         function recordEvidence(address condition, bytes params, uint64 expiry, bytes evidence) external;
+        function recordEvidenceBatch(EvidenceItem[] items) external;
         function settle(Channel channel, address asset) external;
-        function claimLock(Channel channel, address asset, uint8 payer, uint16 slot, Lock lock, address condition, bytes32 paramsHash, uint64 expiry, bytes32[16] siblings) external;
-        function payCredit(address asset, address owner) external;
+        function settleBatch(Channel channel, address[] assets) external;
+        function claimLock(Channel channel, address asset, uint8 payer, LockClaim claim) external;
+        function claimLockBatch(Channel channel, address asset, uint8 payer, LockClaim[] claims) external;
+        function payCredit(address asset, address owner, uint256 amount) external;
+        function redirectCredit(CreditOrder order, bytes ownerSignature) external;
 
         function channelIdOf(Channel channel) external view returns (bytes32);
         function exitEndsAt(bytes32 channelId) external view returns (uint64);

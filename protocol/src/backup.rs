@@ -17,9 +17,6 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 const FORMAT: u8 = 1;
 const NONCE: usize = 24;
 
-/// The longest backup that a hub keeps, in bytes.
-pub const MAX_BACKUP: usize = 30_000;
-
 /// What a backup holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Backup {

@@ -5,6 +5,7 @@ use crate::abi::{self, IFarthing};
 use crate::amount::Amount;
 use crate::codec::stored;
 use crate::condition::{Condition, ConditionKey};
+use crate::json::wire;
 use crate::lane::PendingLock;
 use crate::message::{Closing, Withdrawal};
 use crate::proof::{LaneId, SignedProof};
@@ -13,7 +14,7 @@ use crate::tree::DEPTH;
 use crate::types::{Asset, ChannelDef, ChannelId, ETH, Side, Sides};
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use alloy_sol_types::SolCall;
+use alloy_sol_types::{SolCall, SolInterface};
 
 /// The newest block, and the newest one with the configured number of confirmations.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -40,6 +41,7 @@ pub enum AssetStatus {
     Settled,
 }
 
+wire!(words AssetStatus { "open" => Open, "closed" => Closed, "settled" => Settled });
 stored!(enum AssetStatus { 0 => Open, 1 => Closed, 2 => Settled });
 
 impl AssetStatus {
@@ -113,7 +115,65 @@ stored!(enum ChainFact {
     5 => Claimed { lane, slot, units, returned },
 });
 
-/// A call of the contract that somebody has to send.
+/// Why a call is sent: whoever sends transactions orders and prices them by it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// Money of ours is lost unless it is mined by `deadline`, Unix seconds.
+    Protect {
+        /// Of which asset.
+        asset: Asset,
+        /// How much at least.
+        amount: Amount,
+        /// The last second in which it helps.
+        deadline: u64,
+    },
+    /// Brings money of ours home; it can wait.
+    Collect {
+        /// Of which asset.
+        asset: Asset,
+        /// How much at least.
+        amount: Amount,
+    },
+    /// Puts money of ours into a channel.
+    Fund {
+        /// Of which asset.
+        asset: Asset,
+        /// How much.
+        amount: Amount,
+    },
+    /// Serves the peer, at our gas.
+    Serve {
+        /// Of which asset.
+        asset: Asset,
+        /// What the peer gets of it.
+        amount: Amount,
+    },
+}
+
+/// Evidence, and what it is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EvidenceItem {
+    /// The condition.
+    pub condition: Condition,
+    /// Its expiry.
+    pub expiry: u64,
+    /// What meets it.
+    pub evidence: Bytes,
+}
+
+/// A lock of a settled lane, as it is claimed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LockClaim {
+    /// Which slot.
+    pub slot: u16,
+    /// What stands there in the settled proof.
+    pub lock: PendingLock,
+    /// Its branch.
+    pub siblings: [B256; DEPTH],
+}
+
+/// A call of the contract that somebody has to send. Of several items the contract skips those that it does not need,
+/// so that one of them can't keep the others out; of a single one it says why it refuses it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(clippy::large_enum_variant, reason = "calls are few and short-lived")]
 pub enum ChainCall {
@@ -148,14 +208,10 @@ pub enum ChainCall {
         /// Both signers'.
         signatures: Sides<Signature>,
     },
-    /// Records evidence for all locks with one key.
+    /// Records evidence, each piece for all locks with its key.
     RecordEvidence {
-        /// The condition.
-        condition: Condition,
-        /// Its expiry.
-        expiry: u64,
-        /// What meets it.
-        evidence: Bytes,
+        /// At least one.
+        items: Vec<EvidenceItem>,
     },
     /// Starts an exit; sent by an owner or signer of the channel.
     StartExit {
@@ -175,21 +231,17 @@ pub enum ChainCall {
     Settle {
         /// Which channel.
         channel: ChannelDef,
-        /// Which asset.
-        asset: Asset,
+        /// Which assets; at least one.
+        assets: Vec<Asset>,
     },
-    /// Claims a lock after settlement.
-    ClaimLock {
+    /// Claims locks of one lane after settlement.
+    ClaimLocks {
         /// Which channel.
         channel: ChannelDef,
         /// Which lane.
         lane: LaneId,
-        /// Which slot.
-        slot: u16,
-        /// What stands there in the settled proof.
-        lock: PendingLock,
-        /// Its branch.
-        siblings: [B256; DEPTH],
+        /// At least one.
+        claims: Vec<LockClaim>,
     },
 }
 
@@ -199,6 +251,49 @@ fn proofs_to_abi(proofs: &[(LaneId, SignedProof, Option<Signature>)]) -> Vec<abi
 
 fn bytes(signature: &Signature) -> Bytes {
     Bytes::copy_from_slice(signature.as_bytes())
+}
+
+fn record_evidence(items: &[EvidenceItem]) -> Vec<u8> {
+    let one = |item: &EvidenceItem| abi::EvidenceItem {
+        condition: item.condition.address,
+        params: item.condition.params.clone(),
+        expiry: item.expiry,
+        evidence: item.evidence.clone(),
+    };
+    match items {
+        [item] => {
+            let abi::EvidenceItem { condition, params, expiry, evidence } = one(item);
+            IFarthing::recordEvidenceCall { condition, params, expiry, evidence }.abi_encode()
+        }
+        items => IFarthing::recordEvidenceBatchCall { items: items.iter().map(one).collect() }.abi_encode(),
+    }
+}
+
+fn settle(channel: &ChannelDef, assets: &[Asset]) -> Vec<u8> {
+    let channel = channel.into();
+    match assets {
+        [asset] => IFarthing::settleCall { channel, asset: *asset }.abi_encode(),
+        assets => IFarthing::settleBatchCall { channel, assets: assets.to_vec() }.abi_encode(),
+    }
+}
+
+fn claim_locks(channel: &ChannelDef, lane: LaneId, claims: &[LockClaim]) -> Vec<u8> {
+    let one = |claim: &LockClaim| abi::LockClaim {
+        slot: claim.slot,
+        lock: claim.lock.lock.to_abi(),
+        condition: claim.lock.condition.address,
+        paramsHash: keccak256(&claim.lock.condition.params),
+        expiry: claim.lock.expiry,
+        siblings: claim.siblings,
+    };
+    let (channel, asset, payer) = (channel.into(), lane.asset, lane.payer.index());
+    match claims {
+        [claim] => IFarthing::claimLockCall { channel, asset, payer, claim: one(claim) }.abi_encode(),
+        claims => {
+            let claims = claims.iter().map(one).collect();
+            IFarthing::claimLockBatchCall { channel, asset, payer, claims }.abi_encode()
+        }
+    }
 }
 
 impl ChainCall {
@@ -232,16 +327,11 @@ impl ChainCall {
                 sigB: bytes(&signatures.b),
             }
             .abi_encode(),
-            Self::RecordEvidence { condition, expiry, evidence } => IFarthing::recordEvidenceCall {
-                condition: condition.address,
-                params: condition.params.clone(),
-                expiry: *expiry,
-                evidence: evidence.clone(),
-            }
-            .abi_encode(),
+            Self::RecordEvidence { items } => record_evidence(items),
             Self::StartExit { channel, proofs } => IFarthing::startExitCall {
                 channel: channel.into(),
                 proofs: proofs_to_abi(proofs),
+                orderSide: Side::A.index(),
                 order: Bytes::new(),
                 orderDeadline: 0,
             }
@@ -249,23 +339,28 @@ impl ChainCall {
             Self::SubmitProofs { channel, proofs } => {
                 IFarthing::submitProofsCall { channel: channel.into(), proofs: proofs_to_abi(proofs) }.abi_encode()
             }
-            Self::Settle { channel, asset } => {
-                IFarthing::settleCall { channel: channel.into(), asset: *asset }.abi_encode()
-            }
-            Self::ClaimLock { channel, lane, slot, lock, siblings } => IFarthing::claimLockCall {
-                channel: channel.into(),
-                asset: lane.asset,
-                payer: lane.payer.index(),
-                slot: *slot,
-                lock: lock.lock.to_abi(),
-                condition: lock.condition.address,
-                paramsHash: keccak256(&lock.condition.params),
-                expiry: lock.expiry,
-                siblings: *siblings,
-            }
-            .abi_encode(),
+            Self::Settle { channel, assets } => settle(channel, assets),
+            Self::ClaimLocks { channel, lane, claims } => claim_locks(channel, *lane, claims),
         };
         data.into()
+    }
+
+    /// The evidence that calldata records, each piece with its key; none if it does something else.
+    #[must_use]
+    pub fn evidence_in(calldata: &[u8]) -> Vec<(B256, Bytes)> {
+        let keyed = |condition: Address, params: Bytes, expiry: u64, evidence: Bytes| {
+            (Condition { address: condition, params }.key(expiry).0, evidence)
+        };
+        match IFarthing::IFarthingCalls::abi_decode(calldata) {
+            Ok(IFarthing::IFarthingCalls::recordEvidence(call)) => {
+                [keyed(call.condition, call.params, call.expiry, call.evidence)].into()
+            }
+            Ok(IFarthing::IFarthingCalls::recordEvidenceBatch(call)) => {
+                let items = call.items.into_iter();
+                items.map(|item| keyed(item.condition, item.params, item.expiry, item.evidence)).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Wei to send along.
@@ -289,18 +384,21 @@ impl ChainCall {
         }
     }
 
-    /// For logs.
+    /// The function's name, for logs.
     #[must_use]
     pub const fn label(&self) -> &'static str {
         match self {
             Self::Deposit { .. } => "deposit",
             Self::Withdraw { .. } => "withdraw",
             Self::Close { .. } => "close",
-            Self::RecordEvidence { .. } => "recordEvidence",
+            Self::RecordEvidence { items } if items.len() == 1 => "recordEvidence",
+            Self::RecordEvidence { .. } => "recordEvidenceBatch",
             Self::StartExit { .. } => "startExit",
             Self::SubmitProofs { .. } => "submitProofs",
-            Self::Settle { .. } => "settle",
-            Self::ClaimLock { .. } => "claimLock",
+            Self::Settle { assets, .. } if assets.len() == 1 => "settle",
+            Self::Settle { .. } => "settleBatch",
+            Self::ClaimLocks { claims, .. } if claims.len() == 1 => "claimLock",
+            Self::ClaimLocks { .. } => "claimLockBatch",
         }
     }
 }

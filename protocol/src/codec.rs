@@ -4,6 +4,10 @@
 //! A reader that meets damage does not stop: it is marked, has nothing left, and every value read from it is empty.
 //! Whoever started it looks at the mark once, at the end. So no step of decoding can fail, which is most of why this
 //! is a fraction of the size of a derived decoder (`docs/adr/0005-own-codecs.md`).
+//!
+//! Bytes do not say what they are: a field is known by its place. So every record names the format that it was written
+//! in, and a reader keeps to that one (`docs/adr/0011-stores-that-grow.md`). To add a field: raise
+//! [`crate::journal::FORMAT`], and write `since` that format behind the field.
 
 use crate::condition::ConditionKey;
 use crate::map::{Map, Set};
@@ -12,14 +16,15 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes};
+use core::ops::RangeInclusive;
 
-/// What can be stored.
+/// What can be stored, in the newest format.
 pub trait Encode {
     /// Appends the value.
     fn put(&self, out: &mut Vec<u8>);
 }
 
-/// What can be read back.
+/// What can be read back, from any format.
 pub trait Decode: Sized {
     /// Reads a value; some empty one if the bytes make no sense, and then the reader is marked.
     fn get(input: &mut Reader<'_>) -> Self;
@@ -29,15 +34,42 @@ pub trait Decode: Sized {
 #[derive(Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+    /// The format that the bytes were written in.
+    format: u8,
+    /// The oldest that they may be in instead.
+    oldest: u8,
+    /// Whether that one would have been read otherwise.
+    differs: bool,
     damaged: bool,
 }
 
 impl<'a> Reader<'a> {
-    /// Reads one value that takes all the bytes, or nothing.
-    pub fn read<T: Decode>(bytes: &'a [u8]) -> Option<T> {
-        let mut reader = Self { rest: bytes, damaged: false };
-        let value = T::get(&mut reader);
-        (!reader.damaged && reader.rest.is_empty()).then_some(value)
+    /// Reads one value that takes all the bytes, or nothing. Where the format is not known for sure, nothing is guessed:
+    /// bytes that make sense in two of them, and not the same, are not read.
+    pub fn read<T: Decode>(bytes: &'a [u8], formats: RangeInclusive<u8>) -> Option<T> {
+        let oldest = *formats.start();
+        let mut found = None;
+        for format in formats.rev() {
+            let mut reader = Self { rest: bytes, format, oldest, differs: false, damaged: false };
+            let value = T::get(&mut reader);
+            if reader.damaged || !reader.rest.is_empty() {
+                continue;
+            }
+            if found.replace(value).is_some() {
+                return None;
+            }
+            if !reader.differs {
+                break;
+            }
+        }
+        found
+    }
+
+    /// Whether the bytes were written in this format or a later one: what came with it is in them.
+    pub(crate) fn has(&mut self, since: u8) -> bool {
+        let has = self.format >= since;
+        self.differs |= has && since > self.oldest;
+        has
     }
 
     /// Marks the reader; nothing is left in it.
@@ -129,6 +161,11 @@ fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
+/// A text, as a `String` is stored.
+pub(crate) fn put_text(text: &str, out: &mut Vec<u8>) {
+    put_bytes(text.as_bytes(), out);
+}
+
 fn put_list<'a, T: Encode + 'a>(list: impl ExactSizeIterator<Item = &'a T>, out: &mut Vec<u8>) {
     put_number(list.len() as u64, out);
     for entry in list {
@@ -136,9 +173,22 @@ fn put_list<'a, T: Encode + 'a>(list: impl ExactSizeIterator<Item = &'a T>, out:
     }
 }
 
-/// [`Encode`] and [`Decode`] of structs and enums: their fields in this order.
+/// [`Encode`] and [`Decode`] of structs and enums: their fields in this order. A field that came later says `since`
+/// which format, and `else` what it is in older records where that is not its default. A variant that comes later needs
+/// no more than a new number and a new format. What goes, or changes its type, is read by hand: see [`Reader::has`].
 macro_rules! stored {
-    (struct $name:ident $(<$type:ident>)? { $($field:tt),* $(,)? }) => {
+    (@get $input:ident) => { $crate::codec::Decode::get($input) };
+    (@get $input:ident $since:literal) => {
+        $crate::codec::stored!(@get $input $since else core::default::Default::default())
+    };
+    (@get $input:ident $since:literal else $older:expr) => {{
+        // Or it would be written into records that say they are without it.
+        const { assert!($since <= $crate::journal::FORMAT, "raise the storage format first") };
+        if $input.has($since) { $crate::codec::Decode::get($input) } else { $older }
+    }};
+    (struct $name:ident $(<$type:ident>)? {
+        $($field:tt $(since $since:literal $(else $older:expr)?)?),* $(,)?
+    }) => {
         impl $(<$type: $crate::codec::Encode>)? $crate::codec::Encode for $name $(<$type>)? {
             fn put(&self, out: &mut alloc::vec::Vec<u8>) {
                 $($crate::codec::Encode::put(&self.$field, out);)*
@@ -147,13 +197,16 @@ macro_rules! stored {
 
         impl $(<$type: $crate::codec::Decode>)? $crate::codec::Decode for $name $(<$type>)? {
             fn get(input: &mut $crate::codec::Reader<'_>) -> Self {
-                Self { $($field: $crate::codec::Decode::get(input)),* }
+                Self { $($field: $crate::codec::stored!(@get input $($since $(else $older)?)?)),* }
             }
         }
     };
     (enum $name:ident {
         0 => $first:ident $(($($first_item:ident),*))? $({ $($first_field:ident),* })?
-        $(, $tag:literal => $variant:ident $(($($item:ident),*))? $({ $($field:ident),* })?)* $(,)?
+        $(, $tag:literal => $variant:ident
+            $(($($item:ident),*))?
+            $({ $($field:ident $(since $since:literal $(else $older:expr)?)?),* })?
+        )* $(,)?
     }) => {
         impl $crate::codec::Encode for $name {
             fn put(&self, out: &mut alloc::vec::Vec<u8>) {
@@ -177,7 +230,7 @@ macro_rules! stored {
                 match <u8 as $crate::codec::Decode>::get(input) {
                     $($tag => Self::$variant
                         $(($({ let $item = $crate::codec::Decode::get(input); $item }),*))?
-                        $({ $($field: $crate::codec::Decode::get(input)),* })?,)*
+                        $({ $($field: $crate::codec::stored!(@get input $($since $(else $older)?)?)),* })?,)*
                     tag => {
                         if tag != 0 {
                             input.damaged();
@@ -287,7 +340,7 @@ impl Decode for Bytes {
 
 impl Encode for String {
     fn put(&self, out: &mut Vec<u8>) {
-        put_bytes(self.as_bytes(), out);
+        put_text(self, out);
     }
 }
 
@@ -414,61 +467,4 @@ macro_rules! tuples {
 tuples!((A, B), (A, B, C), (A, B, C, D, E));
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    type Odd = (Vec<(u16, Option<bool>)>, Map<u64, String>, Set<[u8; 3]>);
-
-    proptest! {
-        #[test]
-        fn what_is_written_is_read_and_nothing_shorter_or_longer(
-            list: Vec<(u16, Option<bool>)>,
-            map: Vec<(u64, String)>,
-            set: Vec<[u8; 3]>,
-        ) {
-            let value: Odd = (list, map.into_iter().collect(), set.into_iter().collect());
-            let mut bytes = Vec::new();
-            value.put(&mut bytes);
-            prop_assert_eq!(Reader::read::<Odd>(&bytes), Some(value.clone()));
-            for cut in 0..bytes.len() {
-                prop_assert_eq!(Reader::read::<Odd>(&bytes[..cut]), None);
-            }
-            bytes.push(0);
-            prop_assert_eq!(Reader::read::<Odd>(&bytes), None);
-        }
-
-        #[test]
-        fn any_bytes_are_read_whole_or_refused(bytes: Vec<u8>) {
-            if let Some(value) = Reader::read::<Odd>(&bytes) {
-                let mut again = Vec::new();
-                value.put(&mut again);
-                prop_assert_eq!(Reader::read::<Odd>(&again), Some(value));
-            }
-        }
-    }
-
-    #[test]
-    fn a_number_has_one_form() {
-        for number in [0, 1, 127, 128, 16_384, u64::from(u32::MAX), u64::MAX] {
-            let mut bytes = Vec::new();
-            put_number(number, &mut bytes);
-            assert_eq!(Reader::read::<u64>(&bytes), Some(number));
-        }
-        let bad: [&[u8]; 5] = [&[], &[0x80], &[0x80, 0], &[0xff, 0], &[0xff; 11]];
-        for bytes in bad {
-            assert_eq!(Reader::read::<u64>(bytes), None, "{bytes:?}");
-        }
-        // 2^64.
-        assert_eq!(Reader::read::<u64>(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 2]), None);
-        assert_eq!(Reader::read::<u8>(&[0x80, 2]), None);
-    }
-
-    #[test]
-    fn a_long_list_is_not_believed() {
-        let mut bytes = Vec::new();
-        put_number(u64::MAX, &mut bytes);
-        assert_eq!(Reader::read::<Vec<u64>>(&bytes), None);
-        assert_eq!(Reader::read::<Bytes>(&bytes), None);
-    }
-}
+mod tests;

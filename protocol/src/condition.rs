@@ -96,6 +96,15 @@ impl Condition {
         ConditionKey(keccak256((self.address, keccak256(&self.params), expiry).abi_encode()))
     }
 
+    /// The units of a hash chain; `None` if it is none.
+    #[must_use]
+    pub fn chain_length(&self) -> Option<u32> {
+        match self.kind() {
+            Kind::HashChain => chain_params(&self.params).map(|(_, n)| n),
+            Kind::HashLock | Kind::Voucher | Kind::External(_) => None,
+        }
+    }
+
     /// Refuses parameters that no evidence can ever satisfy.
     pub fn check(&self) -> Result<(), Error> {
         let bad = |what: &'static str| Err(Error::new(Code::UnknownCondition, what));

@@ -64,6 +64,8 @@ codes! {
     Refused AmountOverflow = "amount-overflow", "The sum exceeds 2^128 - 1 base units.";
     Refused InsufficientFunds = "insufficient-funds", "Deposit more, or wait until payments in flight are settled.";
     Refused NoCapacity = "no-capacity", "The hub's side of the channel is too small for now; try later or less.";
+    Refused PayeeUnfunded = "payee-unfunded", "The payee has no deposit, and the hub lends it no more today; a deposit of 1 unit helps.";
+    Refused HubUnfunded = "hub-unfunded", "The hub has no gas money to make room for this payment; try later or less.";
     Refused LimitExceeded = "limit-exceeded", "Stay within the limits in the hub's configuration.";
     Refused UnknownAsset = "unknown-asset", "Use an asset that the hub lists.";
     Refused UnknownChannel = "unknown-channel", "Open the channel with this hub first.";
@@ -72,7 +74,7 @@ codes! {
     Refused ChannelClosing = "channel-closing", "A closing has been signed; wait until it is mined or lapses.";
     Refused ChannelExiting = "channel-exiting", "An exit has started; only the chain can move this money now.";
     Refused ChannelClosed = "channel-closed", "This asset of the channel was closed; open a new channel.";
-    Refused ChainStale = "chain-stale", "The view of the chain is too old to accept payments; check the RPC.";
+    Refused ChainStale = "chain-stale", "One side has not seen the newest of the chain yet; try again soon, and check the RPC if that lasts.";
     Refused UnknownCondition = "unknown-condition", "Use a condition that the other side accepts.";
     Refused BadExpiry = "bad-expiry", "The expiry is too near, too far, or has passed.";
     Refused SlotTaken = "slot-taken", "The slot already holds a lock.";
@@ -83,9 +85,12 @@ codes! {
     Refused PaymentFailed = "payment-failed", "The payment came back; nothing was paid.";
     Refused PaymentExpired = "payment-expired", "The payee did not take it in time; nothing was paid.";
     Refused PayeeDeclined = "payee-declined", "The payee gave the payment back; nothing was paid.";
-    Refused NotConnected = "not-connected", "The hub can't be reached; the call is retried when it is back.";
+    Refused NotConnected = "not-connected", "The hub can't be reached; try again when it is back.";
+    Refused NotAHub = "not-a-hub", "What answers at this URL is no Farthing hub: check the URL.";
+    Refused OtherChannel = "other-channel", "This account has money in another channel with this hub.";
     Refused ClientClosed = "client-closed", "Call connect() again.";
     Refused Aborted = "aborted", "The caller's AbortSignal fired.";
+    Refused Unanswered = "unanswered", "It was signed or sent, and may still go through: see what became of it before you ask again.";
     Refused Unsupported = "unsupported", "This is not supported here; see the message.";
     PeerFault BadSignature = "bad-signature", "The signature is not the one of the key that must sign.";
     PeerFault BadNonce = "bad-nonce", "The nonce must be above every earlier one, by a bounded step.";
@@ -106,12 +111,12 @@ codes! {
     Storage StorageFailed = "storage-failed", "Nothing was signed. Free space or check permissions, then reload.";
     Storage StorageCorrupt = "storage-corrupt", "The stored state is damaged; restore from the backup.";
     Storage StorageVersion = "storage-version", "The stored state is from a newer version; upgrade.";
-    Storage StorageLocked = "storage-locked", "Another process or tab holds this wallet's store.";
+    Storage StorageLocked = "storage-locked", "One client at a time can use a store: disconnect() the other one first.";
     Storage StateOutdated = "state-outdated", "The peer holds a newer state signed by this key; restore before paying.";
     Chain ChainUnavailable = "chain-unavailable", "The RPC doesn't answer; check it and try again.";
     Chain ChainMismatch = "chain-mismatch", "The wallet, RPC or contract is on another chain than the hub's.";
-    Chain TransactionFailed = "transaction-failed", "The transaction reverted or was dropped.";
-    Wallet WalletRejected = "wallet-rejected", "The user said no.";
+    Chain TransactionFailed = "transaction-failed", "The transaction did not go through; look at balances() before you try again.";
+    Wallet WalletRejected = "wallet-rejected", "The user said no, so the wallet signed and sent nothing.";
     Wallet WalletUnavailable = "wallet-unavailable", "The wallet doesn't answer or can't do this.";
     Bug Internal = "internal", "A defect; please report it.";
 }

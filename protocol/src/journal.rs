@@ -1,5 +1,4 @@
-//! Persist before you speak, as a type: effects are sealed until the receipt of the commit that they depend on
-//! is handed back. One snapshot and a log of facts, both with a format version.
+//! What is stored, and how it comes back: one snapshot and a log of facts, both with a format version.
 
 use crate::codec::{Decode, Encode, Reader};
 use crate::error::{Code, Error};
@@ -7,12 +6,19 @@ use crate::map::Map;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
-/// The version that every stored value starts with.
+/// The version that every stored value starts with. Every change of what is stored raises it, and whoever adds a field
+/// says so there (`since`, in `codec.rs`); what older builds wrote is read as they wrote it.
 pub const FORMAT: u8 = 3;
 
-/// The version before: the same without a checksum. Still read.
+/// The first with a checksum.
+const CHECKED: u8 = 3;
+
+/// Without one. Its first builds had a layout of their own, and did not say so: that is read as 1, a version that no
+/// store has.
 const UNCHECKED: u8 = 2;
+const UNNAMED: u8 = 1;
 
 /// Facts in the log before the next commit writes a snapshot in their place.
 const FACTS_PER_SNAPSHOT: u64 = 512;
@@ -34,56 +40,6 @@ pub enum Write {
     },
 }
 
-/// Writes that must become durable together, in one atomic transaction.
-#[derive(Debug)]
-#[must_use = "what depends on this commit stays sealed until it is durable"]
-pub struct Commit {
-    /// What to write, in this order.
-    pub writes: Vec<Write>,
-    number: u64,
-}
-
-impl Commit {
-    pub(crate) const fn new(number: u64, writes: Vec<Write>) -> Self {
-        Self { writes, number }
-    }
-
-    /// States that all writes are durable. Whoever calls this before they are loses money in a crash.
-    #[must_use]
-    pub const fn durable(&self) -> Receipt {
-        Receipt { number: self.number }
-    }
-}
-
-/// Says that a commit is durable.
-#[derive(Debug)]
-pub struct Receipt {
-    number: u64,
-}
-
-/// Effects that wait for their commit.
-#[derive(Debug)]
-#[must_use = "sealed effects have to be opened and carried out"]
-pub struct Sealed<E> {
-    effects: Vec<E>,
-    number: u64,
-}
-
-impl<E> Sealed<E> {
-    pub(crate) const fn new(number: u64, effects: Vec<E>) -> Self {
-        Self { effects, number }
-    }
-
-    /// The effects, against the receipt of their own commit; with another's, nothing.
-    pub fn open(self, receipt: &Receipt) -> Result<Vec<E>, Error> {
-        if self.number == receipt.number {
-            Ok(self.effects)
-        } else {
-            Err(Error::new(Code::Internal, "the receipt is of another commit"))
-        }
-    }
-}
-
 /// Encodes a stored value: its format version, the value, and a checksum of both. Most damage would decode well: a
 /// flipped bit of an amount is another amount.
 pub fn encode<T: Encode + ?Sized>(value: &T) -> Vec<u8> {
@@ -94,22 +50,31 @@ pub fn encode<T: Encode + ?Sized>(value: &T) -> Vec<u8> {
     bytes
 }
 
-/// Decodes a stored value. Another version is [`Code::StorageVersion`], anything else unreadable [`Code::StorageCorrupt`].
+/// Decodes a stored value. A newer version is [`Code::StorageVersion`], anything else unreadable [`Code::StorageCorrupt`].
 pub fn decode<T: Decode>(bytes: &[u8]) -> Result<T, Error> {
-    body(bytes)?.and_then(Reader::read).ok_or_else(|| Error::new(Code::StorageCorrupt, "a stored record is damaged"))
+    decode_up_to(FORMAT, bytes)
 }
 
-/// What follows the format version, if it is whole.
-fn body(bytes: &[u8]) -> Result<Option<&[u8]>, Error> {
+/// As a build reads it that knows the formats up to `newest`.
+fn decode_up_to<T: Decode>(newest: u8, bytes: &[u8]) -> Result<T, Error> {
+    body(newest, bytes)?
+        .and_then(|(body, formats)| Reader::read(body, formats))
+        .ok_or_else(|| Error::new(Code::StorageCorrupt, "a stored record is damaged"))
+}
+
+/// What a record holds, if it is whole, and the formats that it can be in.
+type Body<'a> = Option<(&'a [u8], RangeInclusive<u8>)>;
+
+fn body(newest: u8, bytes: &[u8]) -> Result<Body<'_>, Error> {
     match bytes.split_first() {
-        Some((&FORMAT, _)) => {
-            let whole = bytes.split_last_chunk::<4>().filter(|(rest, sum)| checksum(rest) == **sum);
-            Ok(whole.and_then(|(rest, _)| rest.get(1..)))
-        }
-        Some((&UNCHECKED, body)) => Ok(Some(body)),
         Some((0, _)) | None => Ok(None),
-        Some((version, _)) => {
-            Err(Error::new(Code::StorageVersion, format!("the store has format {version}, this build knows {FORMAT}")))
+        Some((&UNCHECKED, body)) => Ok(Some((body, UNNAMED..=UNCHECKED))),
+        Some((&format, _)) if (CHECKED..=newest).contains(&format) => {
+            let whole = bytes.split_last_chunk::<4>().filter(|(rest, sum)| checksum(rest) == **sum);
+            Ok(whole.and_then(|(rest, _)| Some((rest.get(1..)?, format..=format))))
+        }
+        Some((format, _)) => {
+            Err(Error::new(Code::StorageVersion, format!("the store has format {format}, this build knows {newest}")))
         }
     }
 }
@@ -246,14 +211,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_receipt_opens_its_own_commit_only() {
-        let first = Commit::new(1, Vec::new());
-        let second = Commit::new(2, Vec::new());
-        assert!(Sealed::new(1, alloc::vec!["send"]).open(&second.durable()).is_err());
-        assert_eq!(Sealed::new(1, alloc::vec!["send"]).open(&first.durable()).unwrap(), ["send"]);
-    }
-
-    #[test]
     fn a_journal_comes_back_whole_over_many_snapshots() {
         let mut store = alloc::collections::BTreeMap::new();
         let mut journal = Journal::new("j".into());
@@ -283,6 +240,44 @@ mod tests {
         assert_eq!(decode::<u64>(&[FORMAT, 1, 9]).unwrap_err().code(), Code::StorageCorrupt);
         assert_eq!(decode::<u64>(&[]).unwrap_err().code(), Code::StorageCorrupt);
         assert_eq!(decode::<u64>(&[UNCHECKED, 5]).unwrap(), 5);
+    }
+
+    /// Which format it is told that it was written in.
+    #[derive(PartialEq, Eq, Debug)]
+    struct Told {
+        newest: bool,
+        next: bool,
+    }
+
+    impl Decode for Told {
+        fn get(input: &mut Reader<'_>) -> Self {
+            Self { newest: input.has(FORMAT), next: input.has(FORMAT + 1) }
+        }
+    }
+
+    /// A record of another format.
+    fn of_format(format: u8, body: &[u8]) -> Vec<u8> {
+        let bytes = [&[format], body].concat();
+        [&bytes[..], &checksum(&bytes)].concat()
+    }
+
+    #[test]
+    fn the_next_build_reads_each_record_in_the_format_it_has_and_this_one_refuses_its() {
+        let (now, next) = (of_format(FORMAT, &[]), of_format(FORMAT + 1, &[]));
+        assert_eq!(decode_up_to(FORMAT + 1, &now), Ok(Told { newest: true, next: false }));
+        assert_eq!(decode_up_to(FORMAT + 1, &next), Ok(Told { newest: true, next: true }));
+        assert_eq!(decode(&now), Ok(Told { newest: true, next: false }));
+        assert_eq!(decode::<Told>(&next).unwrap_err().code(), Code::StorageVersion);
+        // Two formats have the name 2; what came after both makes no difference between them.
+        assert_eq!(decode(&[UNCHECKED]), Ok(Told { newest: false, next: false }));
+        // The checksum of an older format counts as much as that of the newest.
+        let stored = encode(&(7_u64, 300_u64));
+        assert_eq!(decode_up_to(FORMAT + 1, &stored), Ok((7_u64, 300_u64)));
+        for at in 1..stored.len() {
+            let mut damaged = stored.clone();
+            damaged[at] ^= 1;
+            assert_eq!(decode_up_to::<(u64, u64)>(FORMAT + 1, &damaged).unwrap_err().code(), Code::StorageCorrupt);
+        }
     }
 
     #[test]

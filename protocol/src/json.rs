@@ -5,9 +5,10 @@
 
 pub(crate) mod bridge;
 mod parse;
+pub mod shape;
 mod types;
 
-pub(crate) use types::{put_display, read_hex, text, write_hex};
+pub(crate) use types::{put_display, put_number, read_hex, text, write_hex};
 
 use crate::error::{Code, Error};
 use alloc::borrow::Cow;
@@ -200,27 +201,56 @@ pub fn put_name(name: &str, out: &mut String) {
     out.push_str("\":");
 }
 
-/// [`FromJson`] and [`ToJson`] of structs. A field's name is given where it is not that of the struct's. One that is
-/// `optional` may be missing, and is left out when it is `None`. After `open struct` unknown fields are passed over.
+/// [`FromJson`], [`ToJson`] and [`shape::Shaped`] of structs. A field's name is given where it is not that of the
+/// struct's. One that is `optional` may be missing, and is left out when it is `None`; one that is `told` is written for
+/// others and never read. After `open struct` unknown fields are passed over.
 #[macro_export]
 macro_rules! wire {
     (struct $type:ident $(<$inner:ident>)? { $($fields:tt)* }) => {
+        $crate::wire!(@struct finish, $type $(<$inner>)?, { $($fields)* });
+    };
+    (open struct $type:ident { $($fields:tt)* }) => {
+        $crate::wire!(@struct ignore, $type, { $($fields)* });
+    };
+    (@struct $end:ident, $type:ident $(<$inner:ident>)?, { $($fields:tt)* }) => {
         impl $(<$inner: $crate::json::ToJson>)? $crate::json::ToJson for $type $(<$inner>)? {
             $crate::wire!(@write { $($fields)* });
         }
 
         impl $(<$inner: $crate::json::FromJson>)? $crate::json::FromJson for $type $(<$inner>)? {
-            $crate::wire!(@read finish { $($fields)* });
+            $crate::wire!(@read $end { $($fields)* });
+        }
+
+        impl $(<$inner: $crate::json::shape::Shaped>)? $crate::json::shape::Shaped for $type $(<$inner>)? {
+            $crate::wire!(@shape { $($fields)* });
         }
     };
-    (write struct $type:ident $(<$life:lifetime>)? { $($fields:tt)* }) => {
-        impl $(<$life>)? $crate::json::ToJson for $type $(<$life>)? {
-            $crate::wire!(@write { $($fields)* });
+    // A word for each variant.
+    (words $type:ident { $word:literal => $first:ident $(, $words:literal => $variant:ident)* $(,)? }) => {
+        impl $crate::json::ToJson for $type {
+            fn write(&self, out: &mut ::std::string::String) {
+                out.push_str(match self {
+                    Self::$first => concat!('"', $word, '"'),
+                    $(Self::$variant => concat!('"', $words, '"'),)*
+                });
+            }
         }
-    };
-    (read open struct $type:ident { $($fields:tt)* }) => {
+
         impl $crate::json::FromJson for $type {
-            $crate::wire!(@read ignore { $($fields)* });
+            fn read(value: &$crate::json::Value<'_>, fault: &mut $crate::json::Fault) -> Self {
+                match value.text() {
+                    Some($word) => Self::$first,
+                    $(Some($words) => Self::$variant,)*
+                    _ => {
+                        fault.found();
+                        Self::$first
+                    }
+                }
+            }
+        }
+
+        impl $crate::json::shape::Shaped for $type {
+            const SHAPE: $crate::json::shape::Shape = $crate::json::shape::Shape::Word(&[$word $(, $words)*]);
         }
     };
     // One variant of several, named by a field of its object, or as the only field of another object.
@@ -263,7 +293,23 @@ macro_rules! wire {
                 read
             }
         }
+
+        impl $crate::json::shape::Shaped for $type {
+            const SHAPE: $crate::json::shape::Shape = $crate::json::shape::Shape::OneOf(&[$($tag),*]);
+        }
     };
+    (@shape { $($field:ident $(= $name:literal)? $(: $mark:ident)?),* $(,)? }) => {
+        const SHAPE: $crate::json::shape::Shape = $crate::json::shape::Shape::Object(&[$($crate::json::shape::Field {
+            name: $crate::wire!(@name $field $($name)?),
+            required: $crate::wire!(@required $($mark)?),
+            shape: $crate::wire!(@shaped $crate::json::shape::of_field(|this: &Self| &this.$field) $(, $mark)?),
+        }),*]);
+    };
+    (@shaped $shape:expr) => { $shape };
+    (@shaped $shape:expr, $mark:ident) => { $shape.where_present() };
+    (@required) => { true };
+    (@required optional) => { false };
+    (@required told) => { true };
     (@write { $($field:ident $(= $name:literal)? $(: $optional:ident)?),* $(,)? }) => {
         fn write(&self, out: &mut ::std::string::String) {
             out.push('{');
@@ -280,8 +326,12 @@ macro_rules! wire {
             $crate::wire!(@put $value, $name, $out);
         }
     };
+    (@put $value:expr, $name:expr, $out:ident, told) => {
+        $crate::wire!(@put $value, $name, $out, optional);
+    };
     (@read $end:ident { $($field:ident $(= $name:literal)? $(: $optional:ident)?),* $(,)? }) => {
         fn read(value: &$crate::json::Value<'_>, fault: &mut $crate::json::Fault) -> Self {
+            #[allow(unused_mut, reason = "an object may have no fields")]
             let mut fields = $crate::json::Fields::of(value, fault);
             let read = Self {
                 $($field: $crate::wire!(
@@ -299,6 +349,7 @@ macro_rules! wire {
             value => $crate::json::FromJson::read(value, $fault),
         }
     };
+    (@get $value:expr, $fault:ident, told) => { None };
     (@finish $fields:ident, $fault:ident) => { $fields.finish($fault) };
     (@ignore $fields:ident, $fault:ident) => { $fields.pass_over() };
     (@name $field:ident) => { stringify!($field) };

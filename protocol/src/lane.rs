@@ -47,6 +47,13 @@ impl Lock {
         self.unit_price.times(units)
     }
 
+    /// What evidence that proves `units` brings beyond what was redeemed.
+    #[must_use]
+    pub fn provable(&self, units: u32) -> Amount {
+        // A lock whose worth does not fit an amount is refused before it gets here.
+        self.unit_price.times(units.min(self.n).saturating_sub(self.redeemed)).unwrap_or(Amount::MAX)
+    }
+
     /// `keccak256(abi.encode(key, n, unitPrice, redeemed))`.
     #[must_use]
     pub fn leaf(&self) -> B256 {

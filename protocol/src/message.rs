@@ -1,20 +1,19 @@
 //! What the two sides of a channel say to each other. Each message can be repeated without harm.
 
 use crate::amount::Amount;
+use crate::api::limits::MAX_MESSAGE;
 use crate::codec::stored;
 use crate::error::{Code, Error};
 use crate::json::bridge::as_serde;
 use crate::json::{self, wire};
 use crate::lane::Update;
 use crate::proof::SignedProof;
+use crate::reason::{Matter, Reason};
 use crate::sign::Signature;
 use crate::types::{Asset, Side, Sides};
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, Bytes};
-
-/// The largest message on the wire, in bytes.
-pub const MAX_MESSAGE: usize = 65_536;
 
 /// A message between the participants of a channel. The channel is named by the frame that carries it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,8 +40,8 @@ pub enum Message {
         asset: Asset,
         /// Of the refused proof.
         nonce: u64,
-        /// Why, as a stable code.
-        code: String,
+        /// Why.
+        code: Reason,
         /// Why, for a person.
         message: String,
         /// The newest proof that was accepted.
@@ -67,8 +66,8 @@ pub enum Message {
         slot: u16,
         /// Nonce that placed the lock.
         placed: u64,
-        /// Why, as a stable code.
-        code: String,
+        /// Why.
+        code: Reason,
     },
     /// Payer to payee: please give the rest of a lock up.
     Cancel {
@@ -136,10 +135,10 @@ pub enum Message {
     },
     /// A withdrawal or closing was not signed.
     Declined {
-        /// What was declined: `withdraw` or `close`.
-        what: String,
-        /// Why, as a stable code.
-        code: String,
+        /// What was declined.
+        what: Matter,
+        /// Why.
+        code: Reason,
         /// Why, for a person.
         message: String,
     },

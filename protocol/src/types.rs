@@ -4,8 +4,8 @@ use crate::abi;
 use crate::codec::stored;
 use crate::error::{Code, Error};
 use crate::json::bridge::as_serde;
-use crate::json::{Fault, FromJson, ToJson, Value, wire};
-use alloc::string::{String, ToString};
+use crate::json::wire;
+use alloc::string::ToString;
 use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_sol_types::SolValue;
 use core::fmt;
@@ -25,28 +25,7 @@ pub enum Side {
     B,
 }
 
-impl ToJson for Side {
-    fn write(&self, out: &mut String) {
-        out.push_str(match self {
-            Self::A => "\"A\"",
-            Self::B => "\"B\"",
-        });
-    }
-}
-
-impl FromJson for Side {
-    fn read(value: &Value<'_>, fault: &mut Fault) -> Self {
-        match value.text() {
-            Some("A") => Self::A,
-            Some("B") => Self::B,
-            _ => {
-                fault.found();
-                Self::A
-            }
-        }
-    }
-}
-
+wire!(words Side { "A" => A, "B" => B });
 stored!(enum Side { 0 => A, 1 => B });
 
 impl Side {

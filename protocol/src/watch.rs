@@ -9,20 +9,19 @@ use crate::amount::Amount;
 use crate::condition::{Condition, Kind};
 use crate::eip712::Domain;
 use crate::error::{Code, Error};
+use crate::json::bridge::as_serde;
+use crate::json::wire;
 use crate::lane::Lock;
 use crate::proof::{LaneId, SignedProof};
 use crate::sign::{SecretKey, Signature};
 use crate::tree::{DEPTH, empty_root, root_of_branch};
 use crate::types::{Asset, ChannelDef, ChannelId, Side};
-use crate::wire;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes};
 use core::cmp::Ordering;
-use serde::{Deserialize, Serialize};
 
 /// A participant's wish to have a channel watched, by one tower.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WatchOrder {
     /// Which channel.
     pub channel: ChannelDef,
@@ -32,12 +31,7 @@ pub struct WatchOrder {
     pub signature: Signature,
 }
 
-wire!(write struct WatchOrder { channel, deadline, signature });
-wire!(write struct WatchedLane { asset, payer, signed, acknowledgement: optional });
-wire!(read open struct WatchReceipt { channel_id = "channelId", asset, payer, nonce, proof_hash = "proofHash", time });
-wire!(write struct WatchReceipt { channel_id = "channelId", asset, payer, nonce, proof_hash = "proofHash", time });
-wire!(read open struct SignedReceipt { receipt, signature });
-wire!(write struct SignedReceipt { receipt, signature });
+wire!(struct WatchOrder { channel, deadline, signature });
 
 impl WatchedLane {
     /// Which lane.
@@ -74,8 +68,7 @@ impl WatchOrder {
 }
 
 /// What a client hands over for one lane.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WatchedLane {
     /// What is paid.
     pub asset: Asset,
@@ -84,12 +77,12 @@ pub struct WatchedLane {
     /// The proof.
     pub signed: SignedProof,
     /// The payee's, of exactly this proof. A tower refuses a proof without it.
-    #[serde(default)]
     pub acknowledgement: Option<Signature>,
     /// For locks of this proof, from its payee only. With a newer proof it replaces the lane's earlier evidence.
-    #[serde(default)]
     pub evidence: Vec<WatchedEvidence>,
 }
+
+wire!(struct WatchedLane { asset, payer, signed, acknowledgement: optional, evidence: optional });
 
 /// A proof that its payer signed and its payee acknowledged: anybody may show it on chain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -193,8 +186,7 @@ impl AgreedProof {
 }
 
 /// Evidence for a lock that stands in a proof, to be recorded on chain before it expires.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WatchedEvidence {
     /// Where the lock stands.
     pub slot: u16,
@@ -213,6 +205,10 @@ pub struct WatchedEvidence {
     /// What meets the condition.
     pub evidence: Bytes,
 }
+
+wire!(struct WatchedEvidence {
+    slot, n, unit_price = "unitPrice", redeemed, condition, expiry, siblings, evidence
+});
 
 impl WatchedEvidence {
     /// The units that it proves of a lock of `proof`, above those redeemed. [`Code::UnknownCondition`] for a condition
@@ -235,8 +231,7 @@ impl WatchedEvidence {
 }
 
 /// A tower's promise to show a proof if an exit needs it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WatchReceipt {
     /// Of which channel.
     pub channel_id: ChannelId,
@@ -251,6 +246,8 @@ pub struct WatchReceipt {
     /// When the proof was taken, Unix seconds.
     pub time: u64,
 }
+
+wire!(open struct WatchReceipt { channel_id = "channelId", asset, payer, nonce, proof_hash = "proofHash", time });
 
 impl WatchReceipt {
     /// What the tower signs.
@@ -274,14 +271,15 @@ impl WatchReceipt {
 }
 
 /// A receipt and its tower's signature.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SignedReceipt {
     /// What is promised.
     pub receipt: WatchReceipt,
     /// By the tower's key.
     pub signature: Signature,
 }
+
+wire!(open struct SignedReceipt { receipt, signature });
 
 impl SignedReceipt {
     /// [`Code::BadSignature`] unless `tower` signed it; [`Code::BadTerms`] unless it is for this proof.
@@ -301,6 +299,8 @@ impl SignedReceipt {
         self.signature.verify(self.receipt.digest(domain), tower)
     }
 }
+
+as_serde!(WatchOrder, WatchedLane, SignedReceipt);
 
 #[cfg(test)]
 mod tests;

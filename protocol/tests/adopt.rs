@@ -19,10 +19,9 @@ use farthing_protocol::{Amount, Code};
 use support::{Store, World, key, write};
 
 /// The device is lost, and whatever it had; the hub shows what it holds.
-fn recover(world: &mut World, client: usize, mut store: Store) {
-    let writes = world.adopt(client, &store, world.shown(client)).unwrap().unwrap();
-    write(&mut store, &writes);
-    world.start(client, store);
+fn recover(world: &mut World, client: usize, store: Store) {
+    let shown = world.shown(client);
+    world.take_over(client, store, shown);
 }
 
 fn payment(world: &World, client: usize, amount: u128) -> Payment {
@@ -34,24 +33,21 @@ fn payment(world: &World, client: usize, amount: u128) -> Payment {
 fn the_key_alone_brings_everything_back() {
     let mut world = World::funded(3);
     world.pay(0, 1, 700).unwrap();
-    world.pay(1, 0, 50).unwrap();
-    world.settle();
+    world.paid(1, 0, 50);
     let before = world.clients[0].wallet.balance(ETH);
     recover(&mut world, 0, Store::new());
     world.connect(0);
     world.settle();
     assert_eq!(world.clients[0].wallet.balance(ETH), before);
     world.pay(0, 1, 100).unwrap();
-    world.pay(1, 0, 10_000).unwrap();
-    world.settle();
+    world.paid(1, 0, 10_000);
     assert_eq!((world.available(0), world.available(1)), (10_000 - 750 + 10_000, 10_000 + 750 - 10_000));
-    let book = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().clone();
+    let book = world.book(0).clone();
     assert_eq!(book.out.worst(), book.out.lane.transferred, "what came before is acknowledged");
     // And once more, from what it is now.
     world.restart_client(0);
     world.connect(0);
-    world.pay(0, 2, 5).unwrap();
-    world.settle();
+    world.paid(0, 2, 5);
     assert_eq!(world.available(2), 10_005);
 }
 
@@ -60,11 +56,9 @@ fn payments_on_their_way_go_on_in_both_directions() {
     let mut world = World::funded(3);
     // To one who is away, and from one whose offer waits for us.
     world.disconnect(2);
-    world.pay(0, 2, 300).unwrap();
-    world.settle();
+    world.paid(0, 2, 300);
     world.disconnect(0);
-    world.pay(1, 0, 40).unwrap();
-    world.settle();
+    world.paid(1, 0, 40);
     // The hub has sent the offer, and the device that got it is lost before it said so.
     world.clients[0].online = true;
     let id = world.id(0);
@@ -90,11 +84,8 @@ fn a_payment_to_us_that_is_not_redeemed_is_taken_from_its_envelope_again() {
     let mut world = World::funded(3);
     world.pay(1, 0, 40).unwrap();
     // Until the hub has signed the lock and we have accepted it, but not further: our answers are lost.
-    while world.clients[0].wallet.balance(ETH).locked_in.is_zero() {
-        world.clients[0].to_hub.clear();
-        assert!(world.step());
-    }
-    let accepted = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().inc.accepted.unwrap();
+    world.until_locked_in(0, true);
+    let accepted = world.book(0).inc.accepted.unwrap();
     // The hub learns that it was accepted, and nothing else.
     world
         .hub
@@ -136,8 +127,7 @@ fn an_old_store_is_brought_up_to_date_from_any_moment() {
         core::mem::swap(&mut world, &mut again);
         // The same world anew, since a hub that has met one of them has gone on.
         for (from, to, amount) in [(0, 1, 700), (1, 0, 50), (0, 2, 30), (2, 0, 9), (0, 1, 1)] {
-            world.pay(from, to, amount).unwrap();
-            world.settle();
+            world.paid(from, to, amount);
         }
         assert_eq!(world.clients[0].store, newest, "the same, as all is deterministic");
         world.start(0, old.clone());
@@ -154,8 +144,7 @@ fn an_old_store_is_brought_up_to_date_from_any_moment() {
         }
         assert_eq!(world.clients[0].wallet.balance(ETH), balance);
         world.pay(0, 1, 5).unwrap();
-        world.pay(2, 0, 6).unwrap();
-        world.settle();
+        world.paid(2, 0, 6);
         assert_eq!(world.available(0), balance.available.units() + 1);
         world = again;
     }
@@ -165,8 +154,7 @@ fn an_old_store_is_brought_up_to_date_from_any_moment() {
 #[test]
 fn a_store_that_is_not_old_is_left_as_it_is() {
     let mut world = World::funded(3);
-    world.pay(0, 1, 700).unwrap();
-    world.settle();
+    world.paid(0, 1, 700);
     let store = world.clients[0].store.clone();
     assert_eq!(world.adopt(0, &store, world.shown(0)).unwrap(), None);
     // Nothing at all has happened in this one.
@@ -177,14 +165,10 @@ fn a_store_that_is_not_old_is_left_as_it_is() {
 fn what_is_sent_and_what_is_received_with_one_nonce_and_slot_are_two_payments() {
     let mut world = World::funded(3);
     world.disconnect(2);
-    world.pay(0, 2, 300).unwrap();
-    world.settle();
+    world.paid(0, 2, 300);
     world.pay(1, 0, 40).unwrap();
-    while world.clients[0].wallet.balance(ETH).locked_in.is_zero() {
-        world.clients[0].to_hub.clear();
-        assert!(world.step());
-    }
-    let accepted = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().inc.accepted.unwrap();
+    world.until_locked_in(0, true);
+    let accepted = world.book(0).inc.accepted.unwrap();
     let heard = Message::Accepted { asset: ETH, nonce: accepted.proof.nonce, acknowledgement: None };
     world.hub.handle(world.id(0), heard, world.now).unwrap();
     world.disconnect(0);
@@ -205,33 +189,28 @@ fn a_channel_without_money_has_nothing_to_lose() {
 fn a_payment_whose_end_is_not_known_must_not_be_made_again() {
     let mut world = World::funded(3);
     world.disconnect(2);
-    world.pay(0, 2, 300).unwrap();
-    world.settle();
+    world.paid(0, 2, 300);
     let old = world.clients[0].store.clone();
     world.connect(2);
     world.settle();
     assert_eq!(world.available(2), 10_300);
     recover(&mut world, 0, old);
     let unknown = payment(&world, 0, 300);
-    assert_eq!((unknown.status, unknown.code.as_deref()), (Status::Returning, Some("state-outdated")));
+    assert_eq!((unknown.status, unknown.code.clone()), (Status::Returning, Some(Code::StateOutdated.into())));
 }
 
 #[test]
 fn lies_are_refused_and_change_nothing() {
     let mut world = World::funded(3);
     world.disconnect(2);
-    world.pay(1, 0, 40).unwrap();
-    world.settle();
+    world.paid(1, 0, 40);
     let early = world.shown(0);
-    world.pay(1, 0, 60).unwrap();
-    world.settle();
+    world.paid(1, 0, 60);
     // Our newest proof says that we hold the hub's newest one.
     world.pay(0, 2, 300).unwrap();
-    world.pay(0, 2, 200).unwrap();
-    world.settle();
+    world.paid(0, 2, 200);
     // And the hub's next one, that it holds ours.
-    world.pay(1, 0, 5).unwrap();
-    world.settle();
+    world.paid(1, 0, 5);
     let good = world.shown(0);
     let stranger = key(99);
     let refused = |name: &str, code: Code, lie: &dyn Fn(&mut Shown)| {
@@ -282,12 +261,10 @@ fn lies_are_refused_and_change_nothing() {
 #[test]
 fn what_a_store_knows_can_not_be_hidden_from_it() {
     let mut world = World::funded(3);
-    world.pay(1, 0, 40).unwrap();
-    world.settle();
+    world.paid(1, 0, 40);
     let (payee, payer) = (world.shown(0), world.shown(1));
     let old = [world.clients[0].store.clone(), world.clients[1].store.clone()];
-    world.pay(1, 0, 60).unwrap();
-    world.settle();
+    world.paid(1, 0, 60);
     let newest = |client: usize| world.clients[client].store.clone();
     let error = world.adopt(1, &newest(1), payer.clone()).unwrap_err();
     assert_eq!(error.code(), Code::StateOutdated);
@@ -307,13 +284,11 @@ fn what_a_store_knows_can_not_be_hidden_from_it() {
 #[test]
 fn nothing_is_signed_before_the_hub_has_said_what_it_holds() {
     let mut world = World::funded(3);
-    world.pay(0, 1, 10).unwrap();
-    world.settle();
+    world.paid(0, 1, 10);
     recover(&mut world, 0, Store::new());
-    let highest = |world: &World| world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out.highest;
+    let highest = |world: &World| world.book(0).out.highest;
     let before = highest(&world);
-    world.pay(0, 1, 1).unwrap();
-    world.settle();
+    world.paid(0, 1, 1);
     assert_eq!(highest(&world), before);
     world.connect(0);
     world.settle();
@@ -324,19 +299,17 @@ fn nothing_is_signed_before_the_hub_has_said_what_it_holds() {
 #[test]
 fn what_a_lost_device_signed_last_is_worth_nothing_after_it() {
     let mut world = World::funded(3);
-    world.pay(0, 1, 10).unwrap();
-    world.settle();
+    world.paid(0, 1, 10);
     // Signed, and never answered: the hub has it, and keeps it back.
     world.disconnect(0);
-    world.pay(0, 1, 4_000).unwrap();
-    world.settle();
-    let out = &world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out;
+    world.paid(0, 1, 4_000);
+    let out = &world.book(0).out;
     let lost = out.highest;
     assert_eq!(lost, out.accepted_nonce() + 1, "it was signed");
     recover(&mut world, 0, Store::new());
     world.connect(0);
     world.settle();
-    let out = &world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out;
+    let out = &world.book(0).out;
     assert!(out.accepted_nonce() > lost, "a proof above all that it may have signed");
     assert_eq!(out.acknowledged.unwrap().0, out.accepted.unwrap(), "and it replaces all of them");
 }
@@ -344,8 +317,7 @@ fn what_a_lost_device_signed_last_is_worth_nothing_after_it() {
 #[test]
 fn a_lane_of_ours_that_is_hidden_whole_starts_above_all_that_was_signed() {
     let mut world = World::funded(3);
-    world.pay(1, 0, 60).unwrap();
-    world.settle();
+    world.paid(1, 0, 60);
     world.disconnect(0);
     let mut hidden = world.shown(0);
     assert!(hidden[0].1[0].signed.is_none(), "nothing was paid yet");
@@ -356,7 +328,7 @@ fn a_lane_of_ours_that_is_hidden_whole_starts_above_all_that_was_signed() {
     world.start(0, store);
     world.connect(0);
     world.settle();
-    let out = &world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out;
+    let out = &world.book(0).out;
     assert!(out.accepted_nonce() >= 128);
     assert_eq!(out.acknowledged.unwrap().0, out.accepted.unwrap());
 }
@@ -364,16 +336,14 @@ fn a_lane_of_ours_that_is_hidden_whole_starts_above_all_that_was_signed() {
 #[test]
 fn another_device_that_signed_the_same_nonce_is_noticed() {
     let mut world = World::funded(3);
-    world.pay(0, 1, 10).unwrap();
-    world.settle();
+    world.paid(0, 1, 10);
     let both = world.clients[0].store.clone();
     // The first device signs while it is not connected; the second one pays somebody else with the same nonce.
     world.disconnect(0);
     world.clients[0].wallet.connected(world.now);
     let lanes = Vec::new();
     world.clients[0].wallet.handle(Message::Sync { lanes }, world.now).unwrap();
-    world.pay(0, 1, 20).unwrap();
-    world.settle();
+    world.paid(0, 1, 20);
     let first = world.clients[0].store.clone();
     world.start(0, both);
     world.connect(0);
@@ -384,7 +354,7 @@ fn another_device_that_signed_the_same_nonce_is_noticed() {
         assert!(world.step());
     }
     world.start(0, first.clone());
-    let nonce = |world: &World| world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out.highest;
+    let nonce = |world: &World| world.book(0).out.highest;
     let hubs = world.hub.channel(&world.id(0)).unwrap().state().assets.get(&ETH).unwrap().inc.accepted_nonce();
     assert_eq!(nonce(&world), hubs, "the same nonce, and not the same proof");
     world.connect(0);
@@ -394,7 +364,6 @@ fn another_device_that_signed_the_same_nonce_is_noticed() {
     recover(&mut world, 0, store);
     world.connect(0);
     world.settle();
-    world.pay(0, 1, 5).unwrap();
-    world.settle();
+    world.paid(0, 1, 5);
     assert_eq!((world.available(0), world.available(1), world.available(2)), (10_000 - 45, 10_015, 10_030));
 }

@@ -16,18 +16,12 @@ use farthing_protocol::map::Map;
 use farthing_protocol::message::Message;
 use farthing_protocol::proof::{LaneId, SignedProof};
 use farthing_protocol::types::{ETH, Side};
-use farthing_protocol::wallet::{Payee, Payment, PaymentId, Shown, Status, Wallet};
+use farthing_protocol::wallet::{Payee, Shown, Status, Wallet};
 use farthing_protocol::{Amount, Code};
 use support::{Store, World, entries, key, write};
 
 const OURS: LaneId = LaneId { asset: ETH, payer: Side::A };
 const THEIRS: LaneId = LaneId { asset: ETH, payer: Side::B };
-
-fn take_over(world: &mut World, client: usize, mut store: Store, shown: Shown) {
-    let writes = world.adopt(client, &store, shown).unwrap().unwrap();
-    write(&mut store, &writes);
-    world.start(client, store);
-}
 
 /// A page of a lane with any content: `signer` is 200 for the hub, 10 + n for a client.
 fn page(
@@ -69,38 +63,21 @@ fn page(
     LanePage { signed: Some(signed), acknowledgement, locks, next: None }
 }
 
-fn by_id(world: &World, client: usize, id: PaymentId) -> Payment {
-    world.clients[client].wallet.payment(&id).expect("known").clone()
-}
-
 /// The secret of a lock is with the hub; it signs a newer proof of its lane without the lock.
 #[test]
 fn a_lock_that_we_can_claim_is_not_taken_back_by_a_newer_proof() {
     let mut world = World::funded(3);
     world.pay(1, 0, 4_000).unwrap();
-    while world.clients[0].wallet.balance(ETH).locked_in.is_zero() {
-        assert!(world.step());
-    }
-    let (commit, sealed) = world.clients[0].wallet.poll_commit(world.now).unwrap().unwrap();
+    world.until_locked_in(0, false);
+    let commit = world.clients[0].wallet.poll_commit(world.now).unwrap().unwrap();
     write(&mut world.clients[0].store, &commit.writes);
-    world.clients[0].wallet.committed();
-    let revealed = sealed.open(&commit.durable()).unwrap();
+    let revealed = world.clients[0].wallet.committed(commit.durable()).unwrap();
     assert!(format!("{revealed:?}").contains("Reveal"), "the hub has the secret, and takes 4,000 from the payer");
-    let book = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().clone();
+    let book = world.book(0).clone();
     let accepted = book.inc.accepted.unwrap().proof;
     let lie = page(&world, 0, THEIRS, accepted.nonce + 1, 0, accepted.transferred.units(), vec![]);
-    let mut shown = world.shown(0);
-    shown[1].1 = vec![lie];
-    // The store is whole, and the newest.
-    let outcome = world.adopt(0, &world.clients[0].store, shown.clone());
-    if outcome.is_ok() {
-        let store = world.clients[0].store.clone();
-        take_over(&mut world, 0, store, shown);
-        let book = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap();
-        println!("locked in: {}, transferred: {}", book.inc.lane.locked, book.inc.lane.transferred);
-        println!("payments: {:?}", world.clients[0].wallet.payments());
-    }
-    assert!(outcome.is_err(), "4,000 that could be claimed are gone");
+    // The store is whole, and the newest: 4,000 that could be claimed would be gone.
+    assert_eq!(code(&world, &world.clients[0].store, 1, lie), Code::StateOutdated);
 }
 
 /// A payment that we had not seen yet, in a lock that can't be claimed: too short, and beyond what the hub has.
@@ -108,8 +85,7 @@ fn a_lock_that_we_can_claim_is_not_taken_back_by_a_newer_proof() {
 fn no_secret_is_shown_for_a_lock_that_no_update_could_have_placed() {
     let mut world = World::funded(3);
     world.disconnect(0);
-    world.pay(1, 0, 4_000).unwrap();
-    world.settle();
+    world.paid(1, 0, 4_000);
     let id = world.id(1);
     let payer = world.hub.show_lane(&id, OURS, 0).unwrap();
     let mut lock = payer.locks[0].clone();
@@ -119,20 +95,7 @@ fn no_secret_is_shown_for_a_lock_that_no_update_could_have_placed() {
     lock.placed = 1;
     let lie = page(&world, 0, THEIRS, 1, 0, 0, vec![lock]);
     for store in [world.clients[0].store.clone(), Store::new()] {
-        let mut shown = world.shown(0);
-        shown[1].1 = vec![lie.clone()];
-        let Ok(Some(writes)) = world.adopt(0, &store, shown) else { continue };
-        let mut store = store;
-        write(&mut store, &writes);
-        world.start(0, store);
-        world.clients[0].wallet.connected(world.now);
-        world.clients[0].wallet.handle(Message::Sync { lanes: Vec::new() }, world.now).unwrap();
-        let mut said = String::new();
-        while let Some((commit, sealed)) = world.clients[0].wallet.poll_commit(world.now).unwrap() {
-            world.clients[0].wallet.committed();
-            said += &format!("{:?}", sealed.open(&commit.durable()).unwrap());
-        }
-        assert!(!said.contains("Reveal"), "the secret of 4,000 for a lock of one second: {said}");
+        assert_eq!(code(&world, &store, 1, lie.clone()), Code::InsufficientFunds, "the secret of 4,000 would be shown");
     }
 }
 
@@ -140,37 +103,29 @@ fn no_secret_is_shown_for_a_lock_that_no_update_could_have_placed() {
 #[test]
 fn what_may_be_shown_can_be_rebuilt_after_adoption() {
     let mut world = World::funded(3);
-    world.pay(0, 1, 10).unwrap();
-    world.settle();
+    world.paid(0, 1, 10);
     world.disconnect(0);
     let signed = |world: &World| {
-        let out = &world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out;
+        let out = &world.book(0).out;
         out.in_flight.back().unwrap().update.clone()
     };
-    world.pay(0, 1, 1).unwrap();
-    world.settle();
+    world.paid(0, 1, 1);
     let first = signed(&world);
     let refused =
         Message::Refused { asset: ETH, nonce: first.proof.nonce, code: "x".into(), message: String::new(), last: None };
     world.clients[0].wallet.handle(refused, world.now).unwrap();
     world.settle();
-    world.pay(0, 1, 9_000).unwrap();
-    world.settle();
+    world.paid(0, 1, 9_000);
     let second = signed(&world);
     assert!(second.proof.nonce > first.proof.nonce && second.proof.locked == Amount::new(9_000));
-    let out = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out.clone();
+    let out = world.book(0).out.clone();
     assert!(out.lane_at(second.proof.nonce).is_some());
     let at = out.lane_at(first.proof.nonce).unwrap();
     let locks = at.locks.iter().map(|(slot, pending)| named(*slot, pending)).collect();
     let lie = page(&world, 0, OURS, first.proof.nonce, first.proof.seen, at.transferred.units(), locks);
     assert_eq!(lie.signed.unwrap().proof, first.proof);
-    let mut shown = world.shown(0);
-    shown[0].1 = vec![lie];
-    let store = world.clients[0].store.clone();
-    let Ok(Some(_)) = world.adopt(0, &store, shown.clone()) else { return };
-    take_over(&mut world, 0, store, shown);
-    let out = &world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out;
-    assert!(out.lane_at(second.proof.nonce).is_some(), "9,000 that nobody can ever claim");
+    // Taken over, there would be 9,000 that nobody can ever claim.
+    assert_eq!(code(&world, &world.clients[0].store, 0, lie), Code::Unacknowledged);
 }
 
 /// `placed` is bound by nothing: the hub gives a pending lock the name of one that was paid.
@@ -178,46 +133,36 @@ fn what_may_be_shown_can_be_rebuilt_after_adoption() {
 fn what_was_paid_does_not_fail_because_of_another_lock() {
     let mut world = World::funded(3);
     world.disconnect(2);
-    let paid = world.pay(0, 2, 300).unwrap();
-    world.settle();
+    let paid = world.paid(0, 2, 300);
     let old = world.clients[0].store.clone();
-    let name = by_id(&world, 0, paid).lock.unwrap();
+    let name = world.payment(0, &paid).lock.unwrap();
     world.connect(2);
     world.settle();
     assert_eq!(world.available(2), 10_300);
     world.disconnect(2);
     world.restart_client(0);
     world.connect(0);
-    world.pay(0, 2, 200).unwrap();
-    world.settle();
+    world.paid(0, 2, 200);
     let mut shown = world.shown(0);
     let lock = &mut shown[0].1[0].locks[0];
     assert_eq!(lock.slot, name.slot, "the slot was used again");
     assert_ne!(lock.placed, name.placed);
     lock.placed = name.placed;
-    let Ok(Some(_)) = world.adopt(0, &old, shown.clone()) else { return };
-    take_over(&mut world, 0, old, shown);
-    world.connect(0);
-    world.settle();
-    world.pass(86_400 * 2);
-    world.settle();
-    world.pass(10);
-    world.settle();
-    let payment = by_id(&world, 0, paid);
-    assert_ne!(payment.status, Status::Failed, "300 were paid, and the application is told to pay again");
+    // Taken over, 300 that were paid would fail in the end, and the application would be told to pay again.
+    let error = world.adopt(0, &old, shown).expect_err("a lock has the name of another one");
+    assert_eq!(error.code(), Code::ProofMismatch);
 }
 
 /// A transfer in flight of the old store that no proof holds any more.
 #[test]
 fn a_transfer_that_no_proof_holds_is_not_completed() {
     let mut world = World::funded(3);
-    world.pay(0, 1, 10).unwrap();
-    world.settle();
+    world.paid(0, 1, 10);
     world.disconnect(0);
-    let book = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().clone();
+    let book = world.book(0).clone();
     let last = world.pay_as(0, Payee::Hub, 5).unwrap();
     world.settle();
-    assert_eq!(by_id(&world, 0, last).status, Status::Pending);
+    assert_eq!(world.payment(0, &last).status, Status::Pending);
     // Another device with the same key went on from there.
     let base = book.out.accepted.unwrap().proof.nonce;
     let op = Op::Transfer { amount: Amount::new(1), memo: String::new() };
@@ -230,11 +175,11 @@ fn a_transfer_that_no_proof_holds_is_not_completed() {
     world.hub.handle(id, Message::Update { asset: ETH, update }, world.now).unwrap();
     world.settle();
     let (store, shown) = (world.clients[0].store.clone(), world.shown(0));
-    take_over(&mut world, 0, store, shown);
+    world.take_over(0, store, shown);
     world.connect(0);
     world.settle();
-    let payment = by_id(&world, 0, last);
-    let paid = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out.lane.transferred;
+    let payment = world.payment(0, &last);
+    let paid = world.book(0).out.lane.transferred;
     assert_eq!(payment.status, Status::Returning, "in the lane: {paid}");
 }
 
@@ -242,44 +187,32 @@ fn a_transfer_that_no_proof_holds_is_not_completed() {
 #[test]
 fn the_hub_does_not_sign_away_what_our_own_proofs_say_that_we_had() {
     let mut world = World::funded(3);
-    world.pay(1, 0, 9_000).unwrap();
-    world.settle();
-    world.pay(0, 2, 15_000).unwrap();
-    world.settle();
+    world.paid(1, 0, 9_000);
+    world.paid(0, 2, 15_000);
     assert_eq!(world.available(0), 4_000);
     let mut shown = world.shown(0);
     let honest = shown[1].1[0].signed.unwrap().proof;
     shown[1].1 = vec![page(&world, 0, THEIRS, honest.nonce + 1, honest.seen, 0, vec![])];
-    let outcome = world.adopt(0, &Store::new(), shown);
-    assert!(outcome.is_err(), "we could not have paid 15,000 out of 10,000");
+    let error = world.adopt(0, &Store::new(), shown).expect_err("we could not have paid 15,000 out of 10,000");
+    assert_eq!(error.code(), Code::StateOutdated);
 }
 
 /// An empty store, and a hub that shows nothing at all.
 #[test]
 fn an_empty_store_does_not_begin_at_the_first_nonce() {
     let mut world = World::funded(3);
-    world.pay(0, 1, 700).unwrap();
-    world.settle();
+    world.paid(0, 1, 700);
     let nothing: Shown = [OURS, THEIRS].map(|lane| (lane, vec![LanePage::default()])).into();
     let outcome = world.adopt(0, &Store::new(), nothing).unwrap();
     assert!(outcome.is_some(), "it goes on from nothing, at nonce 1, and nobody is told");
 }
 
-/// The hub's lane at the last nonce there is: of two backups none is newer any more.
+/// The hub's lane at the last nonce there is: of two backups none would be newer any more.
 #[test]
 fn a_backup_is_newer_than_the_one_before_after_adoption() {
-    let mut world = World::funded(3);
-    let mut shown = world.shown(0);
-    shown[1].1 = vec![page(&world, 0, THEIRS, 1 << 50, 0, 0, vec![])];
-    let store = world.clients[0].store.clone();
-    let Ok(Some(_)) = world.adopt(0, &store, shown.clone()) else { return };
-    take_over(&mut world, 0, store, shown);
-    let before = world.clients[0].wallet.backup().1;
-    world.connect(0);
-    world.settle();
-    world.pay(0, 1, 5).unwrap();
-    world.settle();
-    assert!(world.clients[0].wallet.backup().1 > before, "{before}");
+    let world = World::funded(3);
+    let lie = page(&world, 0, THEIRS, 1 << 50, 0, 0, vec![]);
+    assert_eq!(code(&world, &world.clients[0].store, 1, lie), Code::BadNonce);
 }
 
 /// As `open.rs` does it: the store is adopted before the chain is read. An exit ran to its end while we were away,
@@ -290,13 +223,11 @@ fn what_was_settled_can_still_be_claimed() {
     use farthing_protocol::types::Sides;
     let mut world = World::funded(3);
     world.pay(1, 0, 4_000).unwrap();
-    while world.clients[0].wallet.balance(ETH).locked_in.is_zero() {
-        assert!(world.step());
-    }
-    let (commit, _) = world.clients[0].wallet.poll_commit(world.now).unwrap().unwrap();
+    world.until_locked_in(0, false);
+    let commit = world.clients[0].wallet.poll_commit(world.now).unwrap().unwrap();
     write(&mut world.clients[0].store, &commit.writes);
     let store = world.clients[0].store.clone();
-    let inc = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().inc.clone();
+    let inc = world.book(0).inc.clone();
     let accepted = inc.accepted.unwrap().proof;
     let id = world.id(0);
     let locks = world.hub.show_lane(&id, THEIRS, 0).unwrap().locks;
@@ -319,7 +250,7 @@ fn what_was_settled_can_still_be_claimed() {
     ];
     let claims = |world: &World, store: &Store| {
         let client = &world.clients[0];
-        let mut wallet = Wallet::restore(client.config.clone(), client.key.clone(), &entries(store)).unwrap();
+        let mut wallet = Wallet::restore(client.config.clone(), Some(client.key.clone()), &entries(store)).unwrap();
         for fact in &facts {
             wallet.chain(fact, world.now);
         }
@@ -327,7 +258,7 @@ fn what_was_settled_can_still_be_claimed() {
     };
     assert_eq!(claims(&world, &store), 1);
     let client = &world.clients[0];
-    let mut wallet = Wallet::restore(client.config.clone(), client.key.clone(), &entries(&store)).unwrap();
+    let mut wallet = Wallet::restore(client.config.clone(), Some(client.key.clone()), &entries(&store)).unwrap();
     for fact in &facts {
         wallet.chain(fact, world.now);
     }
@@ -338,8 +269,7 @@ fn what_was_settled_can_still_be_claimed() {
 fn waiting(amount: u128) -> (World, ShownLock) {
     let mut world = World::funded(3);
     world.disconnect(0);
-    world.pay(1, 0, amount).unwrap();
-    world.settle();
+    world.paid(1, 0, amount);
     let mut lock = world.hub.show_lane(&world.id(1), OURS, 0).unwrap().locks[0].clone();
     (lock.to, lock.placed) = (None, 1);
     (world, lock)
@@ -356,12 +286,10 @@ fn code(world: &World, store: &Store, lane: usize, lie: LanePage) -> Code {
 fn a_lock_that_expired_a_moment_ago_still_counts() {
     let mut world = World::funded(3);
     world.pay(1, 0, 4_000).unwrap();
-    while world.clients[0].wallet.balance(ETH).locked_in.is_zero() {
-        assert!(world.step());
-    }
-    let (commit, _) = world.clients[0].wallet.poll_commit(world.now).unwrap().unwrap();
+    world.until_locked_in(0, false);
+    let commit = world.clients[0].wallet.poll_commit(world.now).unwrap().unwrap();
     write(&mut world.clients[0].store, &commit.writes);
-    let book = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().clone();
+    let book = world.book(0).clone();
     let accepted = book.inc.accepted.unwrap().proof;
     let lie = page(&world, 0, THEIRS, accepted.nonce + 1, 0, accepted.transferred.units(), vec![]);
     let expiry = book.inc.lane.locks.values().next().unwrap().expiry;
@@ -405,7 +333,7 @@ fn no_secret_is_shown_when_there_is_no_time_to_claim() {
         let lie = page(&world, 0, THEIRS, 1, 0, 0, vec![lock]);
         let mut shown = world.shown(0);
         shown[1].1 = vec![lie];
-        take_over(&mut world, 0, Store::new(), shown);
+        world.take_over(0, Store::new(), shown);
         assert_eq!(!world.clients[0].wallet.payments().is_empty(), taken, "{left} seconds");
     }
 }
@@ -423,15 +351,13 @@ fn no_more_locks_are_taken_over_than_an_update_could_bring() {
 #[test]
 fn what_the_hub_showed_it_had_paid_can_not_fall() {
     let mut world = World::funded(3);
-    world.pay(1, 0, 100).unwrap();
-    world.settle();
+    world.paid(1, 0, 100);
     let old = world.clients[0].store.clone();
-    world.pay(1, 0, 60).unwrap();
-    world.settle();
+    world.paid(1, 0, 60);
     world.start(0, old);
     world.connect(0);
     world.settle();
-    let bare = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().inc.bare.unwrap().proof;
+    let bare = world.book(0).inc.bare.unwrap().proof;
     let lie = page(&world, 0, THEIRS, bare.nonce + 1, bare.seen, 120, vec![]);
     assert_eq!(code(&world, &world.clients[0].store, 1, lie), Code::TransferredFell);
 }
@@ -439,12 +365,10 @@ fn what_the_hub_showed_it_had_paid_can_not_fall() {
 #[test]
 fn a_proof_that_the_hub_refused_is_not_taken_for_accepted() {
     let mut world = World::funded(3);
-    world.pay(0, 1, 10).unwrap();
-    world.settle();
+    world.paid(0, 1, 10);
     world.disconnect(0);
-    world.pay(0, 1, 1).unwrap();
-    world.settle();
-    let book = world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().clone();
+    world.paid(0, 1, 1);
+    let book = world.book(0).clone();
     let first = book.out.in_flight.back().unwrap().update.clone();
     let nonce = first.proof.nonce;
     let refused = Message::Refused { asset: ETH, nonce, code: "x".into(), message: String::new(), last: None };
@@ -459,18 +383,16 @@ fn a_proof_that_the_hub_refused_is_not_taken_for_accepted() {
 #[test]
 fn a_store_that_was_old_in_one_lane_leaps_in_both() {
     let mut world = World::funded(3);
-    world.pay(0, 1, 10).unwrap();
-    world.settle();
+    world.paid(0, 1, 10);
     let old = world.clients[0].store.clone();
-    world.pay(1, 0, 60).unwrap();
-    world.settle();
+    world.paid(1, 0, 60);
     world.start(0, old);
     world.connect(0);
     world.settle();
-    let ours = |world: &World| world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().out.accepted_nonce();
+    let ours = |world: &World| world.book(0).out.accepted_nonce();
     let before = ours(&world);
     let (store, shown) = (world.clients[0].store.clone(), world.shown(0));
-    take_over(&mut world, 0, store, shown);
+    world.take_over(0, store, shown);
     world.connect(0);
     world.settle();
     assert!(ours(&world) >= before + 128);
@@ -481,8 +403,7 @@ fn what_was_closed_stays_as_it_is_known() {
     use farthing_protocol::chain::AssetStatus;
     let mut world = World::funded(3);
     let old = world.clients[0].store.clone();
-    world.pay(1, 0, 60).unwrap();
-    world.settle();
+    world.paid(1, 0, 60);
     let id = world.id(0);
     world.deposits.get_mut(&(id, ETH)).unwrap().2 = AssetStatus::Closed;
     assert_eq!(world.adopt(0, &old, world.shown(0)).unwrap(), None);

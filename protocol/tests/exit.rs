@@ -18,8 +18,7 @@ use support::World;
 /// A payee with something to show.
 fn paid() -> World {
     let mut world = World::funded(2);
-    world.pay(1, 0, 100).unwrap();
-    world.settle();
+    world.paid(1, 0, 100);
     world
 }
 
@@ -28,9 +27,8 @@ fn asked(world: &mut World) -> Vec<&'static str> {
     let mut labels = Vec::new();
     let wallet = &mut world.clients[0].wallet;
     wallet.tick(world.now);
-    while let Some((commit, sealed)) = wallet.poll_commit(world.now).unwrap() {
-        wallet.committed();
-        for effect in sealed.open(&commit.durable()).unwrap() {
+    while let Some(commit) = wallet.poll_commit(world.now).unwrap() {
+        for effect in wallet.committed(commit.durable()).unwrap() {
             if let WalletEffect::Submit { call, .. } = effect {
                 labels.push(call.label());
                 if let ChainCall::StartExit { proofs, .. } = call {
@@ -59,7 +57,7 @@ fn shown(world: &mut World, nonce: u64) {
 }
 
 fn newest(world: &World) -> u64 {
-    world.clients[0].wallet.channel().state().assets.get(&ETH).unwrap().inc.accepted_nonce()
+    world.book(0).inc.accepted_nonce()
 }
 
 #[test]
@@ -68,6 +66,37 @@ fn anothers_exit_is_answered_at_once() {
     head(&mut world, 500, 490);
     started(&mut world);
     assert_eq!(asked(&mut world), ["submitProofs"]);
+}
+
+#[test]
+fn a_clock_that_is_a_day_ahead_does_not_end_the_answering_of_an_exit() {
+    let mut world = paid();
+    head(&mut world, 500, 490);
+    let ends_at = started(&mut world);
+    assert_eq!(asked(&mut world), ["submitProofs"]);
+    head(&mut world, 600, 590);
+    world.now = ends_at + 86_400;
+    assert_eq!(asked(&mut world), ["submitProofs"], "a final block lacks them");
+}
+
+#[test]
+fn evidence_is_recorded_until_the_chain_says_that_it_is_too_late_whatever_the_clock() {
+    let mut world = World::funded(2);
+    world.pay(1, 0, 100).unwrap();
+    while world.clients[0].wallet.channel().state().evidence.is_empty() {
+        assert!(world.step(), "the payee knows its secret");
+    }
+    world.disconnect(0);
+    let expiry = expiry(&world);
+    head(&mut world, 500, 490);
+    assert!(asked(&mut world).is_empty(), "the hub has time to redeem it");
+    world.now = expiry + 86_400;
+    assert_eq!(asked(&mut world), ["recordEvidence"]);
+}
+
+fn expiry(world: &World) -> u64 {
+    let book = world.book(0);
+    book.inc.lane.locks.values().next().unwrap().expiry
 }
 
 #[test]

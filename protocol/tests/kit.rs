@@ -67,20 +67,17 @@ fn every_proof_that_the_payee_may_show_has_its_locks() {
     let mut world = world();
     world.disconnect(1);
     for amount in [10, 20, 30] {
-        world.pay(0, 1, amount).unwrap();
-        world.settle();
+        world.paid(0, 1, amount);
     }
     // Answers get lost: these are signed and not accepted, as far as Alice knows.
     world.disconnect(0);
-    world.pay(0, 2, 40).unwrap();
-    world.settle();
+    world.paid(0, 2, 40);
     world.connect(0);
     world.settle();
     world.connect(1);
     world.settle();
     world.disconnect(1);
-    world.pay(0, 1, 50).unwrap();
-    world.settle();
+    world.paid(0, 1, 50);
 
     let channel = world.clients[0].wallet.channel();
     let out = &channel.state().assets.get(&ETH).unwrap().out;
@@ -117,7 +114,7 @@ fn calldata_is_that_of_the_channel_and_evidence_comes_along() {
     assert_eq!(trees(&kit, 1).len(), 1);
     assert_eq!(kit["us"], 0);
     assert_eq!(kit["owner"], hex::encode_prefixed(channel.def().a.owner));
-    let evidence = kit["transactions"][1]["evidence"].as_str().unwrap();
+    let evidence = kit["transactions"][1]["items"][0]["evidence"].as_str().unwrap();
     assert_eq!(hex::decode(evidence).unwrap().len(), 32);
 }
 
@@ -125,8 +122,7 @@ fn calldata_is_that_of_the_channel_and_evidence_comes_along() {
 fn no_key_and_no_envelope_is_in_it() {
     let mut world = world();
     world.disconnect(1);
-    world.pay(0, 1, 10).unwrap();
-    world.settle();
+    world.paid(0, 1, 10);
     let channel = world.clients[0].wallet.channel();
     let text = channel.exit_kit();
     assert!(!text.contains(&hex::encode([10; 32])), "the signer's key");

@@ -115,7 +115,7 @@ fn a_wallet_refuses_what_a_hub_may_not_send() {
         let codes: Vec<String> = messages_of(&mut wallet, now)
             .into_iter()
             .map(|message| match message {
-                Message::Refused { code, .. } | Message::Declined { code, .. } => code,
+                Message::Refused { code, .. } | Message::Declined { code, .. } => code.to_string(),
                 other => panic!("{}: {other:?}", case["name"]),
             })
             .collect();
@@ -152,9 +152,8 @@ fn wallet_of(peer: &Value) -> (Wallet, u64) {
 
 fn messages_of(wallet: &mut Wallet, now: u64) -> Vec<Message> {
     let mut messages = Vec::new();
-    while let Some((commit, sealed)) = wallet.poll_commit(now).unwrap() {
-        wallet.committed();
-        for effect in sealed.open(&commit.durable()).unwrap() {
+    while let Some(commit) = wallet.poll_commit(now).unwrap() {
+        for effect in wallet.committed(commit.durable()).unwrap() {
             match effect {
                 WalletEffect::Send(message) => messages.push(message),
                 WalletEffect::Submit { .. } | WalletEffect::Event(_) => {}

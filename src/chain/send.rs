@@ -1,11 +1,13 @@
 //! Transactions: sent by the wallet, or signed here with the local key; then waited for.
 
 use super::Chain;
+use super::rpc::{Untold, whole};
 use crate::failure::{Failure, Result};
-use crate::js::{array, get, hex, object, quantity};
+use crate::js::{array, get, hex, now, object, quantity};
 use crate::signer::Owner;
+use crate::signer::eip1193::Call;
 use crate::signer::transaction::Transaction;
-use crate::task::{Work, race, sleep};
+use crate::task::{Either, Waits, Work, race, sleep};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use farthing_protocol::Code;
 use wasm_bindgen::JsValue;
@@ -13,16 +15,44 @@ use wasm_bindgen::JsValue;
 /// Seconds after which a transaction that is not mined is replaced.
 const STUCK: u64 = 90;
 
+/// Seconds in which a signed transaction must have come to a node.
+const DELIVERY: u64 = 30;
+
+/// The highest tip that is paid whatever a node says, in wei per gas: a node that lies must not turn a balance into fees.
+const MAX_TIP: u64 = 1_000_000_000_000;
+
+/// How often a transaction is signed anew when another one took its nonce.
+const ATTEMPTS: u32 = 3;
+
+/// First pause before a transaction is sent again, in milliseconds.
+const PAUSE: u32 = 500;
+
+/// Seconds after which a transaction that is in no block is not waited for any more.
+const LOST: u64 = 15 * 60;
+
+/// How often a nonce must have been seen to have passed in a final block, at different heads.
+const LOOKS: u32 = 3;
+
+/// Pause after which a transaction is looked at although no block came, in milliseconds.
+const QUIET: u32 = 5_000;
+
+/// Chains whose nodes may make a block for a transaction only.
+pub(super) const DEVELOPMENT: [u64; 2] = [31_337, 1_337];
+
 /// Longest pause between looks at a transaction, in milliseconds.
 const LOOK: u32 = 15_000;
 
 /// Where a transaction stands, as `onProgress` tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
+    /// The hub won't send it; the wallet is asked to.
+    RelayRefused,
     /// A node has it.
     Submitted,
     /// It is in a block.
     Mined,
+    /// The development node makes no blocks by itself, and more are needed.
+    WaitingForBlocks,
     /// It has its confirmations.
     Confirmed,
 }
@@ -32,8 +62,10 @@ impl Stage {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::RelayRefused => "relay-refused",
             Self::Submitted => "submitted",
             Self::Mined => "mined",
+            Self::WaitingForBlocks => "waiting-for-blocks",
             Self::Confirmed => "confirmed",
         }
     }
@@ -47,17 +79,162 @@ impl Chain {
 
     async fn sign_and_send(&self, owner: &Owner, to: Address, value: U256, data: Bytes) -> Result<String> {
         match owner {
-            Owner::Wallet { provider, account } => provider.send_transaction(*account, to, value, &data).await,
+            Owner::Wallet { provider, account } => {
+                let apart = !self.rpc.is_wallet();
+                if apart {
+                    self.check_code(to).await?;
+                }
+                let call = Call { to, value, data: &data };
+                provider.send_transaction(self.domain.chain_id(), *account, call, apart).await
+            }
             Owner::Local(key) => {
                 // Two at once would take the same nonce.
                 let _turn = self.sending.lock().await;
                 let from = key.address();
-                let transaction = self.prepare(from, to, value, data).await?;
-                let (raw, hash) = transaction.sign(key);
-                self.rpc.request("eth_sendRawTransaction", array([hex(raw)])).await?;
-                Ok(B256::to_string(&hash))
+                // What was asked for before, and may have arrived, is sent as it was: a second one with another nonce
+                // could be mined beside it.
+                self.unsure.borrow_mut().retain(|signed| !signed.is_old());
+                let is_same = |signed: &Signed| signed.to == to && signed.value == value && signed.data == data;
+                let before = self.unsure.borrow().iter().find(|signed| is_same(signed)).cloned();
+                if let Some(before) = before {
+                    let hash = before.hash.clone();
+                    let receipt = self.receipt(&hash).await?;
+                    match quantity(&get(&receipt, "blockNumber")) {
+                        Some(_) if quantity(&get(&receipt, "status")) == Some(0) => self.forget(&hash),
+                        // Whoever asked was not told of it; the next one asks for another.
+                        Some(_) => {
+                            self.forget(&hash);
+                            return Ok(hash);
+                        }
+                        None if self.deliver(from, before, true).await? => return Ok(hash),
+                        None => self.forget(&hash),
+                    }
+                }
+                for attempt in 0..ATTEMPTS {
+                    if attempt > 0 {
+                        // A node that lags still counts the nonce as free.
+                        sleep(PAUSE).await;
+                    }
+                    let transaction = self.prepare(from, to, value, data.clone()).await?;
+                    let nonce = transaction.nonce;
+                    let (raw, hash) = transaction.sign(key);
+                    let (raw, hash) = (hex(raw), B256::to_string(&hash));
+                    let signed = Signed { raw, hash: hash.clone(), nonce, to, value, data: data.clone(), time: now() };
+                    let mut undelivered = Undelivered { chain: self, signed: Some(signed.clone()) };
+                    let delivered = self.deliver(from, signed, false).await;
+                    undelivered.signed = None;
+                    if delivered? {
+                        return Ok(hash);
+                    }
+                }
+                let detail = format!("Other transactions of {from} took every nonce; this one was not sent.");
+                Err(Failure::new(Code::TransactionFailed, detail))
             }
         }
+    }
+
+    /// Brings a signed transaction to a node. `false`: another one has its nonce, and it can't be mined any more. An
+    /// answer that is lost says nothing: the transaction is looked for, and sent again as it is.
+    async fn deliver(&self, from: Address, signed: Signed, mut unsure: bool) -> Result<bool> {
+        let end = now().saturating_add(DELIVERY);
+        let (mut pause, mut passed) = (PAUSE, 0_u32);
+        loop {
+            let sent = self.rpc.tell("eth_sendRawTransaction", &array([signed.raw.as_str()])).await;
+            let Err(Untold { failure, maybe, again }) = sent else { return Ok(self.remember(signed)) };
+            unsure |= maybe;
+            if is_known(&failure) {
+                return Ok(self.remember(signed));
+            }
+            let hash = array([signed.hash.as_str()]);
+            let seen = self.rpc.request("eth_getTransactionByHash", hash).await;
+            if seen.as_ref().is_ok_and(JsValue::is_object) {
+                return Ok(self.remember(signed));
+            }
+            // Refused by one, it may have been taken by another that could not be asked.
+            unsure |= !again && seen.is_err();
+            if !(unsure || again) {
+                let params = array([from.to_string().as_str(), "latest"]);
+                if self.rpc.number("eth_getTransactionCount", params).await? > signed.nonce {
+                    // One's own may have taken it already, and the node that was asked does not know it yet.
+                    passed = passed.saturating_add(1);
+                    if passed >= LOOKS {
+                        return Ok(false);
+                    }
+                    sleep(pause).await;
+                    continue;
+                }
+                let refused = failure.seen_as(Code::TransactionFailed);
+                return Err(refused.because("It was never sent, and no money moved."));
+            }
+            if now() >= end && !unsure {
+                // Each node that was asked said that it wants to be left alone.
+                return Err(failure.seen_as(Code::ChainUnavailable).because("It was never sent, and no money moved."));
+            }
+            if now() >= end {
+                let detail = format!(
+                    "Whether transaction {} has arrived is not known, and it may still be mined. Asked again within {} \
+                     minutes, the same call goes on with it and sends no other.",
+                    signed.hash,
+                    LOST.div_euclid(60)
+                );
+                self.keep(signed);
+                return Err(failure.seen_as(Code::ChainUnavailable).because(&detail));
+            }
+            sleep(pause).await;
+            pause = pause.saturating_mul(2).min(LOOK);
+        }
+    }
+
+    /// Why nobody waits any more for what was sent, and what to do.
+    pub(super) fn unread(&self, hash: &str, failure: Failure) -> Failure {
+        let ours = self.sent.borrow().iter().find(|signed| signed.hash == hash).cloned();
+        let next = match ours {
+            // Asked for again it is the same one.
+            Some(signed) => {
+                self.keep(signed);
+                "Asked again, the same call goes on with it and sends no other."
+            }
+            None => "Look at the wallet and at balances() before you ask again.",
+        };
+        failure.because(&format!("Transaction {hash} was sent, and what became of it can't be read. {next}"))
+    }
+
+    fn keep(&self, signed: Signed) {
+        self.forget(&signed.hash);
+        self.unsure.borrow_mut().push(signed);
+    }
+
+    /// A node has it.
+    fn remember(&self, signed: Signed) -> bool {
+        let mut sent = self.sent.borrow_mut();
+        sent.retain(|before| !before.is_old());
+        sent.push(signed);
+        true
+    }
+
+    /// What nodes dropped, or a reorganisation took back, is told once more as it was: it can be mined once only. `false`
+    /// if it was not sent from here, or is not taken.
+    async fn resend(&self, hash: &str) -> bool {
+        let known = self.sent.borrow().iter().find(|signed| signed.hash == hash).map(|signed| signed.raw.clone());
+        match known {
+            Some(raw) => self.rpc.tell("eth_sendRawTransaction", &array([raw])).await.is_ok(),
+            None => false,
+        }
+    }
+
+    fn forget(&self, hash: &str) {
+        self.unsure.borrow_mut().retain(|signed| signed.hash != hash);
+    }
+
+    /// The receipt, on which two nodes agree where there are two; `null` if there is none.
+    fn receipt<'a>(&'a self, hash: &str) -> Work<'a, JsValue> {
+        self.rpc.agreed("eth_getTransactionReceipt", array([hash]), |receipt| match receipt.is_null() {
+            true => Some(String::new()),
+            false => {
+                let (block, status) = (get(receipt, "blockNumber").as_string()?, get(receipt, "status").as_string()?);
+                Some(format!("{block} {status}"))
+            }
+        })
     }
 
     /// Follows a transaction that must not get lost until it has its confirmations. One that a node keeps waiting is
@@ -65,10 +242,10 @@ impl Chain {
     pub fn follow<'a>(&'a self, owner: &'a Owner, hash: String, to: Address, data: Bytes) -> Work<'a, ()> {
         Box::pin(async move {
             let mut hashes = vec![hash];
-            let mut since = crate::js::now();
+            let (mut since, mut missing) = (now(), 0_u32);
             loop {
                 for hash in &hashes {
-                    let receipt = self.rpc.request("eth_getTransactionReceipt", array([hash.as_str()])).await;
+                    let receipt = self.receipt(hash).await;
                     let Some(block) = receipt.as_ref().ok().and_then(|receipt| quantity(&get(receipt, "blockNumber")))
                     else {
                         continue;
@@ -76,14 +253,25 @@ impl Chain {
                     if receipt.as_ref().ok().and_then(|receipt| quantity(&get(receipt, "status"))) == Some(0) {
                         return Err(Failure::new(Code::TransactionFailed, format!("Transaction {hash} reverted.")));
                     }
-                    if self.head().number >= block.saturating_add(self.confirmations) {
+                    if self.head().number >= block.saturating_add(self.confirmations()) {
                         return Ok(());
                     }
-                    since = crate::js::now();
+                    since = now();
                 }
-                if crate::js::now().saturating_sub(since) >= STUCK {
-                    hashes.extend(self.replace(owner, hashes.last(), to, &data).await?);
-                    since = crate::js::now();
+                if now().saturating_sub(since) >= STUCK {
+                    match self.replace(owner, &hashes, to, &data).await {
+                        Ok(Some(hash)) => hashes.push(hash),
+                        Ok(None) => missing = 0,
+                        // By one node that lags it may be unknown; by what a node could not say, nothing is.
+                        Err(failure) if failure.code() == Code::TransactionFailed => {
+                            missing = missing.saturating_add(1);
+                            if missing >= LOOKS {
+                                return Err(failure);
+                            }
+                        }
+                        Err(_) => {}
+                    }
+                    since = now();
                 }
                 let _ = race(self.heads.next(), sleep(LOOK)).await;
             }
@@ -91,24 +279,37 @@ impl Chain {
     }
 
     /// Sends a transaction once more with higher fees, if a node still keeps it waiting.
-    async fn replace(&self, owner: &Owner, hash: Option<&String>, to: Address, data: &Bytes) -> Result<Option<String>> {
-        let Some(hash) = hash else { return Ok(None) };
-        let known = self.rpc.request("eth_getTransactionByHash", array([hash.as_str()])).await?;
-        let Some(nonce) = quantity(&get(&known, "nonce")) else {
-            return Err(Failure::new(Code::TransactionFailed, format!("No node knows transaction {hash} any more.")));
+    async fn replace(&self, owner: &Owner, hashes: &[String], to: Address, data: &Bytes) -> Result<Option<String>> {
+        let mut found = None;
+        for hash in hashes.iter().rev() {
+            let known = self.rpc.request("eth_getTransactionByHash", array([hash.as_str()])).await?;
+            if let Some(nonce) = quantity(&get(&known, "nonce")) {
+                found = Some((known, nonce));
+                break;
+            }
+        }
+        let Some((known, nonce)) = found else {
+            for hash in hashes {
+                if self.resend(hash).await {
+                    return Ok(None);
+                }
+            }
+            let detail = format!("No node knows transaction {} any more.", hashes.join(" or "));
+            return Err(Failure::new(Code::TransactionFailed, detail));
         };
         // A wallet replaces its transactions itself, when its user says so.
         let (Owner::Local(key), None) = (owner, quantity(&get(&known, "blockNumber"))) else { return Ok(None) };
         let fee = |name: &str| quantity(&get(&known, name)).map_or(0, |fee| u128::from(fee).saturating_mul(5) / 4);
         let mut transaction = self.prepare(key.address(), to, U256::ZERO, data.clone()).await?;
         transaction.nonce = nonce;
-        transaction.max_priority_fee = transaction.max_priority_fee.max(fee("maxPriorityFeePerGas").saturating_add(1));
+        let tip = fee("maxPriorityFeePerGas").saturating_add(1).min(u128::from(MAX_TIP));
+        transaction.max_priority_fee = transaction.max_priority_fee.max(tip);
         transaction.max_fee = transaction.max_fee.max(fee("maxFeePerGas").saturating_add(1));
         transaction.max_fee = transaction.max_fee.max(transaction.max_priority_fee);
         let (raw, hash) = transaction.sign(key);
-        // It may have been mined in this moment; then its receipt tells.
-        let sent = self.rpc.request("eth_sendRawTransaction", array([hex(raw)])).await;
-        Ok(sent.is_ok().then(|| B256::to_string(&hash)))
+        // Refused, it is not known by its hash; and an answer may have been lost.
+        let _ = self.rpc.tell("eth_sendRawTransaction", &array([hex(raw)])).await;
+        Ok(Some(B256::to_string(&hash)))
     }
 
     async fn prepare(&self, from: Address, to: Address, value: U256, data: Bytes) -> Result<Transaction> {
@@ -120,17 +321,18 @@ impl Chain {
         ]);
         let estimate =
             self.rpc.number("eth_estimateGas", array([call])).await.map_err(|failure| match failure.code() {
-                // What can't be estimated would fail on chain, too.
-                Code::ChainUnavailable if failure.cause().is_some() => failure.seen_as(Code::TransactionFailed),
+                // What the EVM refuses now it would refuse on chain, too.
+                Code::TransactionFailed => failure.because("It was never sent, and no money moved."),
                 _ => failure,
             })?;
         let nonce = self.rpc.number("eth_getTransactionCount", array([from.to_string().as_str(), "pending"])).await?;
-        let block = self.rpc.request("eth_getBlockByNumber", array([JsValue::from("latest"), false.into()])).await?;
+        let params = array([JsValue::from("latest"), false.into()]);
+        let block = self.rpc.wanting("eth_getBlockByNumber", params, JsValue::is_object).await?;
         let Some(base_fee) = quantity(&get(&block, "baseFeePerGas")).map(u128::from) else {
             return Err(Failure::new(Code::Unsupported, "This chain has no EIP-1559 fees."));
         };
         let tip = self.rpc.number("eth_maxPriorityFeePerGas", array::<JsValue>([])).await.unwrap_or(1_000_000_000);
-        let max_priority_fee = u128::from(tip);
+        let max_priority_fee = u128::from(tip.min(MAX_TIP));
         Ok(Transaction {
             chain_id: self.domain.chain_id(),
             nonce,
@@ -144,20 +346,45 @@ impl Chain {
         })
     }
 
-    /// Waits until the transaction is in a block and has its confirmations. One that reverted is
-    /// [`Code::TransactionFailed`]; one that a reorganisation dropped is waited for again.
-    pub fn confirmed<'a>(&'a self, hash: &'a str, confirmations: u64, progress: &'a dyn Fn(Stage)) -> Work<'a, ()> {
-        Box::pin(self.until_confirmed(hash, confirmations, progress))
+    /// Waits until the transaction is in a block and has its confirmations, or what it was for is `done` by another one.
+    /// One that reverted, or was replaced in the wallet, is [`Code::TransactionFailed`]; one that a reorganisation dropped
+    /// is waited for again; one that nobody mines ends the waiting.
+    pub fn confirmed<'a>(
+        &'a self,
+        owner: Address,
+        hash: &'a str,
+        confirmations: u64,
+        done: &'a dyn Fn() -> bool,
+        progress: &'a dyn Fn(Stage),
+    ) -> Work<'a, ()> {
+        Box::pin(async move {
+            let _waits = Waits::new(&self.waiting);
+            self.until_confirmed(owner, hash, confirmations, done, progress).await
+        })
     }
 
-    async fn until_confirmed(&self, hash: &str, confirmations: u64, progress: &dyn Fn(Stage)) -> Result<()> {
-        let mut mined = false;
+    async fn until_confirmed(
+        &self,
+        owner: Address,
+        hash: &str,
+        confirmations: u64,
+        done: &dyn Fn() -> bool,
+        progress: &dyn Fn(Stage),
+    ) -> Result<()> {
+        let (mut mined, mut told, waiting) = (false, false, crate::js::running());
+        let ours = self.sent.borrow().iter().find(|signed| signed.hash == hash).map(|signed| signed.nonce);
+        let (mut nonce, mut passed, mut since) = (ours, 0_u32, now());
+        let mut counted = 0;
+        // There, blocks may not come by themselves, and none is taken back.
+        let looks = if DEVELOPMENT.contains(&self.domain.chain_id()) { 1 } else { LOOKS };
         loop {
-            let receipt = self.rpc.request("eth_getTransactionReceipt", array([hash])).await;
+            // What the wallet knows is of this block or a later one.
+            let reached = self.told.get();
             // A node that is silent for a moment is asked again at the next head.
-            if let Some(block) = receipt.as_ref().ok().and_then(|receipt| quantity(&get(receipt, "blockNumber"))) {
-                let status = receipt.as_ref().ok().and_then(|receipt| quantity(&get(receipt, "status")));
-                if status == Some(0) {
+            let receipt = self.receipt(hash).await;
+            let block = receipt.as_ref().ok().and_then(|receipt| quantity(&get(receipt, "blockNumber")));
+            if let (Some(block), Ok(receipt)) = (block, &receipt) {
+                if quantity(&get(receipt, "status")) == Some(0) {
                     return Err(Failure::new(Code::TransactionFailed, format!("Transaction {hash} reverted.")));
                 }
                 if !std::mem::replace(&mut mined, true) {
@@ -167,8 +394,101 @@ impl Chain {
                     progress(Stage::Confirmed);
                     return Ok(());
                 }
+                (since, passed) = (now(), 0);
+            } else if receipt.is_ok() {
+                let known = self.rpc.request("eth_getTransactionByHash", array([hash])).await;
+                // Sped up in the wallet it is mined under another hash; and some nodes have receipts late or never.
+                let waits = known.as_ref().is_ok_and(|known| known.is_object() && get(known, "blockNumber").is_null());
+                if known.is_ok() && !waits && done() {
+                    progress(Stage::Confirmed);
+                    return Ok(());
+                }
+                if let Some(known) = known.as_ref().ok().and_then(|known| quantity(&get(known, "nonce"))) {
+                    nonce = Some(known);
+                } else if known.is_ok() && self.resend(hash).await {
+                    passed = 0;
+                } else if let (Ok(_), Some(nonce)) = (&known, nonce) {
+                    let block = format!("{reached:#x}");
+                    let params = array([owner.to_string().as_str(), block.as_str()]);
+                    if reached > counted {
+                        let count = self.rpc.agreed("eth_getTransactionCount", params, whole).await;
+                        let count = count.ok().and_then(|count| quantity(&count));
+                        passed = if count.is_some_and(|count| count > nonce) { passed.saturating_add(1) } else { 0 };
+                        counted = reached;
+                    }
+                    if passed >= looks {
+                        let detail = format!(
+                            "Transaction {hash} was replaced by another one of the account, sped up or cancelled in the \
+                             wallet; by this one no money moved."
+                        );
+                        return Err(Failure::new(Code::TransactionFailed, detail));
+                    }
+                }
             }
-            self.heads.next().await;
+            if receipt.is_err() && done() {
+                progress(Stage::Confirmed);
+                return Ok(());
+            }
+            if let Some(failure) = self.unreadable(waiting) {
+                return Err(self.unread(hash, failure));
+            }
+            if now().saturating_sub(since) >= LOST {
+                let detail = format!(
+                    "Transaction {hash} has not been mined for {} minutes, and may still be: look at it in the wallet, \
+                     and at balances(), before you ask again.",
+                    LOST.div_euclid(60)
+                );
+                return Err(Failure::advised(Code::Unanswered, detail));
+            }
+            if let Either::Second(()) = race(self.heads.next(), sleep(QUIET)).await
+                && mined
+                && !std::mem::replace(&mut told, true)
+                && DEVELOPMENT.contains(&self.domain.chain_id())
+            {
+                progress(Stage::WaitingForBlocks);
+            }
         }
     }
+}
+
+/// A transaction of the local key, as it goes to a node.
+#[derive(Clone, Debug)]
+pub(super) struct Signed {
+    raw: String,
+    hash: String,
+    nonce: u64,
+    to: Address,
+    value: U256,
+    data: Bytes,
+    time: u64,
+}
+
+impl Signed {
+    /// Of so long ago that asking for the same is asking for another.
+    fn is_old(&self) -> bool {
+        now().saturating_sub(self.time) > LOST
+    }
+}
+
+/// What is on its way to a node. Where nobody waits for that any more it may have arrived, and is kept for who asks for
+/// the same.
+struct Undelivered<'a> {
+    chain: &'a Chain,
+    signed: Option<Signed>,
+}
+
+impl Drop for Undelivered<'_> {
+    fn drop(&mut self) {
+        if let Some(signed) = self.signed.take() {
+            self.chain.keep(signed);
+        }
+    }
+}
+
+/// Whether a refusal says that the node has the transaction already.
+fn is_known(failure: &Failure) -> bool {
+    let text = failure.detail().to_ascii_lowercase();
+    let words = ["already known", "alreadyknown", "known transaction", "already imported", "already in mempool"];
+    let has = |word: &str| text.as_bytes().windows(word.len()).any(|part| part == word.as_bytes());
+    words.into_iter().any(has) && !has("unknown transaction")
 }

@@ -1,47 +1,28 @@
 //! Keeps a socket to the hub open: proves the channel's key on each one, hands messages to the wallet, and calls
 //! again after a growing, random pause.
 
-use super::connect::{ask, register};
-use super::open::policy;
 use super::{Client, Notice};
+use crate::entrance::greeting::{ask, prove, register};
+use crate::entrance::load::policy;
 use crate::failure::{Failure, Result};
-use crate::js::{now, random};
-use crate::task::{Either, Work, race, sleep};
-use crate::transport::Hub;
+use crate::js::random;
+use crate::task::{Either, race, sleep};
 use crate::transport::socket::Socket;
-use crate::transport::terms::Register;
-use alloy_primitives::B256;
-use farthing_protocol::eip712::Domain;
-use farthing_protocol::json;
+use farthing_protocol::Code;
+use farthing_protocol::api::hub::{Channel, Register};
 use farthing_protocol::message::Message;
-use farthing_protocol::sign::{SecretKey, Signature};
-use farthing_protocol::types::ChannelId;
-use farthing_protocol::{Code, abi, wire};
+use farthing_protocol::wallet::{Payment, Status};
 use std::rc::{Rc, Weak};
 use wasm_bindgen_futures::spawn_local;
 
 /// The first and the longest pause before calling again, in milliseconds.
 const BACKOFF: (u32, u32) = (250, 30_000);
 
-/// After so many silent milliseconds the hub is asked whether it is there.
+/// After so many milliseconds the hub is asked whether it is there; sooner while it owes an answer; and how long it may
+/// take to say so: a socket may be open on our side only.
 const HEARTBEAT: u32 = 30_000;
-
-pub(super) struct OfChannel {
-    pub(super) channel_id: ChannelId,
-}
-
-struct Attach {
-    channel_id: ChannelId,
-    signature: Signature,
-}
-
-struct Challenge {
-    challenge: B256,
-}
-
-wire!(write struct OfChannel { channel_id = "channelId" });
-wire!(write struct Attach { channel_id = "channelId", signature });
-wire!(read open struct Challenge { challenge });
+const OWED: u32 = 5_000;
+const ANSWERING: u32 = 10_000;
 
 impl Client {
     /// Runs until the client ends.
@@ -54,7 +35,11 @@ impl Client {
                     pause = BACKOFF.0;
                     self.serve(&socket).await;
                 }
-                Either::Second(Err(failure)) => self.tell_unknown(failure),
+                Either::Second(Err(failure)) => {
+                    self.obstacle.replace(Some(failure.clone()));
+                    self.changes.notify();
+                    self.tell_unknown(failure);
+                }
             }
             if let Either::First(()) = race(self.closed.wait(), sleep(jittered(pause))).await {
                 return;
@@ -68,11 +53,15 @@ impl Client {
     async fn greet(&self) -> Result<()> {
         let (mut fresh, known) = (ask(&self.hub).await?, self.terms());
         fresh.check_same(&known)?;
-        let ours = Register { channel: &self.def, public_key: self.key.public_key(), binding: self.binding.as_ref() };
+        let ours =
+            Register { channel: self.def, public_key: self.signer()?.public_key(), binding: self.binding.clone() };
         register(&self.hub, &ours).await?;
         fresh.keep_assets(&known);
+        self.chain.follow_hub(fresh.confirmations);
         self.wallet.borrow_mut().set_policy(policy(&fresh, self.def.challenge_period, &self.dust));
         self.terms.replace(Rc::new(fresh));
+        // There may be deposits from before an asset was listed.
+        self.look.ring();
         self.greeted.set(true);
         Ok(())
     }
@@ -88,6 +77,12 @@ impl Client {
             return;
         }
         if self.told_unknown.replace(Some(code)) != Some(code) {
+            let failure = match code {
+                Code::NotAHub => {
+                    failure.because("Your channel is as it was; if this lasts, exit() takes the money home.")
+                }
+                _ => failure,
+            };
             self.tell(Notice::Error(failure));
         }
     }
@@ -103,10 +98,11 @@ impl Client {
                 client.receive(messages);
             }
         };
-        let socket = Socket::open(self.hub.websocket_url(), self.id, receive).await?;
+        let socket = self.hub.open_socket().await?;
+        socket.receive(self.id, receive);
         // Messages may follow the answer at once; they wait until the wallet knows that it is connected.
         self.early.take();
-        prove(&self.hub, &socket, self.id, &self.key, &self.chain.domain).await?;
+        prove(&self.hub, &socket, self.id, self.signer()?, &self.chain.domain).await?;
         Ok(socket)
     }
 
@@ -115,7 +111,12 @@ impl Client {
         self.hub.use_socket(Some(Rc::clone(socket)));
         self.connected.set(true);
         self.told_unknown.take();
-        self.wallet.borrow_mut().connected(now());
+        self.obstacle.take();
+        {
+            let mut wallet = self.wallet.borrow_mut();
+            wallet.connected(self.chain.now());
+            wallet.hold(false);
+        }
         self.receive(self.early.take());
         drop(self.payees.take());
         self.tell(Notice::Connected);
@@ -128,26 +129,46 @@ impl Client {
         race(ended, self.heartbeat(socket)).await;
         self.hub.use_socket(None);
         self.connected.set(false);
-        self.wallet.borrow_mut().disconnected();
+        {
+            let mut wallet = self.wallet.borrow_mut();
+            wallet.disconnected();
+            // What is not signed yet can be taken back by who gives up waiting for the hub.
+            wallet.hold(true);
+        }
         self.changes.notify();
         self.tell(Notice::Disconnected);
     }
 
     /// Returns when the hub does not answer any more.
     async fn heartbeat(&self, socket: &Rc<Socket>) {
-        let channel = json::encode(&OfChannel { channel_id: self.id });
+        let channel = Channel { channel_id: self.id };
         loop {
-            sleep(HEARTBEAT).await;
-            let answer = self.hub.call_on(socket, "farthing_channel", &channel).await;
-            // Any answer will do, a refusal as well.
-            if answer.is_err_and(|failure| failure.code() == Code::NotConnected) {
-                return;
+            let mut silent = 0_u32;
+            while silent < HEARTBEAT {
+                sleep(OWED).await;
+                silent = silent.saturating_add(OWED);
+                if self.is_owed() {
+                    break;
+                }
+            }
+            match race(self.hub.call_on(socket, &channel), sleep(ANSWERING)).await {
+                Either::First(Err(failure)) if failure.code() == Code::NotConnected => return,
+                // Any answer will do, a refusal as well.
+                Either::First(_) => {}
+                Either::Second(()) => return,
             }
         }
     }
 
+    /// Whether the hub has something to say to what we signed.
+    fn is_owed(&self) -> bool {
+        let is_open = |payment: &Payment| payment.status == Status::Pending;
+        self.asking.get() > 0
+            || self.in_flight.borrow().values().any(|waiter| waiter.latest.borrow().as_ref().is_none_or(is_open))
+    }
+
     fn receive(self: &Rc<Self>, messages: Vec<Message>) {
-        let stale = !self.wallet.borrow().channel().is_fresh(now());
+        let stale = !self.wallet.borrow().channel().is_fresh(self.chain.now());
         if !self.connected.get() || self.freshening.get() || stale {
             self.early.borrow_mut().extend(messages);
             if self.connected.get() && !self.freshening.replace(true) {
@@ -160,7 +181,7 @@ impl Client {
 
     /// [18] What would be refused, only because the chain was not looked at for a while, waits for that.
     async fn receive_later(self: Rc<Self>) {
-        let _ = self.freshen().await;
+        self.freshen().await;
         self.freshening.set(false);
         if self.connected.get() {
             self.take_in(self.early.take());
@@ -172,7 +193,7 @@ impl Client {
             if let Message::Funds { asset, deposits } = &message {
                 self.hub_funds.borrow_mut().insert(*asset, deposits.a);
             }
-            let handled = self.wallet.borrow_mut().handle(message, now());
+            let handled = self.wallet.borrow_mut().handle(message, self.chain.now());
             if let Err(error) = handled {
                 self.tell(Notice::Error(Failure::from(error)));
                 return;
@@ -181,23 +202,6 @@ impl Client {
         self.changes.notify();
         self.work.ring();
     }
-}
-
-/// Proves on a socket that we hold the key of the channel's signer: what is the channel's comes through it from then on.
-pub(super) fn prove<'a>(
-    hub: &'a Hub,
-    socket: &'a Rc<Socket>,
-    channel_id: ChannelId,
-    key: &'a SecretKey,
-    domain: &'a Domain,
-) -> Work<'a, ()> {
-    Box::pin(async move {
-        let channel = json::encode(&OfChannel { channel_id });
-        let Challenge { challenge } = hub.call_on(socket, "farthing_challenge", &channel).await?.read()?;
-        let session = abi::Session { channelId: channel_id.0, challenge };
-        let attach = json::encode(&Attach { channel_id, signature: key.sign(domain.digest(&session)) });
-        hub.call_on(socket, "farthing_attach", &attach).await?.check()
-    })
 }
 
 /// Between half and all of a pause, so that clients of a hub that was away do not all come back at once.

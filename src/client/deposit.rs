@@ -3,14 +3,20 @@
 use super::{Client, Notice, Progress};
 use crate::chain::send::Stage;
 use crate::failure::{Failure, Result};
-use crate::js::{array, get, invoke, settle};
-use alloy_primitives::U256;
+use crate::global::global;
+use crate::signal::Standing;
+use crate::signer::Owner;
+use crate::task::{Either, race, sleep};
+use alloy_primitives::{Bytes, U256};
 use alloy_sol_types::SolCall;
 use farthing_protocol::abi::IERC20;
 use farthing_protocol::chain::{AssetStatus, ChainCall};
 use farthing_protocol::types::{Asset, ETH, Side};
 use farthing_protocol::{Amount, Code};
-use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
+
+/// How long the hub may take to count a deposit that the chain has confirmed to us, in milliseconds.
+const COUNTING: u32 = 600_000;
 
 /// What to deposit.
 pub struct DepositRequest {
@@ -33,35 +39,102 @@ impl std::fmt::Debug for DepositRequest {
 
 impl Client {
     /// Deposits, and waits until the money can be spent. Gives the transaction's hash.
-    pub async fn deposit(&self, request: DepositRequest) -> Result<String> {
+    pub async fn deposit(&self, request: DepositRequest, known: &Standing) -> Result<String> {
         let DepositRequest { asset, amount, progress } = request;
         self.check_open()?;
+        self.signer()?;
         if !self.greeted.get() {
             // Only an exit would get it back from a hub that nobody has seen since the start.
-            return Err(Code::NotConnected.into());
+            let detail = "The hub has not let us in since the start. No money moved: nothing was signed or sent.";
+            return Err(Failure::new(Code::NotConnected, detail));
         }
+        // One after the other: what the chain shows as deposited must tell one from the other.
+        let turn = self.depositing.lock().await;
+        self.check_open()?;
         self.check_deposit(asset, amount).await?;
         ask_to_keep();
         let contract = self.chain.domain.contract();
-        let wanted = U256::from(amount.units());
-        if asset != ETH && self.chain.allowance(asset, self.owner.address()).await? < wanted {
-            let approve = IERC20::approveCall { spender: contract, amount: wanted }.abi_encode();
-            let hash = self.chain.send(&self.owner, asset, U256::ZERO, approve.into()).await?;
-            self.until_end(self.chain.confirmed(&hash, 0, &|_| {})).await?;
+        if asset != ETH {
+            self.approve(asset, U256::from(amount.units()), known).await?;
         }
+        self.check_open()?;
         let call = ChainCall::Deposit { channel: self.def, side: Side::A, asset, amount };
         let domain = self.chain.domain;
         let data = call.calldata(|def| def.id(domain.chain_id(), domain.contract()));
         let before = self.wallet.borrow().balance(asset).deposited;
+        self.asks_owner(known);
+        known.sent(match self.owner {
+            Owner::Wallet { .. } => {
+                "The wallet was asked to send the deposit, which it does as soon as its user agrees: look there first."
+            }
+            Owner::Local(_) => "The deposit was signed, and a node may have it: balances() shows whether it was mined.",
+        });
         let hash = self.chain.send(&self.owner, contract, call.value(), data).await?;
+        known.sent(format!(
+            "The deposit was sent with transaction {hash}, and is in the channel when that is mined: don't deposit again. \
+             The event `deposit` tells when it can be spent."
+        ));
         progress(Stage::Submitted, Some(&hash));
         let tell = |stage| progress(stage, Some(&hash));
-        self.until_end(self.chain.confirmed(&hash, self.chain.confirmations, &tell)).await?;
-        // What arrived counts: a token may take a fee. Until both sides have seen it, it can't be spent.
-        while self.counted_deposit(asset) <= before {
-            self.changed().await?;
+        // A token may take a fee; anybody may put something in.
+        let least = if asset == ETH { before.plus(amount)? } else { before.plus(Amount::new(1))? };
+        let done = || self.wallet.borrow().balance(asset).deposited >= least;
+        let (owner, confirmations) = (self.owner.address(), self.chain.confirmations());
+        self.until_end(self.chain.confirmed(owner, &hash, confirmations, &done, &tell)).await?;
+        // What arrived counts, whatever was sent: a token may take a fee.
+        self.until_end(Box::pin(self.chain.known(&hash))).await?;
+        drop(turn);
+        let ours = self.wallet.borrow().balance(asset).deposited;
+        // Until both sides have seen it, it can't be spent.
+        let counted = async {
+            while self.counted_deposit(asset) < ours {
+                self.changed().await?;
+            }
+            Ok(hash)
+        };
+        match race(counted, sleep(COUNTING)).await {
+            Either::First(counted) => counted,
+            Either::Second(()) => Err(Failure::advised(
+                Code::Unanswered,
+                "The money is in the channel, and the hub has not counted it yet: don't deposit again. The event \
+                 `deposit` tells when it can be spent; exit() takes it home without the hub.",
+            )),
         }
-        Ok(hash)
+    }
+
+    /// Lets the contract take so much of a token, unless it may already.
+    async fn approve(&self, token: Asset, wanted: U256, known: &Standing) -> Result<()> {
+        let (owner, spender) = (self.owner.address(), self.chain.domain.contract());
+        let allowed = self.chain.allowance(token, owner).await?;
+        if allowed >= wanted {
+            return Ok(());
+        }
+        let approve = |amount| Bytes::from(IERC20::approveCall { spender, amount }.abi_encode());
+        // Some tokens (USDT) want an old allowance to be taken back first.
+        let is_left = !allowed.is_zero() && self.chain.reverts(owner, token, &approve(wanted)).await?;
+        let steps = if is_left { [Some(U256::ZERO), Some(wanted)] } else { [None, Some(wanted)] };
+        for amount in steps.into_iter().flatten() {
+            self.asks_owner(known);
+            known.note("No money moved; the approval may still be mined.");
+            let hash = self.chain.send(&self.owner, token, U256::ZERO, approve(amount)).await?;
+            let approved = self.until_end(self.chain.confirmed(owner, &hash, 0, &|| false, &|_| {})).await;
+            if approved.is_err() {
+                // Sped up in the wallet, it was approved under another hash.
+                let allowed = self.chain.allowance(token, owner).await?;
+                let is_done = if amount.is_zero() { allowed.is_zero() } else { allowed >= amount };
+                if !is_done {
+                    approved?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever is asked next is the wallet, if there is one.
+    pub(super) fn asks_owner(&self, known: &Standing) {
+        if let Owner::Wallet { .. } = self.owner {
+            known.waits_for(Code::WalletUnavailable);
+        }
     }
 
     /// Refuses what would strand money: beyond the hub's limits, in an asset that is over, more than there is.
@@ -75,21 +148,31 @@ impl Client {
         if balance.status != AssetStatus::Open {
             return Err(Code::ChannelClosed.into());
         }
-        if self.wallet.borrow().channel().state().exit.is_some() {
+        if self.wallet.borrow().channel().exit_ends_at().is_some() {
             return Err(Code::ChannelExiting.into());
         }
         let held = balance.deposited.saturating_minus(balance.withdrawn).plus(amount)?;
         if held > terms.channel_capacity {
             return Err(Failure::new(
                 Code::LimitExceeded,
-                format!("The hub takes deposits of {} in all, this would make {held}.", terms.channel_capacity),
+                format!(
+                    "The hub takes deposits of {} in all, and this would make {}.",
+                    terms.show(terms.channel_capacity),
+                    terms.show(held)
+                ),
             ));
         }
         let there = self.chain.balance(asset, self.owner.address()).await?;
         if there < U256::from(amount.units()) {
-            return Err(Failure::new(
+            return Err(Failure::advised(
                 Code::InsufficientFunds,
-                format!("The account {} has {there}, less than {amount}.", self.owner.address()),
+                format!(
+                    "Account {} has {}, and the deposit is of {}: send it {} more, and ETH for gas, or deposit less.",
+                    self.owner.address(),
+                    terms.show(there),
+                    terms.show(amount),
+                    terms.show(U256::from(amount.units()).saturating_sub(there))
+                ),
             ));
         }
         Ok(())
@@ -114,12 +197,12 @@ impl Client {
 
 /// Browsers may throw away what a site stored; those that are asked do so later, or never.
 fn ask_to_keep() {
-    let storage = get(&get(&js_sys::global(), "navigator"), "storage");
-    if storage.is_object() {
-        let asked = invoke(&storage, "persist", &array::<JsValue>([]));
+    let storage = global().navigator().map(|navigator| navigator.storage());
+    // Where there is none, to ask it throws.
+    if let Some(Ok(asked)) = storage.map(|storage| storage.persist()) {
         wasm_bindgen_futures::spawn_local(async {
             // A refusal changes nothing that could be done about it here.
-            let _ = settle(asked).await;
+            let _ = JsFuture::from(asked).await;
         });
     }
 }

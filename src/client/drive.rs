@@ -2,10 +2,10 @@
 
 use super::{Client, Notice};
 use crate::failure::{Failure, Result};
-use crate::js::now;
 use crate::task::{Either, Once, race, sleep};
 use farthing_protocol::chain::ChainCall;
-use farthing_protocol::wallet::{Event, Status, WalletEffect};
+use farthing_protocol::channel::CallId;
+use farthing_protocol::wallet::{Event, Payment, Status, WalletEffect};
 use farthing_protocol::{Blame, Code};
 use std::rc::Rc;
 use wasm_bindgen_futures::spawn_local;
@@ -37,16 +37,15 @@ impl Client {
             if self.failed.borrow().is_some() || self.ending.get() {
                 return Ok(());
             }
-            let polled = self.wallet.borrow_mut().poll_commit(now())?;
-            let Some((mut commit, sealed)) = polled else { return Ok(()) };
+            let polled = self.wallet.borrow_mut().poll_commit(self.chain.now())?;
+            let Some(mut commit) = polled else { return Ok(()) };
             let writes = std::mem::take(&mut commit.writes);
             if !writes.is_empty() {
                 self.store.commit(writes).await?;
                 self.needs_backup();
                 self.kit.ring();
             }
-            let effects = sealed.open(&commit.durable())?;
-            self.wallet.borrow_mut().committed();
+            let effects = self.wallet.borrow_mut().committed(commit.durable())?;
             self.carry_out(effects)?;
         }
     }
@@ -57,7 +56,7 @@ impl Client {
         for effect in effects {
             match effect {
                 WalletEffect::Send(message) => messages.push(message),
-                WalletEffect::Submit { id, call } => self.submit(id, call),
+                WalletEffect::Submit { id, call, .. } => self.submit(id, call),
                 WalletEffect::Event(event) => events.push(event),
             }
         }
@@ -83,17 +82,20 @@ impl Client {
                     true => self.in_flight.borrow_mut().remove(&payment.id),
                     false => self.in_flight.borrow().get(&payment.id).cloned(),
                 };
+                let before = waiter.as_ref().and_then(|waiter| waiter.latest.replace(Some(payment.clone())));
                 if let Some(waiter) = waiter {
-                    waiter.latest.replace(Some(payment.clone()));
                     waiter.changed.notify();
                 }
-                self.tell(Notice::Payment(payment));
+                // That its lock is gone as well is nothing that an application sees.
+                if !before.is_some_and(|before| is_alike(&before, &payment)) {
+                    self.tell(Notice::Payment(payment));
+                }
             }
             Event::Balance { asset } => self.tell_deposit(asset),
             Event::Withdrawal(signed) => self.tell(Notice::Withdrawal(signed)),
             Event::Closing(signed) => self.tell(Notice::Closing(signed)),
             Event::Declined { what, code, message } => {
-                let code = Code::from_name(&code).filter(|code| code.blame() != Blame::Bug).unwrap_or(Code::HubFault);
+                let code = code.code().filter(|code| code.blame() != Blame::Bug).unwrap_or(Code::HubFault);
                 let said: String = message.chars().filter(|c| !c.is_control()).take(300).collect();
                 let failure = Failure::new(code, format!("The hub declined to {what}: {said}."));
                 self.declined.replace(Some((what, failure)));
@@ -109,7 +111,7 @@ impl Client {
     }
 
     /// Sends a transaction that the wallet asked for, once for each id.
-    fn submit(self: &Rc<Self>, id: String, call: ChainCall) {
+    fn submit(self: &Rc<Self>, id: CallId, call: ChainCall) {
         if self.submissions.borrow().get(&id).is_some() {
             return;
         }
@@ -151,8 +153,13 @@ impl Client {
     /// Tells the wallet the time, and lets it commit what follows.
     pub(super) async fn tick(self: Rc<Self>) {
         while let Either::Second(()) = race(self.closed.wait(), sleep(SECOND)).await {
-            self.wallet.borrow_mut().tick(now());
+            self.wallet.borrow_mut().tick(self.chain.now());
             self.work.ring();
         }
     }
+}
+
+/// Whether an application sees the same of a payment.
+fn is_alike(one: &Payment, other: &Payment) -> bool {
+    one.status == other.status && one.code == other.code && one.preimage == other.preimage
 }

@@ -14,6 +14,9 @@ const GATHER: u32 = 500;
 /// Least pause from one kit to the next, in milliseconds.
 const PAUSE: u32 = 4_500;
 
+/// How long the application may take to keep one, in milliseconds.
+const TAKING: u32 = 60_000;
+
 impl Client {
     /// What it takes to leave without hub, store and this package. Given out also after a failure and after
     /// `disconnect`: that may be when it is needed.
@@ -32,12 +35,16 @@ impl Client {
                 continue;
             }
             let answer = crate::js::settle(take.call1(&JsValue::UNDEFINED, &kit.as_str().into()));
-            match race(self.closed.wait(), answer).await {
-                Either::Second(Ok(_)) => taken = kit,
+            match race(self.closed.wait(), race(answer, sleep(TAKING))).await {
+                Either::Second(Either::First(Ok(_))) => taken = kit,
                 // The next change is told again.
-                Either::Second(Err(thrown)) => {
+                Either::Second(Either::First(Err(thrown))) => {
                     let detail = format!("onExitKit: {}.", crate::js::message(&thrown).trim_end_matches('.'));
                     self.tell(Notice::Error(Failure::caused(Code::InvalidArgument, detail, thrown)));
+                }
+                Either::Second(Either::Second(())) => {
+                    let detail = "onExitKit: it has not settled for a minute, so the kit may not be kept.";
+                    self.tell(Notice::Error(Failure::new(Code::InvalidArgument, detail)));
                 }
                 Either::First(()) => return,
             }

@@ -4,49 +4,51 @@
 //! durable. All methods take `&self`; no borrow of the wallet lives across an await, nor across a call into
 //! JavaScript, which may call back.
 
-mod adopt;
+mod attempt;
 mod backup;
-mod choose;
 mod connect;
 mod connection;
+mod credit;
 mod deposit;
 mod drive;
+mod evidence;
 mod exit;
+mod follow;
 mod kit;
-mod known;
-mod open;
 mod pay;
 mod payout;
-mod settings;
 mod view;
-mod watch;
+mod wallet_events;
 mod watchtower;
 
-pub use backup::Restored;
+pub use attempt::{Attempt, OFFLINE};
+pub use credit::CollectRequest;
 pub use deposit::DepositRequest;
 pub use exit::{ExitProgress, ExitStep};
 pub use pay::{PayOptions, Receipt};
 pub use payout::{CloseRequest, Progress, WithdrawRequest};
-pub use settings::{Settings, StoreChoice};
 pub use view::{Filter, History};
+pub use wallet_events::Shown;
 
 use crate::chain::Chain;
+use crate::entrance::{Restored, load, take_up};
 use crate::failure::{Failure, Result};
-use crate::signer::Owner;
+use crate::signer::{Hook, Owner};
 use crate::small::SmallMap;
 use crate::store::OpenStore;
-use crate::task::{Bell, Changes, Once, Work};
+use crate::task::{Bell, Changes, Mutex, Once, Work};
 use crate::transport::Hub;
 use crate::transport::terms::Terms;
 use alloy_primitives::{Address, Bytes};
-use farthing_protocol::channel::{Dust, ExitStage, SignedClosing, SignedWithdrawal};
-use farthing_protocol::hub::PayeeInfo;
+use farthing_protocol::api::PayeeInfo;
+use farthing_protocol::channel::{CallId, Dust, ExitStage, SignedClosing, SignedWithdrawal};
 use farthing_protocol::map::Map;
 use farthing_protocol::message::Message;
+use farthing_protocol::reading::Reading;
 use farthing_protocol::sign::SecretKey;
 use farthing_protocol::types::{Asset, ChannelDef, ChannelId};
 use farthing_protocol::wallet::{Payment, PaymentId, Wallet};
-use farthing_protocol::{Amount, Code};
+use farthing_protocol::{Amount, Code, Matter};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -68,6 +70,13 @@ pub enum Notice {
     Withdrawal(SignedWithdrawal),
     /// A closing has both signatures.
     Closing(SignedClosing),
+    /// A payout could not be paid and is kept for us in the contract.
+    Credit {
+        /// Which asset.
+        asset: Asset,
+        /// How much there is in all.
+        amount: Amount,
+    },
     /// An exit started or got on.
     Exit {
         /// Where it stands.
@@ -82,6 +91,13 @@ pub enum Notice {
         /// The key that signs its receipts.
         tower: Address,
     },
+    /// The wallet shows another account or chain, or came or went.
+    Wallet {
+        /// Which of them.
+        changed: &'static str,
+        /// What it shows now.
+        shown: Shown,
+    },
     /// The hub is connected.
     Connected,
     /// The hub is not connected; the client goes on trying.
@@ -95,7 +111,7 @@ pub type Listener = Rc<dyn Fn(&Terms, Notice)>;
 
 /// A payment that somebody waits for.
 #[derive(Debug, Default)]
-struct Waiter {
+pub(crate) struct Waiter {
     latest: RefCell<Option<Payment>>,
     changed: Changes,
 }
@@ -105,7 +121,8 @@ pub struct Client {
     /// What the hub said of itself last: its limits may change, who it is may not.
     terms: RefCell<Rc<Terms>>,
     owner: Owner,
-    key: SecretKey,
+    /// The signer's; a stored channel opens without it, for reading, exit and exit kit.
+    key: Option<SecretKey>,
     chain: Chain,
     hub: Rc<Hub>,
     store: OpenStore,
@@ -113,6 +130,8 @@ pub struct Client {
     id: ChannelId,
     /// Of the wallet's keys in the store.
     prefix: String,
+    /// Of the keys of earlier channels with this hub, the last one first.
+    past: Vec<String>,
     poll_interval: u32,
     wallet: RefCell<Wallet>,
     listener: Listener,
@@ -120,6 +139,17 @@ pub struct Client {
     work: Bell,
     /// Rung when the chain is to be looked at now.
     look: Rc<Bell>,
+    /// What reads the chain, until that is begun.
+    reading: RefCell<Option<Reading>>,
+    /// What has still to be read of the time before we looked.
+    pending: RefCell<load::Pending>,
+    /// Rung when a preimage is to be looked for in the logs.
+    unproven: Bell,
+    /// Rung when something was paid out, so that there may be a credit; and the credits read last.
+    uncollected: Bell,
+    credits: RefCell<SmallMap<Asset, Amount>>,
+    /// They were asked for, whatever came of it.
+    credits_asked: Once<()>,
     /// Rung when the exit kit may have changed.
     kit: Bell,
     /// Told of everything that happened in the wallet.
@@ -130,17 +160,21 @@ pub struct Client {
     gate: RefCell<VecDeque<Once<()>>>,
     /// The history while it is being read, for payments that may be in it.
     searched: pay::Searched,
-    payees: RefCell<SmallMap<Address, Once<Result<PayeeInfo>>>>,
+    payees: Rc<RefCell<SmallMap<Address, Once<Result<PayeeInfo>>>>>,
     /// Confirmed deposits of ours, as the hub sees them.
     hub_funds: RefCell<SmallMap<Asset, Amount>>,
+    /// One deposit at a time.
+    depositing: Mutex,
     /// Transactions that the wallet asked for, by its id.
-    submissions: RefCell<SmallMap<String, Once<Result<String>>>>,
+    submissions: RefCell<SmallMap<CallId, Once<Result<String>>>>,
     /// Withdrawals and closings that the hub did not sign, newest last.
-    declined: RefCell<Option<(String, Failure)>>,
+    declined: RefCell<Option<(Matter, Failure)>>,
     /// Deposits that the application was told of.
     told_deposits: RefCell<SmallMap<Asset, Amount>>,
     /// Messages that came before the connection was ours to use, or the chain seen.
     early: RefCell<Vec<Message>>,
+    /// Calls that wait for the hub's signature.
+    asking: Cell<u32>,
     freshening: Cell<bool>,
     connected: Cell<bool>,
     /// The channel was in the store when we connected.
@@ -149,6 +183,8 @@ pub struct Client {
     greeted: Cell<bool>,
     /// Why it was not greeted, once the application knows.
     told_unknown: Cell<Option<Code>>,
+    /// Why there was no connection last.
+    obstacle: RefCell<Option<Failure>>,
     /// The owner's signature for the signer, where they differ.
     binding: Option<Bytes>,
     /// `{ put, get }` of the application, for backups.
@@ -165,6 +201,11 @@ pub struct Client {
     /// Whether the client is about to end.
     ending: Cell<bool>,
     closed: Once<()>,
+    /// Listeners at the wallet, and what it showed when the application was told last.
+    hooks: RefCell<Vec<Hook>>,
+    shown: Cell<Option<Shown>>,
+    /// Events of the wallet that were not looked into yet, the one that is being looked into first.
+    wallet_news: RefCell<VecDeque<(&'static str, JsValue)>>,
     /// The driver has ended and the store is closed.
     ended: Once<()>,
     failed: RefCell<Option<Failure>>,
@@ -195,6 +236,11 @@ impl Client {
         if self.closed.is_sent() { Err(Code::ClientClosed.into()) } else { Ok(()) }
     }
 
+    /// The signer's key, for what can't be done without.
+    fn signer(&self) -> Result<&SecretKey> {
+        self.key.as_ref().ok_or_else(take_up::keyless)
+    }
+
     /// Waits for the next change, unless the client ends.
     fn changed(&self) -> Work<'_, ()> {
         Box::pin(async {
@@ -208,6 +254,7 @@ impl Client {
     pub async fn disconnect(&self) {
         // From here on nothing new is signed, so the last backup holds everything that was.
         self.ending.set(true);
+        self.hooks.take();
         self.save_last_backup().await;
         if !self.closed.is_sent() {
             self.closed.send(());
@@ -224,6 +271,7 @@ impl Client {
         self.wallet.borrow_mut().poison();
         self.failed.replace(Some(failure.clone()));
         self.closed.send(());
+        self.hooks.take();
         self.hub.use_socket(None);
         self.wake_everybody();
         self.work.ring();

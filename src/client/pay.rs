@@ -1,21 +1,26 @@
 //! Paying: find the payee, wait for a free place, hand it to the wallet, wait for what becomes of it.
 
+use super::attempt::{Attempt, returning, text, unmoved};
 use super::{Client, Filter, History, Waiter};
+use crate::entrance::greeting::look_up;
 use crate::failure::{Failure, Result};
-use crate::js::{now, random};
+use crate::js::random;
+use crate::signal::Standing;
 use crate::task::{Either, Once, Work, race, sleep};
-use crate::transport::Hub;
 use alloy_primitives::Address;
-use farthing_protocol::hub::PayeeInfo;
-use farthing_protocol::json;
+use farthing_protocol::api::PayeeInfo;
 use farthing_protocol::types::Asset;
 use farthing_protocol::wallet::{Direction, PayRequest, Payee, Payment, PaymentId, Status};
-use farthing_protocol::{Amount, Code, wire};
+use farthing_protocol::{Amount, Code, Reason};
 use std::cell::RefCell;
 use std::rc::Rc;
+use wasm_bindgen_futures::spawn_local;
 
 /// How long an offer stands if the caller does not say, in seconds.
-const OFFER: u64 = 24 * 3_600;
+pub(super) const OFFER: u64 = 24 * 3_600;
+
+/// Seconds by which an offer is longer than the shortest that the hub takes: it reads the clock later than we do.
+pub(super) const MARGIN: u64 = 60;
 
 /// How long a payee that is connected is waited for when its payment is held all the same, in milliseconds.
 const ONLINE: u32 = 15_000;
@@ -46,16 +51,12 @@ pub struct PayOptions {
     pub id: Option<PaymentId>,
     /// Whether the id was just made, so that the history need not be searched.
     pub fresh: bool,
+    /// Milliseconds that the hub's connection is waited for, where it is gone.
+    pub offline: u32,
 }
 
 /// What became of a payment: completed, or held for a payee that is away.
 pub type Receipt = Payment;
-
-struct Lookup {
-    address: Address,
-}
-
-wire!(write struct Lookup { address });
 
 /// A search of the history that others wait for; who does it may stop, and then it is another's turn.
 pub(super) type Searched = RefCell<Option<Once<Option<Result<Rc<History>>>>>>;
@@ -72,24 +73,36 @@ impl Drop for Search<'_> {
     }
 }
 
-/// What the hub says of a payee.
-pub(super) fn look_up(hub: &Hub, address: Address) -> Work<'_, PayeeInfo> {
-    let asked = hub.call("farthing_lookup", &json::encode(&Lookup { address }));
-    Box::pin(async move { asked.await?.read() })
-}
-
 impl Client {
-    /// Pays. Nothing was paid if this fails with another code than `aborted`, `client-closed` or `storage-failed`.
-    pub async fn pay(&self, options: PayOptions) -> Result<Receipt> {
+    /// Pays. Nothing was paid if this fails with another code than `unanswered`, `aborted`, `client-closed` or
+    /// `storage-failed`; of the first two the message says whether it was.
+    pub async fn pay(&self, options: PayOptions, attempt: &Attempt) -> Result<Receipt> {
+        self.try_to_pay(options, attempt).await.map_err(|failure| match failure.code() {
+            Code::ClientClosed => {
+                self.note(attempt, Code::ClientClosed);
+                attempt.known.ended(Code::ClientClosed)
+            }
+            _ => failure,
+        })
+    }
+
+    async fn try_to_pay(&self, options: PayOptions, attempt: &Attempt) -> Result<Receipt> {
         self.check_open()?;
-        let expiry = self.check_payment(&options)?;
+        self.signer()?;
+        let seconds = self.check_payment(&options)?;
         if let Some(known) = self.asked_before(&options, !options.fresh).await? {
+            if let Some(id) = options.id {
+                attempt.is(id, &known);
+            }
             return self.outcome(&known, if options.wait { None } else { Some(ONLINE) }).await;
         }
+        // What no connection heals is said at once.
+        self.wallet.borrow().channel().check_open(options.asset)?;
+        self.until_connected(options.offline).await?;
         let hub = self.terms().hub;
         let to = match [hub.owner, hub.signer].contains(&options.to) {
             true => Payee::Hub,
-            false => Payee::Channel { to: options.to, info: self.payee(options.to).await? },
+            false => Payee::Channel { to: options.to, info: self.payee(options.to).await.map_err(unmoved)? },
         };
         let patience = match &to {
             // The hub may first have to put money into the payee's channel.
@@ -97,11 +110,17 @@ impl Client {
             _ if options.wait => None,
             _ => Some(0),
         };
-        self.freshen().await?;
+        attempt.known.waits_for(Code::ChainUnavailable);
+        self.freshen().await;
+        attempt.known.waits_for(Code::TooManyLocks);
         self.wait_for_place().await?;
+        attempt.known.waits_for(Code::NotConnected);
         // Somebody else may have asked for it meanwhile.
         if let Some(known) = self.asked_before(&options, false).await? {
             self.open_gate();
+            if let Some(id) = options.id {
+                attempt.is(id, &known);
+            }
             return self.outcome(&known, patience).await;
         }
         let request = PayRequest {
@@ -109,22 +128,23 @@ impl Client {
             amount: options.amount,
             memo: options.memo,
             to,
-            expiry,
+            expiry: self.expiry(seconds),
             id: options.id.map_or_else(random, |PaymentId(id)| Ok(id))?,
             entropy: random()?,
         };
-        let queued = self.wallet.borrow_mut().pay(request, now());
+        let queued = self.wallet.borrow_mut().pay(request, self.chain.now());
         let id = match queued {
             Ok(id) => id,
             Err(error) => {
                 self.open_gate();
                 // What the hub said of the payee may be why; next time it is asked again.
                 let _ = self.payees.borrow_mut().remove(&options.to);
-                return Err(error.into());
+                return Err(self.explained(self.lacking(options.asset, options.amount, error.into())));
             }
         };
         let waiter = Rc::new(Waiter::default());
         self.in_flight.borrow_mut().insert(id, Rc::clone(&waiter));
+        attempt.is(id, &waiter);
         self.work.ring();
         self.outcome(&waiter, patience).await
     }
@@ -174,16 +194,26 @@ impl Client {
             return Err(Code::InvalidAmount.into());
         }
         if options.amount < min || options.amount > max {
-            return Err(Failure::new(Code::LimitExceeded, format!("The hub forwards payments from {min} to {max}.")));
+            let (min, max, this) = (asset.show(min), asset.show(max), asset.show(options.amount));
+            let detail = format!("The hub forwards payments from {min} to {max}, and this one is of {this}.");
+            return Err(Failure::new(Code::LimitExceeded, detail));
         }
-        // A little more than the least, since the hub reads the clock later than we do.
-        let least = terms.min_lock_time.saturating_add(60);
+        let least = terms.min_lock_time.saturating_add(MARGIN);
         let seconds = options.expires_in.unwrap_or_else(|| OFFER.clamp(least, terms.max_lock_time.max(least)));
         if seconds < least || seconds > terms.max_lock_time {
             let most = terms.max_lock_time;
             return Err(Failure::new(Code::BadExpiry, format!("expiresIn must be from {least} to {most} seconds.")));
         }
-        Ok(now().saturating_add(seconds))
+        Ok(seconds)
+    }
+
+    /// When an offer of so many seconds ends. While nothing says whether the device is ahead or the chain old, it is one
+    /// that the hub takes in either case, if there is one.
+    fn expiry(&self, seconds: u64) -> u64 {
+        let (now, terms) = (self.wallet.borrow().channel().latest_time(self.chain.now()), self.terms());
+        let most = self.chain.least_time().saturating_add(terms.max_lock_time);
+        let least = now.saturating_add(terms.min_lock_time).saturating_add(MARGIN);
+        now.saturating_add(seconds).min(most).max(least)
     }
 
     /// What the hub says of a payee; the wallet checks it. Asked once for all calls until the next connect.
@@ -198,12 +228,16 @@ impl Client {
         }
         let asked = Once::default();
         self.payees.borrow_mut().insert(to, asked.clone());
-        let answer = look_up(&self.hub, to).await;
-        if answer.is_err() {
-            drop(self.payees.borrow_mut().remove(&to));
-        }
-        asked.send(answer.clone());
-        answer
+        let (hub, payees, told) = (Rc::clone(&self.hub), Rc::clone(&self.payees), asked.clone());
+        // By itself: others wait for the answer when the one who asked first does not any more.
+        spawn_local(async move {
+            let answer = look_up(&hub, to).await;
+            if answer.is_err() {
+                drop(payees.borrow_mut().remove(&to));
+            }
+            told.send(answer);
+        });
+        asked.wait().await
     }
 
     /// A channel holds a limited number of locks; calls beyond it wait, first come, first served.
@@ -230,9 +264,14 @@ impl Client {
 
     /// Lets as many in as there is room for.
     pub(super) fn open_gate(&self) {
-        for _ in 0..self.places() {
+        let mut free = self.places();
+        while free > 0 {
             let Some(turn) = self.gate.borrow_mut().pop_front() else { return };
-            turn.send(());
+            // Who gave up waiting takes nobody's place.
+            if turn.is_shared() {
+                turn.send(());
+                free = free.saturating_sub(1);
+            }
         }
     }
 
@@ -272,10 +311,19 @@ impl Client {
     }
 
     /// Asks to have a payment back that the payee has not taken, and waits for what becomes of it.
-    pub async fn cancel(&self, id: PaymentId) -> Result<Payment> {
+    pub async fn cancel(&self, id: PaymentId, known: &Standing) -> Result<Payment> {
         self.check_open()?;
-        let known = self.wallet.borrow().payment(&id).cloned();
-        if let Some(ended) = known.filter(|payment| matches!(payment.status, Status::Completed | Status::Failed)) {
+        self.signer()?;
+        let queued = self.wallet.borrow().payments().into_iter().find(|payment| payment.id == id);
+        if let Some(payment) = queued
+            && self.wallet.borrow_mut().take_back(&id, Code::Aborted)
+        {
+            self.work.ring();
+            let code = Some(Code::Aborted.into());
+            return Ok(Payment { status: Status::Failed, code, ..payment });
+        }
+        let payment = self.wallet.borrow().payment(&id).cloned();
+        if let Some(ended) = payment.filter(|payment| matches!(payment.status, Status::Completed | Status::Failed)) {
             return Ok(ended);
         }
         self.wallet.borrow_mut().cancel(&id)?;
@@ -283,6 +331,7 @@ impl Client {
         loop {
             let payment =
                 self.wallet.borrow().payment(&id).cloned().ok_or_else(|| Failure::from(Code::UnknownPayment))?;
+            known.sent(self.open_end(&payment));
             if matches!(payment.status, Status::Completed | Status::Failed) {
                 return Ok(payment);
             }
@@ -307,13 +356,11 @@ fn same(options: &PayOptions, payment: &Payment) -> Result<()> {
 }
 
 fn came_back(payment: &Payment) -> Failure {
-    let code = payment.code.as_deref().and_then(Code::from_name).unwrap_or(Code::PaymentFailed);
-    let id = alloy_primitives::hex::encode_prefixed(payment.id.0);
-    match payment.status {
-        Status::Returning => Failure::new(
-            code,
-            format!("Payment {id} is on its way back; don't pay again before it has the status \"failed\"."),
-        ),
+    let code = payment.code.as_ref().and_then(Reason::code).unwrap_or(Code::PaymentFailed);
+    let id = text(payment.id);
+    let failure = match payment.status {
+        Status::Returning => Failure::new(code, returning(&id)),
         _ => Failure::new(code, format!("Payment {id} failed.")),
-    }
+    };
+    failure.about(payment.id)
 }

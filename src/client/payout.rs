@@ -1,22 +1,32 @@
 //! Taking money out with the hub's signature: some of it, or all of it and the end of the channel.
 
-use super::Client;
+use super::{Client, OFFLINE};
 use crate::chain::send::Stage;
 use crate::failure::{Failure, Result};
-use crate::js::now;
+use crate::js::date_text;
+use crate::signal::Standing;
 use crate::signer::typed_data;
-use crate::task::{Either, Once, race, sleep};
+use crate::task::{Either, Once, Waits, race, sleep};
 use alloy_primitives::{Address, Bytes};
 use farthing_protocol::chain::AssetStatus;
-use farthing_protocol::types::{Asset, Side};
-use farthing_protocol::{Amount, Code};
+use farthing_protocol::channel::CallId;
+use farthing_protocol::types::Asset;
+use farthing_protocol::{Amount, Code, Matter};
 
-/// How long both signatures hold, in seconds. Until then the money counts as gone.
-const DEADLINE: u64 = 30 * 60;
+/// How long both signatures hold, in seconds. Until then the money counts as gone, and an asset of a closing is of no
+/// use, whether or not the hub has signed: it may still do so.
+const DEADLINE: u64 = 10 * 60;
+
+/// The shortest that is of use, and the longest that a hub signs, a little less, in seconds.
+const SHORTEST: u64 = 2 * 60;
+const LONGEST: u64 = 55 * 60;
 
 /// How long the hub may take to sign, and payments in flight to settle before a closing, in milliseconds.
 const SIGNING: u32 = 30_000;
 const SETTLING: u32 = 15_000;
+
+/// How long both sides may take to count the same deposits before a closing, in milliseconds.
+const AGREEING: u32 = 5_000;
 
 /// Told where a transaction stands; its hash, unless the hub sends it.
 pub type Progress = Box<dyn Fn(Stage, Option<&str>)>;
@@ -62,81 +72,112 @@ impl std::fmt::Debug for CloseRequest {
 
 impl Client {
     /// Withdraws. Gives the transaction's hash, unless the hub sent it.
-    pub async fn withdraw(&self, request: WithdrawRequest) -> Result<Option<String>> {
+    pub async fn withdraw(&self, request: WithdrawRequest, known: &Standing) -> Result<Option<String>> {
         let WithdrawRequest { asset, amount, to, relay, progress } = request;
         self.check_open()?;
+        self.signer()?;
         if amount.is_zero() {
             return Err(Code::InvalidAmount.into());
         }
         self.terms().of(asset)?;
+        // What is signed for nothing is of no use until its deadline.
+        self.until_connected(OFFLINE).await?;
         let owner = self.owner.address();
         let recipient = to.unwrap_or(owner);
-        let deadline = now().saturating_add(DEADLINE);
+        let deadline = self.deadline().await?;
         let owner_signature = match recipient == owner {
             true => Bytes::new(),
             false => {
-                let terms = self.wallet.borrow().next_withdrawal(asset, amount, recipient, deadline)?;
+                let terms = self.wallet.borrow().next_withdrawal(asset, amount, recipient, deadline);
+                let terms = terms.map_err(|error| self.lacking(asset, amount, error.into()))?;
+                self.asks_owner(known);
                 let data = typed_data::withdrawal(&self.chain.domain, &terms.to_abi(self.id));
                 self.owner.sign(&data).await?.into()
             }
         };
         self.declined.take();
-        let withdrawal =
-            self.wallet.borrow_mut().withdraw(asset, amount, recipient, owner_signature, deadline, relay)?;
+        let withdrawal = self.wallet.borrow_mut().withdraw(asset, amount, recipient, owner_signature, deadline, relay);
+        let withdrawal = withdrawal.map_err(|error| self.lacking(asset, amount, error.into()))?;
+        known.sent(format!(
+            "A withdrawal is signed, and may be paid out until {0}; what is not paid out by then is available again.",
+            date_text(deadline)
+        ));
         self.work.ring();
-        let total = withdrawal.total;
-        let id = format!("{}/withdraw/{asset}/{}/{total}/{deadline}", self.id, Side::A.index());
-        let is_signed = || {
-            let wallet = self.wallet.borrow();
-            let book = wallet.channel().state().assets.get(&asset);
-            book.is_some_and(|book| {
-                let signed = book.withdrawals.iter().find(|signed| signed.withdrawal == withdrawal);
-                *book.withdrawn.of(Side::A) >= total || signed.is_some_and(|signed| signed.signatures.b.is_some())
-            })
-        };
-        self.until_signed("withdraw", is_signed).await?;
-        let is_done = || self.wallet.borrow().balance(asset).withdrawn >= total;
-        self.until_paid_out(&id, relay, &progress, is_done).await
+        let id = CallId::withdrawal(self.id, &withdrawal);
+        let is_signed = || self.wallet.borrow().channel().is_agreed_withdrawal(&withdrawal);
+        let unrelayed = || -> Result<()> { Ok(self.wallet.borrow_mut().withdraw_ourselves(&withdrawal)?) };
+        let relay = self.until_agreed(&Matter::Withdraw, relay, &progress, &is_signed, &unrelayed, known).await?;
+        let is_done = || self.wallet.borrow().balance(asset).withdrawn >= withdrawal.total;
+        let is_open = || self.wallet.borrow().channel().is_open_withdrawal(&withdrawal);
+        let paid = self.until_paid_out(&id, relay, &progress, &is_done, &is_open, known).await;
+        paid.map_err(|failure| match failure.code() {
+            // A withdrawal pays its recipient or reverts.
+            Code::TransactionFailed => failure.because(&format!(
+                "No money moved: {recipient} may refuse this asset. Withdraw to another account with `to`, or close(), \
+                 after which collectCredit() can fetch what was refused. The amount is available again within \
+                 {DEADLINE} seconds."
+            )),
+            _ => failure,
+        })
+    }
+
+    /// Until when signatures hold. While nothing says whether the device is ahead or the chain old, it is one that the hub
+    /// takes in either case; where there is none nothing is signed that would hold for days. A development node that makes
+    /// blocks for transactions only is old, and the device right.
+    async fn deadline(&self) -> Result<u64> {
+        if !self.is_fresh() {
+            self.freshen().await;
+        }
+        let now = self.wallet.borrow().channel().latest_time(self.chain.now());
+        let most = self.chain.least_time().saturating_add(LONGEST);
+        match now.saturating_add(SHORTEST) {
+            shortest if shortest > most && !self.chain.is_local() => Err(self.explained(Code::ChainStale.into())),
+            shortest => Ok(now.saturating_add(DEADLINE).min(most).max(shortest)),
+        }
     }
 
     /// Closes assets: both sides get what is theirs at once, and nothing more can be paid with them.
-    pub async fn close(&self, request: CloseRequest) -> Result<Option<String>> {
+    pub async fn close(&self, request: CloseRequest, known: &Standing) -> Result<Option<String>> {
         let CloseRequest { assets, relay, progress } = request;
         self.check_open()?;
+        self.signer()?;
+        self.until_connected(OFFLINE).await?;
         let assets = match assets {
             Some(assets) => assets,
-            None => self.open_assets(),
+            None => self.closable().await?,
         };
         if assets.is_empty() {
             return Err(Failure::new(Code::ChannelClosed, "There is nothing in this channel to close."));
         }
         self.declined.take();
-        let deadline = now().saturating_add(DEADLINE);
+        let deadline = self.deadline().await?;
         let closing = match race(self.propose_closing(&assets, deadline, relay), sleep(SETTLING)).await {
             Either::First(closing) => closing?,
+            Either::Second(()) if self.is_uncounted(&assets) => return Err(self.uncounted()),
             Either::Second(()) => return Err(Code::LocksPending.into()),
         };
+        known.sent(format!(
+            "A closing is signed, and may be mined until {0}; until then nothing can be paid with these assets.",
+            date_text(deadline)
+        ));
         self.work.ring();
-        let names: Vec<String> = closing.assets.iter().map(|entry| entry.asset.to_string()).collect();
-        let id = format!("{}/close/{}/{deadline}", self.id, names.join("+"));
+        let id = CallId::closing(self.id, &closing);
         let first = closing.assets.first().map(|entry| entry.asset).unwrap_or_default();
-        let is_signed = || {
-            let wallet = self.wallet.borrow();
-            let book = wallet.channel().state().assets.get(&first);
-            book.is_some_and(|book| {
-                let signed = book.closing.as_ref().filter(|signed| signed.closing == closing);
-                book.status != AssetStatus::Open || signed.is_some_and(|signed| signed.signatures.b.is_some())
-            })
-        };
-        self.until_signed("close", is_signed).await?;
+        let is_signed = || self.wallet.borrow().channel().is_agreed_closing(&closing);
+        let unrelayed = || -> Result<()> { Ok(self.wallet.borrow_mut().close_ourselves(&closing)?) };
+        let relay = self.until_agreed(&Matter::Close, relay, &progress, &is_signed, &unrelayed, known).await?;
         let is_done = || {
             let wallet = self.wallet.borrow();
             assets.iter().all(|asset| wallet.balance(*asset).status != AssetStatus::Open)
         };
-        self.until_paid_out(&id, relay, &progress, is_done).await
+        let is_open = || self.wallet.borrow().channel().is_closing(first);
+        let hash = self.until_paid_out(&id, relay, &progress, &is_done, &is_open, known).await?;
+        self.tell_credits().await;
+        Ok(hash)
     }
 
-    /// Proposes as soon as no payment is in flight any more.
+    /// Proposes as soon as no payment is in flight any more and the hub counts the same deposits: it would sign nothing
+    /// else, and what we signed for nothing would keep us from paying until its deadline. [15]
     async fn propose_closing(
         &self,
         assets: &[Asset],
@@ -144,6 +185,10 @@ impl Client {
         relay: bool,
     ) -> Result<farthing_protocol::message::Closing> {
         loop {
+            if self.is_uncounted(assets) {
+                self.changed().await?;
+                continue;
+            }
             let proposed = self.wallet.borrow_mut().close(assets, deadline, relay);
             match proposed {
                 Err(error) if error.code() == Code::LocksPending => self.changed().await?,
@@ -152,23 +197,70 @@ impl Client {
         }
     }
 
-    fn open_assets(&self) -> Vec<Asset> {
+    /// What a closing names by default. Of what the hub does not count after a while, such as what somebody put into a
+    /// token that it does not list any more, the rest is not kept from being closed.
+    async fn closable(&self) -> Result<Vec<Asset>> {
+        let ours = || self.wallet.borrow().channel().closable();
+        let agreed = async {
+            while self.is_uncounted(&ours()) {
+                self.changed().await?;
+            }
+            Ok::<(), Failure>(())
+        };
+        let _ = race(agreed, sleep(AGREEING)).await;
+        let mut assets = ours();
+        let any = !assets.is_empty();
+        assets.retain(|asset| !self.is_uncounted(&[*asset]));
+        if any && assets.is_empty() { Err(self.uncounted()) } else { Ok(assets) }
+    }
+
+    /// Whether the hub has not said that it counts the deposits that we count in one of these.
+    fn is_uncounted(&self, assets: &[Asset]) -> bool {
         let wallet = self.wallet.borrow();
-        let books = wallet.channel().state().assets.iter();
-        let funded = |deposits: &farthing_protocol::Sides<Amount>| !deposits.a.is_zero() || !deposits.b.is_zero();
-        books
-            .filter(|(_, book)| book.status == AssetStatus::Open && funded(&book.deposits))
-            .map(|(asset, _)| *asset)
-            .collect()
+        let held = wallet.channel().closable();
+        assets.iter().any(|asset| held.contains(asset) && !wallet.channel().peer_counts(*asset))
+    }
+
+    fn uncounted(&self) -> Failure {
+        if !self.connected.get() {
+            return Code::NotConnected.into();
+        }
+        let detail = "The hub does not count the same deposits as we do yet, so nothing was signed.";
+        Failure::new(Code::ChainStale, detail)
+    }
+
+    /// Waits for the hub's signature. A hub that won't send the transaction is asked for its signature alone. Gives
+    /// whether the hub sends it.
+    async fn until_agreed(
+        &self,
+        what: &Matter,
+        relay: bool,
+        progress: &Progress,
+        is_signed: &dyn Fn() -> bool,
+        unrelayed: &dyn Fn() -> Result<()>,
+        known: &Standing,
+    ) -> Result<bool> {
+        let _asks = Waits::new(&self.asking);
+        match self.until_signed(what, is_signed, known).await {
+            Err(failure) if relay && failure.code() == Code::LimitExceeded => {
+                progress(Stage::RelayRefused, None);
+                self.declined.take();
+                unrelayed()?;
+                self.work.ring();
+                self.until_signed(what, is_signed, known).await?;
+                Ok(false)
+            }
+            signed => signed.map(|()| relay),
+        }
     }
 
     /// Waits for the hub's signature, or its refusal.
-    async fn until_signed(&self, what: &str, is_signed: impl Fn() -> bool) -> Result<()> {
+    async fn until_signed(&self, what: &Matter, is_signed: &dyn Fn() -> bool, known: &Standing) -> Result<()> {
         let signed = async {
             while !is_signed() {
                 let declined = self.declined.borrow().clone();
                 if let Some((_, failure)) = declined.filter(|(declined, _)| declined == what) {
-                    return Err(failure);
+                    return Err(self.explained(failure));
                 }
                 self.changed().await?;
             }
@@ -176,26 +268,55 @@ impl Client {
         };
         match race(signed, sleep(SIGNING)).await {
             Either::First(outcome) => outcome,
-            Either::Second(()) => Err(Failure::new(Code::NotConnected, "The hub has not signed.")),
+            Either::Second(()) => Err(known.unanswered("The hub has not signed.")),
         }
     }
 
     /// Waits for the transaction, ours or the hub's, and until the chain has told the wallet of it.
     async fn until_paid_out(
         &self,
-        id: &str,
+        id: &CallId,
         relay: bool,
         progress: &Progress,
-        is_done: impl Fn() -> bool,
+        is_done: &dyn Fn() -> bool,
+        is_open: &dyn Fn() -> bool,
+        known: &Standing,
+    ) -> Result<Option<String>> {
+        let lapsed = async {
+            while is_done() || is_open() {
+                self.changed().await?;
+            }
+            Ok::<(), Failure>(())
+        };
+        match race(Box::pin(self.until_mined(id, relay, progress, is_done, known)), lapsed).await {
+            Either::First(outcome) => outcome,
+            Either::Second(Err(failure)) => Err(failure),
+            Either::Second(Ok(())) => {
+                let detail = "The transaction was not mined before its deadline, and can't be any more.";
+                Err(Failure::new(Code::TransactionFailed, detail))
+            }
+        }
+    }
+
+    async fn until_mined(
+        &self,
+        id: &CallId,
+        relay: bool,
+        progress: &Progress,
+        is_done: &dyn Fn() -> bool,
+        known: &Standing,
     ) -> Result<Option<String>> {
         let mut hash = None;
         if relay {
             progress(Stage::Submitted, None);
         } else {
             let sent = self.until_end(Box::pin(self.submission(id))).await?;
+            known
+                .sent(format!("Transaction {sent} was sent, and pays out when it is mined; balances() shows whether."));
             progress(Stage::Submitted, Some(&sent));
             let tell = |stage| progress(stage, Some(&sent));
-            self.until_end(self.chain.confirmed(&sent, self.chain.confirmations, &tell)).await?;
+            let (owner, confirmations) = (self.owner.address(), self.chain.confirmations());
+            self.until_end(self.chain.confirmed(owner, &sent, confirmations, is_done, &tell)).await?;
             hash = Some(sent);
         }
         while !is_done() {
@@ -207,9 +328,9 @@ impl Client {
         Ok(hash)
     }
 
-    pub(super) async fn submission(&self, id: &str) -> Result<String> {
+    pub(super) async fn submission(&self, id: &CallId) -> Result<String> {
         loop {
-            let sent: Option<Once<Result<String>>> = self.submissions.borrow().get(&id.to_owned()).cloned();
+            let sent: Option<Once<Result<String>>> = self.submissions.borrow().get(id).cloned();
             match sent {
                 Some(sent) => return sent.wait().await,
                 None => self.changed().await?,

@@ -66,7 +66,7 @@ impl Client {
     /// Blocks on top of a block before what is in it counts.
     #[must_use]
     pub const fn confirmations(&self) -> u64 {
-        self.chain.confirmations
+        self.chain.confirmations()
     }
 
     /// The owner's account.
@@ -82,7 +82,7 @@ impl Client {
         Ok(self.terms().assets.iter().map(|terms| wallet.balance(terms.asset)).collect())
     }
 
-    /// Payments, newest first.
+    /// Payments, newest first: of this channel, and then of those before it.
     pub async fn payments(&self, filter: Filter) -> Result<History> {
         self.check_open()?;
         let limit = filter.limit.unwrap_or(usize::MAX);
@@ -94,7 +94,7 @@ impl Client {
                 for payment in Wallet::decode_history(value)? {
                     if filter.takes(&payment) && !live.iter().any(|known| known.id == payment.id) {
                         // A batch is nearly in order, so the place is near the end.
-                        let newer = found.iter().rposition(|known| known.created >= payment.created);
+                        let newer = found.iter().rposition(|known| known.order() >= payment.order());
                         found.insert(newer.map_or(0, |place| place.saturating_add(1)), payment);
                     }
                 }
@@ -102,6 +102,14 @@ impl Client {
                     break;
                 }
             }
+        }
+        for prefix in &self.past {
+            if found.len() >= limit {
+                break;
+            }
+            let entries = self.store.load(&format!("{prefix}/")).await?;
+            let payments = Wallet::stored_payments(prefix, &entries)?;
+            found.extend(payments.into_iter().filter(|payment| filter.takes(payment)));
         }
         found.truncate(limit);
         Ok(found)

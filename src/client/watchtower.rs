@@ -3,14 +3,14 @@
 
 use super::{Client, Notice};
 use crate::failure::{Failure, Result};
-use crate::js::now;
 use crate::task::{Either, race, sleep};
 use crate::transport::Hub;
 use alloy_primitives::Address;
+use farthing_protocol::api::tower::{Config, Put, Receipts};
 use farthing_protocol::journal::Write;
 use farthing_protocol::proof::LaneId;
-use farthing_protocol::watch::{SignedReceipt, WatchOrder, WatchedLane};
-use farthing_protocol::{Code, json, wire};
+use farthing_protocol::watch::WatchOrder;
+use farthing_protocol::{Code, json};
 use std::rc::Rc;
 
 /// Pause after a change, so that several go into one call, and least time between two, in milliseconds.
@@ -19,26 +19,6 @@ const REST: u32 = 2_500;
 
 /// How long an order is good, in seconds.
 const ORDER: u64 = 30 * 86_400;
-
-/// The answer of `watch_config`, as far as it matters here.
-struct TowerTerms {
-    chain_id: u64,
-    contract: Address,
-    tower: Address,
-}
-
-struct Put {
-    order: WatchOrder,
-    lanes: Vec<WatchedLane>,
-}
-
-struct Receipts {
-    receipts: Vec<SignedReceipt>,
-}
-
-wire!(read open struct TowerTerms { chain_id = "chainId", contract, tower });
-wire!(write struct Put { order, lanes });
-wire!(read open struct Receipts { receipts });
 
 /// A watchtower, what it was handed, and whether the application knows that it fails.
 struct Tower {
@@ -74,8 +54,17 @@ impl Client {
                         // Tried again; told once, until it works again.
                         self.unwatched.ring();
                         if !std::mem::replace(&mut tower.told, true) {
-                            let detail = format!("Watchtower {}: {}", tower.hub.url(), failure.detail());
-                            self.tell(Notice::Error(Failure::new(failure.code(), detail)));
+                            // The codes' advice is about the hub.
+                            let code = match failure.code() {
+                                Code::HubFault => Code::NotAHub,
+                                code => code,
+                            };
+                            let detail = format!(
+                                "Watchtower {}: {} It is asked again, and payments go on without it; check its URL.",
+                                tower.hub.url(),
+                                failure.detail()
+                            );
+                            self.tell(Notice::Error(Failure::advised(code, detail)));
                         }
                     }
                 }
@@ -91,7 +80,7 @@ impl Client {
         let key = match tower.key {
             Some(key) => key,
             None => {
-                let terms: TowerTerms = tower.hub.call("watch_config", "{}").await?.read()?;
+                let terms = tower.hub.call(&Config {}).await?.read::<Config>()?;
                 let domain = &self.chain.domain;
                 if (terms.chain_id, terms.contract) != (domain.chain_id(), domain.contract()) {
                     return Err(Failure::new(Code::ChainMismatch, "It watches another chain or contract."));
@@ -104,9 +93,15 @@ impl Client {
         if lanes.is_empty() {
             return Ok(());
         }
-        let order = WatchOrder::sign(self.def, now().saturating_add(ORDER), key, &self.chain.domain, &self.key);
+        let order = WatchOrder::sign(
+            self.def,
+            self.chain.least_time().saturating_add(ORDER),
+            key,
+            &self.chain.domain,
+            self.signer()?,
+        );
         let put = Put { order, lanes };
-        let Receipts { receipts } = tower.hub.call("watch_put", &json::encode(&put)).await?.read()?;
+        let Receipts { receipts } = tower.hub.call(&put).await?.read::<Put>()?;
         if receipts.len() != put.lanes.len() {
             return Err(Failure::new(Code::BadTerms, "It gave no receipt for each lane."));
         }

@@ -2,27 +2,45 @@
 //! plain objects. After a panic all of them refuse: the memory can't be trusted, and a reload reads the store again.
 
 pub mod options;
+pub mod requests;
 pub mod values;
 
 pub mod bench;
 pub mod testing;
 pub mod tools;
 
-use crate::client::{Client, CloseRequest, DepositRequest, Filter, Notice, PayOptions, WithdrawRequest};
+use crate::chain::rpc::Rpc;
+use crate::client::{Attempt, Client, CloseRequest, CollectRequest, DepositRequest, Notice, WithdrawRequest};
+use crate::entrance::Settings;
 use crate::failure::{Failure, Result};
-use crate::js::{array, freeze, frozen};
-use crate::signal::Signal;
-use crate::task::{Once, Work};
+use crate::js::array;
+use crate::signal::{Patience, Standing, Stop};
+use crate::signer::Owner;
+use crate::task::{Either, Once, Work, race, sleep};
+use crate::transport::Hub;
 use crate::transport::terms::Terms;
 use farthing_protocol::Code;
 use js_sys::{Array, Function, Promise};
-use options::Options;
-use std::cell::Cell;
+use options::read;
+use requests::{asset, exit_progress, patience, progress};
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
-use values::{DIRECTIONS, STATUSES, balance, info, notice, payment, payment_id};
+use values::{Identity, Sent, balances, info, notice, payment, payment_id, payments, present};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
+
+/// How long a call is waited for where the caller does not say, in milliseconds: one that asks people and the chain, one
+/// that asks the hub, and one that asks the store.
+const CHAIN: u64 = 3_600_000;
+const HUB: u64 = 60_000;
+const STORE: u64 = 60_000;
+
+/// And `connect`: a person may be asked four times, and takes at most ten minutes each time.
+const CONNECT: u64 = 2_700_000;
+
+/// How long a `connect` that is not waited for may take to let its store go before that is told, in milliseconds.
+const LETTING_GO: u32 = 1_000;
 
 thread_local! {
     static PANICKED: Cell<bool> = const { Cell::new(false) };
@@ -48,8 +66,15 @@ fn promise(work: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
     boxed_promise(Box::pin(work))
 }
 
-fn guarded(signal: Signal, work: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
-    boxed_promise(Box::pin(signal.guard(Box::pin(work))))
+fn guarded(patience: Patience, known: Standing, work: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
+    let (at_end, work): (_, Work<'_, JsValue>) = (known.clone(), Box::pin(work));
+    let work = Box::pin(async move {
+        work.await.map_err(|failure| match failure.code() {
+            Code::ClientClosed => at_end.ended(Code::ClientClosed),
+            _ => failure,
+        })
+    });
+    boxed_promise(Box::pin(patience.guard(work, Box::new(move |stop| stop.told(&known)))))
 }
 
 #[inline(never)]
@@ -60,6 +85,12 @@ fn boxed_promise(work: Work<'static, JsValue>) -> Promise {
     })
 }
 
+/// Runs once, before anything else: what objects with amounts have as `toJSON`.
+#[wasm_bindgen(js_name = _jsonWith)]
+pub fn json_with(to_json: Function) {
+    crate::js::json_with(to_json);
+}
+
 /// Every stable code, as in `error.code`.
 #[wasm_bindgen(js_name = errorCodes)]
 #[must_use]
@@ -67,44 +98,19 @@ pub fn error_codes() -> Array {
     array(Code::ALL.iter().map(|code| code.as_str()))
 }
 
-/// The options of `connect`.
-fn connect_options(options: JsValue) -> Result<(Options, Signal)> {
-    let known = [
-        "hub",
-        "wallet",
-        "rpc",
-        "store",
-        "challengePeriod",
-        "confirmations",
-        "pollInterval",
-        "backup",
-        "adopt",
-        "dust",
-        "watchtowers",
-        "chainId",
-        "contract",
-        "onExitKit",
-        "shared",
-        "signal",
-    ];
-    let options = Options::new("connect", options, &known)?;
-    options.flag("shared")?;
-    let signal = options.signal()?;
-    Ok((options, signal))
-}
-
 /// Checks the options of `connect` as it does, and gives the owner's address and the hub's URL: tabs with the same
 /// ones share a wallet. Asks a wallet for nothing but its account.
 #[wasm_bindgen(js_name = _identify)]
 pub fn identify(options: JsValue, environment: JsValue) -> Promise {
     promise(async move {
-        let (options, signal) = connect_options(options)?;
+        let options: requests::Connect = read("connect", options)?;
+        let patience = options.patience(CONNECT)?;
         let identity = async {
             let settings = options.settings(environment).await?;
-            let address = settings.owner.address().to_string();
-            Ok(frozen([("address", address.into()), ("hub", settings.hub.url().into())]))
+            Ok(present(&Identity { address: settings.owner.address().to_string(), hub: settings.hub.url() }))
         };
-        signal.guard(Box::pin(identity)).await
+        let known = Standing::waiting_for(Code::WalletUnavailable);
+        patience.guard(Box::pin(identity), Box::new(|stop| stop.told(&known))).await
     })
 }
 
@@ -112,30 +118,73 @@ pub fn identify(options: JsValue, environment: JsValue) -> Promise {
 #[wasm_bindgen]
 pub fn connect(options: JsValue, environment: JsValue, tell: Function) -> Promise {
     promise(async move {
-        let (options, signal) = connect_options(options)?;
+        let options: requests::Connect = read("connect", options)?;
+        let patience = options.patience(CONNECT)?;
         let tell = Rc::new(move |terms: &Terms, happened: Notice| {
-            let _ = tell.call1(&JsValue::UNDEFINED, &notice(terms, happened));
+            let _ = tell.call1(&JsValue::UNDEFINED, &notice(terms, &happened));
         });
         let connected: Once<Result<Rc<Client>>> = Once::default();
-        let done = connected.clone();
+        let (done, enough) = (connected.clone(), Once::<()>::default());
+        let stop = enough.clone();
+        // While there are no settings, it is the wallet that is asked for its account.
+        let known = Standing::waiting_for(Code::WalletUnavailable);
+        let asked: Rc<RefCell<Option<Asked>>> = Rc::default();
+        let (known_of, asking) = (known.clone(), Rc::clone(&asked));
         spawn_local(async move {
-            let settings = options.settings(environment).await;
+            let settings = match race(options.settings(environment), stop.wait()).await {
+                Either::First(settings) => settings,
+                Either::Second(()) => Err(Code::Aborted.into()),
+            };
             done.send(match settings {
-                Ok(settings) => Client::connect(settings, tell).await,
+                Ok(settings) => {
+                    asking.replace(Some(Asked::of(&settings)));
+                    Client::connect(settings, tell, stop).await
+                }
                 Err(failure) => Err(failure),
             });
         });
-        let outcome = signal.guard(Box::pin(connected.wait())).await;
+        let stopped = |stop: Stop| {
+            if let Some(asked) = &*asked.borrow() {
+                known_of.waits_for(asked.silent());
+            }
+            stop.told(&known_of)
+        };
+        let outcome = patience.guard(Box::pin(connected.wait()), Box::new(stopped)).await;
         if outcome.is_err() {
             // Whoever stopped waiting must not be left with a store that nobody closes.
-            spawn_local(async move {
+            enough.send(());
+            let let_go = async {
                 if let Ok(client) = connected.wait().await {
                     client.disconnect().await;
                 }
-            });
+            };
+            let _ = race(let_go, sleep(LETTING_GO)).await;
         }
         Ok(Core { client: outcome? }.into())
     })
+}
+
+/// Whom `connect` asks.
+struct Asked {
+    hub: Rc<Hub>,
+    rpc: Rpc,
+    owner: Owner,
+}
+
+impl Asked {
+    fn of(settings: &Settings) -> Self {
+        Self { hub: Rc::clone(&settings.hub), rpc: settings.rpc.clone(), owner: settings.owner.clone() }
+    }
+
+    /// The code of who has not answered.
+    fn silent(&self) -> Code {
+        match &self.owner {
+            Owner::Wallet { provider, .. } if provider.is_asked() => Code::WalletUnavailable,
+            _ if self.hub.is_asked() => Code::NotConnected,
+            _ if self.rpc.is_asked() => Code::ChainUnavailable,
+            _ => Code::NotConnected,
+        }
+    }
 }
 
 /// A connected client.
@@ -156,48 +205,44 @@ impl Core {
     /// Deposits; resolves when the money can be spent.
     pub fn deposit(&self, options: JsValue) -> Result<Promise> {
         check_sound()?;
-        let options = Options::new("deposit", options, &["asset", "amount", "signal", "onProgress"])?;
-        let asset = options.asset("asset", &self.client.terms())?.asset;
-        let amount = options.amount("amount")?;
-        let (signal, progress) = (options.signal()?, Box::new(options.progress()?));
+        let options: requests::Deposit = read("deposit", options)?;
+        let asset = asset(&options.asset, &self.client.terms())?.asset;
+        let (amount, progress) = (options.amount.0, Box::new(progress(options.on_progress)));
+        let patience = patience(options.signal, options.timeout, CHAIN)?;
         let client = Rc::clone(&self.client);
-        Ok(guarded(signal, async move {
-            let hash = client.deposit(DepositRequest { asset, amount, progress }).await?;
-            Ok(frozen([("hash", hash.into())]))
+        let known = Standing::waiting_for(Code::ChainUnavailable);
+        Ok(guarded(patience, known.clone(), async move {
+            client.deposit(DepositRequest { asset, amount, progress }, &known).await.map(Some).map(sent)
         }))
     }
 
     /// Pays; resolves when the payee has it, or when the hub holds it for a payee that is away.
     pub fn pay(&self, options: JsValue) -> Result<Promise> {
         check_sound()?;
-        let known = ["to", "asset", "amount", "memo", "wait", "expiresIn", "signal", "id", "fresh"];
-        let options = Options::new("pay", options, &known)?;
-        let id = options.value("id");
-        let request = PayOptions {
-            to: options.required_address("to")?,
-            asset: options.asset("asset", &self.client.terms())?.asset,
-            amount: options.amount("amount")?,
-            memo: options.text("memo")?.unwrap_or_default(),
-            wait: options.flag("wait")?,
-            expires_in: options.integer("expiresIn", 1)?,
-            id: if id.is_undefined() { None } else { Some(payment_id(&id)?) },
-            fresh: options.flag("fresh")?,
-        };
-        let signal = options.signal()?;
+        let options: requests::Pay = read("pay", options)?;
+        let request = options.request(&self.client.terms())?;
+        let patience = patience(options.signal, options.timeout, self.client.patience(&request))?;
         let client = Rc::clone(&self.client);
-        Ok(guarded(signal, async move {
-            let receipt = client.pay(request).await?;
-            Ok(payment(&client.terms(), &receipt))
-        }))
+        let attempt = Rc::new(Attempt::default());
+        let (paying, begun) = (Rc::clone(&self.client), Rc::clone(&attempt));
+        let work = async move {
+            let receipt = paying.pay(request, &begun).await?;
+            Ok(payment(&paying.terms(), &receipt))
+        };
+        let stopped = move |stop| client.give_up(&attempt, stop);
+        Ok(boxed_promise(Box::pin(patience.guard(Box::pin(work), Box::new(stopped)))))
     }
 
     /// Asks to have a payment back that the payee has not taken.
-    pub fn cancel(&self, id: JsValue) -> Result<Promise> {
+    pub fn cancel(&self, options: JsValue) -> Result<Promise> {
         check_sound()?;
-        let id = payment_id(&id)?;
+        let options: requests::Cancel = read("cancel", options)?;
+        let id = payment_id(&options.id.0)?;
+        let (patience, known) =
+            (patience(options.signal, options.timeout, HUB)?, Standing::waiting_for(Code::NotConnected));
         let client = Rc::clone(&self.client);
-        Ok(promise(async move {
-            let ended = client.cancel(id).await?;
+        Ok(guarded(patience, known.clone(), async move {
+            let ended = client.cancel(id, &known).await?;
             Ok(payment(&client.terms(), &ended))
         }))
     }
@@ -205,48 +250,65 @@ impl Core {
     /// Withdraws; resolves when the money is on chain.
     pub fn withdraw(&self, options: JsValue) -> Result<Promise> {
         check_sound()?;
-        let options = Options::new("withdraw", options, &["asset", "amount", "to", "relay", "signal", "onProgress"])?;
+        let options: requests::Withdraw = read("withdraw", options)?;
         let request = WithdrawRequest {
-            asset: options.asset("asset", &self.client.terms())?.asset,
-            amount: options.amount("amount")?,
-            to: options.address("to")?,
-            relay: options.flag("relay")?,
-            progress: Box::new(options.progress()?),
+            asset: asset(&options.asset, &self.client.terms())?.asset,
+            amount: options.amount.0,
+            to: options.to.map(|to| to.0),
+            relay: options.relay.0,
+            progress: Box::new(progress(options.on_progress)),
         };
-        let signal = options.signal()?;
+        let patience = patience(options.signal, options.timeout, CHAIN)?;
+        let known = Standing::waiting_for(Code::NotConnected);
         let client = Rc::clone(&self.client);
-        Ok(guarded(signal, async move { client.withdraw(request).await.map(sent) }))
+        Ok(guarded(patience, known.clone(), async move { client.withdraw(request, &known).await.map(sent) }))
     }
 
     /// Closes the channel, or some assets of it; resolves when the money is on chain.
     pub fn close(&self, options: JsValue) -> Result<Promise> {
         check_sound()?;
-        let options = Options::new("close", options, &["assets", "relay", "signal", "onProgress"])?;
-        let assets = options.value("assets");
-        let assets = match assets.dyn_ref::<Array>() {
-            None if assets.is_undefined() => None,
-            None => return crate::js::invalid("close(): assets must be an array of assets."),
-            Some(names) => {
-                let asset = |name: JsValue| {
-                    self.client.terms().asset(&name.as_string().unwrap_or_default()).map(|terms| terms.asset)
-                };
-                Some(names.iter().map(asset).collect::<Result<_>>()?)
-            }
+        let options: requests::Close = read("close", options)?;
+        let request = CloseRequest {
+            assets: options.assets(&self.client.terms())?,
+            relay: options.relay.0,
+            progress: Box::new(progress(options.on_progress)),
         };
-        let request = CloseRequest { assets, relay: options.flag("relay")?, progress: Box::new(options.progress()?) };
-        let signal = options.signal()?;
+        let patience = patience(options.signal, options.timeout, CHAIN)?;
+        let known = Standing::waiting_for(Code::NotConnected);
         let client = Rc::clone(&self.client);
-        Ok(guarded(signal, async move { client.close(request).await.map(sent) }))
+        Ok(guarded(patience, known.clone(), async move { client.close(request, &known).await.map(sent) }))
+    }
+
+    /// Fetches what the contract keeps for the owner since it could not be paid out.
+    #[wasm_bindgen(js_name = collectCredit)]
+    pub fn collect_credit(&self, options: JsValue) -> Result<Promise> {
+        check_sound()?;
+        let options: requests::CollectCredit = read("collectCredit", options)?;
+        let request = CollectRequest {
+            asset: options.asset(&self.client.terms())?,
+            to: options.to.map(|to| to.0),
+            progress: Box::new(progress(options.on_progress)),
+        };
+        let patience = patience(options.signal, options.timeout, CHAIN)?;
+        let known = Standing::waiting_for(Code::ChainUnavailable);
+        let client = Rc::clone(&self.client);
+        Ok(guarded(
+            patience,
+            known.clone(),
+            async move { client.collect_credit(request, &known).await.map(Some).map(sent) },
+        ))
     }
 
     /// Leaves without the hub; resolves when nothing is left in the contract.
     pub fn exit(&self, options: JsValue) -> Result<Promise> {
         check_sound()?;
-        let options = Options::new("exit", options, &["signal", "onProgress"])?;
-        let (signal, progress) = (options.signal()?, Box::new(options.exit_progress()?));
+        let options: requests::Exit = read("exit", options)?;
+        let progress = Box::new(exit_progress(options.on_progress));
+        let patience = patience(options.signal, options.timeout, self.client.exit_patience())?;
         let client = Rc::clone(&self.client);
-        Ok(guarded(signal, async move {
-            client.exit(progress).await?;
+        let known = Standing::waiting_for(Code::ChainUnavailable);
+        Ok(guarded(patience, known.clone(), async move {
+            client.exit(progress, &known).await?;
             Ok(JsValue::UNDEFINED)
         }))
     }
@@ -259,35 +321,26 @@ impl Core {
     }
 
     /// What there is of each asset that the hub lists.
-    pub fn balances(&self) -> Result<JsValue> {
+    pub fn balances(&self) -> Result<Promise> {
         check_sound()?;
-        let balances = self.client.balances()?;
-        let terms = self.client.terms();
-        let balances = array(balances.iter().map(|found| balance(&terms, found)));
-        Ok(freeze(balances.into()))
+        let client = Rc::clone(&self.client);
+        Ok(promise(async move {
+            client.credits_asked().await;
+            Ok(balances(&client.terms(), &client.balances()?, |asset| client.credit(asset)))
+        }))
     }
 
     /// Payments, newest first.
     pub fn payments(&self, options: JsValue) -> Result<Promise> {
         check_sound()?;
-        let options = Options::new("payments", options, &["asset", "direction", "status", "limit"])?;
-        let asset = match options.text("asset")? {
-            Some(name) => Some(self.client.terms().asset(&name)?.asset),
-            None => None,
-        };
-        let limit = options.integer("limit", 1)?.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let filter = Filter {
-            asset,
-            direction: options.word("direction", &DIRECTIONS)?,
-            status: options.word("status", &STATUSES)?,
-            limit,
-        };
+        let options: requests::Payments = read("payments", options)?;
+        let filter = options.filter(&self.client.terms())?;
+        let patience = patience(options.signal, options.timeout, STORE)?;
+        let known = Standing::waiting_for(Code::StorageFailed);
         let client = Rc::clone(&self.client);
-        Ok(promise(async move {
+        Ok(guarded(patience, known, async move {
             let found = client.payments(filter).await?;
-            let terms = client.terms();
-            let found = array(found.iter().map(|found| payment(&terms, found)));
-            Ok(freeze(found.into()))
+            Ok(payments(&client.terms(), &found))
         }))
     }
 
@@ -302,5 +355,5 @@ impl Core {
 }
 
 fn sent(hash: Option<String>) -> JsValue {
-    frozen([("hash", hash.map_or(JsValue::UNDEFINED, Into::into))])
+    present(&Sent { hash })
 }

@@ -5,16 +5,17 @@ use crate::js::{array, invalid};
 use crate::store::indexeddb::IndexedDbStore;
 use crate::store::js::JsStore;
 use crate::store::memory::MemoryStore;
-use crate::store::{OpenStore, check_format};
+use crate::store::{FORMAT, OpenStore, Patient};
 use farthing_protocol::journal::Write;
 use js_sys::{Array, Promise, Uint8Array};
+use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 /// A store as the client uses it.
 #[wasm_bindgen(js_name = _Store)]
 pub struct StoreHandle {
-    store: OpenStore,
+    store: Rc<RefCell<OpenStore>>,
 }
 
 impl std::fmt::Debug for StoreHandle {
@@ -36,7 +37,7 @@ pub fn open_store(what: JsValue) -> Promise {
                 _ => return invalid("No such store."),
             },
         };
-        Ok(StoreHandle { store }.into())
+        Ok(StoreHandle { store: Rc::new(RefCell::new(store)) }.into())
     })
 }
 
@@ -44,7 +45,7 @@ pub fn open_store(what: JsValue) -> Promise {
 impl StoreHandle {
     /// As in the contract of stores.
     pub fn load(&self, prefix: String) -> Promise {
-        let store = Rc::clone(&self.store);
+        let store = Rc::clone(&self.store.borrow());
         super::promise(async move {
             let entries = store.load(&prefix).await?;
             let entry = |(key, value): (String, Vec<u8>)| {
@@ -65,26 +66,29 @@ impl StoreHandle {
             }
         };
         let writes: Vec<Write> = writes.iter().map(write).collect();
-        let store = Rc::clone(&self.store);
+        let store = Rc::clone(&self.store.borrow());
         Ok(super::promise(async move {
             store.commit(writes).await?;
             Ok(JsValue::UNDEFINED)
         }))
     }
 
-    /// Checks the format, as the client does when it opens a store.
+    /// Checks the format, as the client does when it opens a store, and goes on as it does; as a later build that knows
+    /// the formats up to `newest`.
     #[wasm_bindgen(js_name = checkFormat)]
-    pub fn check_format(&self) -> Promise {
-        let store = Rc::clone(&self.store);
+    pub fn check_format(&self, newest: Option<u8>) -> Promise {
+        let slot = Rc::clone(&self.store);
+        let store = Patient::new(Rc::clone(&slot.borrow()));
         super::promise(async move {
-            check_format(&*store).await?;
+            store.check_format(newest.unwrap_or(FORMAT)).await?;
+            slot.replace(Rc::new(store));
             Ok(JsValue::UNDEFINED)
         })
     }
 
     /// As in the contract of stores.
     pub fn close(&self) -> Promise {
-        let store = Rc::clone(&self.store);
+        let store = Rc::clone(&self.store.borrow());
         super::promise(async move {
             store.close().await?;
             Ok(JsValue::UNDEFINED)

@@ -1,19 +1,23 @@
-//! What JavaScript gets: frozen plain objects, with money as `bigint` and times as milliseconds.
+//! What JavaScript gets: frozen plain objects, with money as `bigint` and times as milliseconds. The names here are the names
+//! that applications read.
 
+use super::options::{Raw, Text};
 use crate::client::{Client, Notice};
 use crate::failure::{Failure, Result};
-use crate::js::{array, freeze, frozen, hex};
-use crate::transport::terms::Terms;
+use crate::js::{hex, seal};
+use crate::transport::terms::{AssetTerms, Terms};
 use alloy_primitives::Address;
+use farthing_protocol::Reason;
 use farthing_protocol::chain::AssetStatus;
 use farthing_protocol::channel::ExitStage;
 use farthing_protocol::types::Asset;
-use farthing_protocol::wallet::{Balance, Direction, Payment, PaymentId, Status};
+use farthing_protocol::wallet::{self, Direction, PaymentId, Status};
 use farthing_protocol::{Amount, Code};
+use serde::{Deserialize, Serialize, Serializer};
 use wasm_bindgen::JsValue;
 
 /// Words for a payment's status.
-pub const STATUSES: [(&str, Status); 5] = [
+const STATUSES: [(&str, Status); 5] = [
     ("pending", Status::Pending),
     ("held", Status::Held),
     ("completed", Status::Completed),
@@ -22,53 +26,137 @@ pub const STATUSES: [(&str, Status); 5] = [
 ];
 
 /// Words for its direction.
-pub const DIRECTIONS: [(&str, Direction); 2] = [("sent", Direction::Sent), ("received", Direction::Received)];
+const DIRECTIONS: [(&str, Direction); 2] = [("sent", Direction::Sent), ("received", Direction::Received)];
 
-fn word<T: PartialEq>(words: &[(&'static str, T)], meaning: &T) -> JsValue {
-    words.iter().find(|(_, other)| other == meaning).map_or(JsValue::UNDEFINED, |(word, _)| (*word).into())
+/// A status, as a word.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "Raw")]
+pub struct StatusWord(pub Status);
+
+/// A direction, as a word.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "Raw")]
+pub struct DirectionWord(pub Direction);
+
+impl TryFrom<Raw> for StatusWord {
+    type Error = String;
+
+    fn try_from(word: Raw) -> core::result::Result<Self, String> {
+        meaning(&STATUSES, word).map(Self)
+    }
 }
 
-fn money(amount: Amount) -> JsValue {
-    amount.units().into()
+impl TryFrom<Raw> for DirectionWord {
+    type Error = String;
+
+    fn try_from(word: Raw) -> core::result::Result<Self, String> {
+        meaning(&DIRECTIONS, word).map(Self)
+    }
 }
 
+fn meaning<T: Copy>(words: &[(&str, T)], word: Raw) -> core::result::Result<T, String> {
+    let Text(text) = Text::try_from(word)?;
+    let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
+    found.ok_or_else(|| {
+        let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        format!("one of {}", words.join(", "))
+    })
+}
+
+fn word<T: PartialEq>(words: &[(&'static str, T)], meaning: &T) -> &'static str {
+    words.iter().find(|(_, other)| other == meaning).map_or("", |(word, _)| *word)
+}
+
+/// A value as JavaScript gets it.
+pub fn present<T: Serialize>(value: &T) -> JsValue {
+    // What is presented has strings, flags, numbers of at most 64 bits that are floats, and 128 bits: none of them fails.
+    seal(serde_wasm_bindgen::to_value(value).unwrap_or_default())
+}
+
+/// A value within another one, frozen as well.
+#[derive(Debug)]
+struct Sealed<T>(T);
+
+impl<T: Serialize> Serialize for Sealed<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> core::result::Result<S::Ok, S::Error> {
+        serde_wasm_bindgen::preserve::serialize(&present(&self.0), serializer)
+    }
+}
+
+const fn money(amount: Amount) -> u128 {
+    amount.units()
+}
+
+/// A time of Unix seconds as JavaScript has it.
+#[must_use]
 #[allow(clippy::cast_precision_loss, reason = "dates stay far below 2^53")]
-pub(super) fn date(seconds: u64) -> JsValue {
-    (seconds.saturating_mul(1_000) as f64).into()
+pub fn date(seconds: u64) -> f64 {
+    seconds.saturating_mul(1_000) as f64
 }
 
-fn text(address: Address) -> JsValue {
-    address.to_string().into()
+#[allow(clippy::cast_precision_loss, reason = "chain ids and block counts stay below 2^53")]
+const fn number(value: u64) -> f64 {
+    value as f64
 }
 
 /// The name that the hub gives an asset, or its address.
-fn symbol(terms: &Terms, asset: Asset) -> JsValue {
+fn symbol(terms: &Terms, asset: Asset) -> String {
     let listed = terms.assets.iter().find(|terms| terms.asset == asset);
-    listed.map_or_else(|| text(asset), |terms| terms.symbol.as_str().into())
+    listed.map_or_else(|| asset.to_string(), |terms| terms.symbol.clone())
 }
 
-fn optional<T>(value: Option<T>, convert: impl Fn(T) -> JsValue) -> JsValue {
-    value.map_or(JsValue::UNDEFINED, convert)
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Payment<'a> {
+    id: String,
+    direction: &'static str,
+    status: &'static str,
+    asset: String,
+    token: String,
+    amount: u128,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
+    memo: &'a str,
+    created_at: f64,
+    updated_at: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preimage: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+}
+
+impl<'a> Payment<'a> {
+    fn of(terms: &Terms, payment: &'a wallet::Payment) -> Self {
+        Self {
+            id: hex(payment.id.0),
+            direction: word(&DIRECTIONS, &payment.direction),
+            status: word(&STATUSES, &payment.status),
+            asset: symbol(terms, payment.asset),
+            token: payment.asset.to_string(),
+            amount: money(payment.amount),
+            to: payment.to.map(|to| to.to_string()),
+            memo: &payment.memo,
+            created_at: date(payment.created),
+            updated_at: date(payment.updated),
+            expires_at: payment.expiry.map(date),
+            preimage: payment.preimage.map(hex),
+            code: payment.code.as_ref().map(Reason::as_str),
+        }
+    }
 }
 
 /// A payment.
 #[must_use]
-pub fn payment(terms: &Terms, payment: &Payment) -> JsValue {
-    frozen([
-        ("id", hex(payment.id.0).into()),
-        ("direction", word(&DIRECTIONS, &payment.direction)),
-        ("status", word(&STATUSES, &payment.status)),
-        ("asset", symbol(terms, payment.asset)),
-        ("token", text(payment.asset)),
-        ("amount", money(payment.amount)),
-        ("to", optional(payment.to, text)),
-        ("memo", payment.memo.as_str().into()),
-        ("createdAt", date(payment.created)),
-        ("updatedAt", date(payment.updated)),
-        ("expiresAt", optional(payment.expiry, date)),
-        ("preimage", optional(payment.preimage, |preimage| hex(preimage).into())),
-        ("code", optional(payment.code.as_deref(), Into::into)),
-    ])
+pub fn payment(terms: &Terms, payment: &wallet::Payment) -> JsValue {
+    present(&Payment::of(terms, payment))
+}
+
+/// Payments, in their order.
+#[must_use]
+pub fn payments(terms: &Terms, payments: &[wallet::Payment]) -> JsValue {
+    present(&payments.iter().map(|payment| Sealed(Payment::of(terms, payment))).collect::<Vec<_>>())
 }
 
 /// The id of a payment, from JavaScript.
@@ -78,113 +166,262 @@ pub fn payment_id(value: &JsValue) -> Result<PaymentId> {
     id.ok_or_else(|| Failure::new(Code::InvalidArgument, "A payment's id is a string of 0x and 32 hex digits."))
 }
 
-/// What there is of an asset.
+#[derive(Serialize)]
+struct Balance {
+    asset: String,
+    token: String,
+    available: u128,
+    sending: u128,
+    receiving: u128,
+    receivable: u128,
+    deposited: u128,
+    withdrawn: u128,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credit: Option<u128>,
+    status: &'static str,
+}
+
+impl Balance {
+    fn of(terms: &Terms, balance: &wallet::Balance, credit: Option<Amount>) -> Self {
+        // What was closed has been paid out, whatever the last proofs say.
+        let live = |amount| if balance.status == AssetStatus::Open { money(amount) } else { 0 };
+        Self {
+            asset: symbol(terms, balance.asset),
+            token: balance.asset.to_string(),
+            available: live(balance.available),
+            sending: live(balance.locked_out),
+            receiving: live(balance.locked_in),
+            receivable: live(balance.receivable),
+            deposited: money(balance.deposited),
+            withdrawn: money(balance.withdrawn),
+            credit: credit.map(money),
+            status: match balance.status {
+                AssetStatus::Open => "open",
+                AssetStatus::Closed => "closed",
+                AssetStatus::Settled => "settled",
+            },
+        }
+    }
+}
+
+/// What there is of each asset, and what the contract keeps of it, once that is known.
 #[must_use]
-pub fn balance(terms: &Terms, balance: &Balance) -> JsValue {
-    let status = match balance.status {
-        AssetStatus::Open => "open",
-        AssetStatus::Closed => "closed",
-        AssetStatus::Settled => "settled",
-    };
-    // What was closed has been paid out, whatever the last proofs say.
-    let live = |amount| if balance.status == AssetStatus::Open { money(amount) } else { money(Amount::ZERO) };
-    frozen([
-        ("asset", symbol(terms, balance.asset)),
-        ("token", text(balance.asset)),
-        ("available", live(balance.available)),
-        ("sending", live(balance.locked_out)),
-        ("receiving", live(balance.locked_in)),
-        ("receivable", live(balance.receivable)),
-        ("deposited", money(balance.deposited)),
-        ("withdrawn", money(balance.withdrawn)),
-        ("status", status.into()),
-    ])
+pub fn balances(terms: &Terms, balances: &[wallet::Balance], credit: impl Fn(Asset) -> Option<Amount>) -> JsValue {
+    let of_asset = |found: &wallet::Balance| Sealed(Balance::of(terms, found, credit(found.asset)));
+    present(&balances.iter().map(of_asset).collect::<Vec<_>>())
+}
+
+/// The transaction that a call sent, if it did.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the package's typings describe it")]
+pub struct Sent {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+}
+
+/// What `onProgress` is told.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the package's typings describe it")]
+pub struct Told<'a> {
+    pub stage: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locks: Option<u32>,
+}
+
+impl<'a> Told<'a> {
+    /// A stage alone.
+    #[must_use]
+    pub fn of(stage: &'a str) -> Self {
+        Self { stage, ..Self::default() }
+    }
+}
+
+/// Whose wallet `connect` would open.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "for `tabs.mjs`")]
+pub struct Identity<'a> {
+    pub address: String,
+    pub hub: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Info<'a> {
+    address: String,
+    signer: String,
+    channel_id: String,
+    chain_id: f64,
+    contract: String,
+    challenge_period: u32,
+    confirmations: f64,
+    connected: bool,
+    hub: Sealed<HubInfo<'a>>,
+}
+
+#[derive(Serialize)]
+struct HubInfo<'a> {
+    url: &'a str,
+    owner: String,
+    signer: String,
+    assets: Sealed<Vec<Sealed<Listed<'a>>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed<'a> {
+    asset: &'a str,
+    token: String,
+    decimals: u8,
+    channel_capacity: u128,
+    min_payment: u128,
+    max_payment: u128,
+}
+
+impl<'a> Listed<'a> {
+    fn of(terms: &'a AssetTerms) -> Self {
+        Self {
+            asset: &terms.symbol,
+            token: terms.asset.to_string(),
+            decimals: terms.decimals,
+            channel_capacity: money(terms.channel_capacity),
+            min_payment: money(terms.min_payment),
+            max_payment: money(terms.max_payment),
+        }
+    }
 }
 
 /// Who and where a client is.
 #[must_use]
 pub fn info(client: &Client) -> JsValue {
-    let terms = client.terms();
-    let assets = array(terms.assets.iter().map(|asset| {
-        frozen([
-            ("asset", asset.symbol.as_str().into()),
-            ("token", text(asset.asset)),
-            ("decimals", asset.decimals.into()),
-            ("channelCapacity", money(asset.channel_capacity)),
-            ("minPayment", money(asset.min_payment)),
-            ("maxPayment", money(asset.max_payment)),
-        ])
-    }));
-    let def = client.def();
-    let hub = frozen([
-        ("url", client.hub().url().into()),
-        ("owner", text(terms.hub.owner)),
-        ("signer", text(terms.hub.signer)),
-        ("assets", freeze(assets.into())),
-    ]);
-    frozen([
-        ("address", text(client.address())),
-        ("signer", text(def.a.signer)),
-        ("channelId", client.id().to_string().into()),
-        ("chainId", number(client.domain().chain_id())),
-        ("contract", text(client.domain().contract())),
-        ("challengePeriod", def.challenge_period.into()),
-        ("confirmations", number(client.confirmations())),
-        ("connected", client.is_connected().into()),
-        ("hub", hub),
-    ])
+    let (terms, def) = (client.terms(), client.def());
+    let assets = terms.assets.iter().map(|asset| Sealed(Listed::of(asset))).collect();
+    present(&Info {
+        address: client.address().to_string(),
+        signer: def.a.signer.to_string(),
+        channel_id: client.id().to_string(),
+        chain_id: number(client.domain().chain_id()),
+        contract: client.domain().contract().to_string(),
+        challenge_period: def.challenge_period,
+        confirmations: number(client.confirmations()),
+        connected: client.is_connected(),
+        hub: Sealed(HubInfo {
+            url: client.hub().url(),
+            owner: terms.hub.owner.to_string(),
+            signer: terms.hub.signer.to_string(),
+            assets: Sealed(assets),
+        }),
+    })
 }
 
-#[allow(clippy::cast_precision_loss, reason = "chain ids and block counts stay below 2^53")]
-fn number(value: u64) -> JsValue {
-    (value as f64).into()
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase", rename_all_fields = "camelCase")]
+enum Event<'a> {
+    Payment {
+        payment: Sealed<Payment<'a>>,
+    },
+    Deposit {
+        asset: String,
+        token: String,
+        total: u128,
+    },
+    Withdrawal {
+        asset: String,
+        token: String,
+        total: u128,
+        to: String,
+    },
+    Closing {
+        assets: Sealed<Vec<String>>,
+    },
+    Credit {
+        asset: String,
+        token: String,
+        amount: u128,
+    },
+    Exit {
+        stage: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ends_at: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        locks: Option<u32>,
+    },
+    Restored {
+        from: &'static str,
+        made_at: f64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        older: Option<&'static str>,
+    },
+    Watched {
+        url: &'a str,
+        tower: String,
+    },
+    Wallet {
+        changed: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        chain_id: Option<f64>,
+        usable: bool,
+    },
+    Connected {},
+    Disconnected {},
+    Error {
+        #[serde(with = "serde_wasm_bindgen::preserve")]
+        error: JsValue,
+    },
 }
 
 /// An event.
 #[must_use]
-pub fn notice(terms: &Terms, notice: Notice) -> JsValue {
-    let typed = |kind: &str| ("type", JsValue::from(kind));
-    match notice {
-        Notice::Payment(changed) => frozen([typed("payment"), ("payment", payment(terms, &changed))]),
+pub fn notice(terms: &Terms, notice: &Notice) -> JsValue {
+    let named = |asset: Asset| (symbol(terms, asset), asset.to_string());
+    present(&match notice {
+        Notice::Payment(changed) => Event::Payment { payment: Sealed(Payment::of(terms, changed)) },
         Notice::Deposit { asset, total } => {
-            frozen([typed("deposit"), ("asset", symbol(terms, asset)), ("token", text(asset)), ("total", money(total))])
+            let ((asset, token), total) = (named(*asset), money(*total));
+            Event::Deposit { asset, token, total }
         }
-        Notice::Withdrawal(signed) => frozen([
-            typed("withdrawal"),
-            ("asset", symbol(terms, signed.withdrawal.asset)),
-            ("token", text(signed.withdrawal.asset)),
-            ("total", money(signed.withdrawal.total)),
-            ("to", text(signed.withdrawal.recipient)),
-        ]),
+        Notice::Withdrawal(signed) => {
+            let (asset, token) = named(signed.withdrawal.asset);
+            let (total, to) = (money(signed.withdrawal.total), signed.withdrawal.recipient.to_string());
+            Event::Withdrawal { asset, token, total, to }
+        }
         Notice::Closing(signed) => {
-            let assets = array(signed.closing.assets.iter().map(|entry| symbol(terms, entry.asset)));
-            frozen([typed("closing"), ("assets", freeze(assets.into()))])
+            let assets = signed.closing.assets.iter().map(|entry| symbol(terms, entry.asset)).collect();
+            Event::Closing { assets: Sealed(assets) }
+        }
+        Notice::Credit { asset, amount } => {
+            let ((asset, token), amount) = (named(*asset), money(*amount));
+            Event::Credit { asset, token, amount }
         }
         Notice::Exit { stage } => {
-            let (word, ends_at, locks) = match stage {
+            let (stage, ends_at, locks) = match *stage {
                 ExitStage::None => ("none", None, None),
                 ExitStage::Starting => ("starting", None, None),
-                ExitStage::Challenge { ends_at } => ("challenge", Some(ends_at), None),
+                ExitStage::Challenge { ends_at } => ("challenge", Some(date(ends_at)), None),
                 ExitStage::Settling => ("settling", None, None),
-                ExitStage::Claiming { locks, until } => ("claiming", Some(until), Some(locks)),
+                ExitStage::Claiming { locks, until } => ("claiming", Some(date(until)), Some(locks)),
                 ExitStage::Done => ("done", None, None),
             };
-            frozen([
-                typed("exit"),
-                ("stage", word.into()),
-                ("endsAt", optional(ends_at, date)),
-                ("locks", optional(locks, Into::into)),
-            ])
+            Event::Exit { stage, ends_at, locks }
         }
-        Notice::Restored(restored) => frozen([
-            typed("restored"),
-            ("from", restored.from.into()),
-            ("madeAt", date(restored.time)),
-            ("older", optional(restored.older, Into::into)),
-        ]),
-        Notice::Watched { url, tower } => frozen([typed("watched"), ("url", url.into()), ("tower", text(tower))]),
-        Notice::Connected => frozen([typed("connected")]),
-        Notice::Disconnected => frozen([typed("disconnected")]),
-        Notice::Error(failure) => frozen([typed("error"), ("error", failure.into())]),
-    }
+        Notice::Restored(restored) => {
+            Event::Restored { from: restored.from, made_at: date(restored.time), older: restored.older }
+        }
+        Notice::Watched { url, tower } => Event::Watched { url, tower: tower.to_string() },
+        Notice::Wallet { changed, shown } => Event::Wallet {
+            changed,
+            account: shown.account.map(|account: Address| account.to_string()),
+            chain_id: shown.chain_id.map(number),
+            usable: shown.usable,
+        },
+        Notice::Connected => Event::Connected {},
+        Notice::Disconnected => Event::Disconnected {},
+        Notice::Error(failure) => Event::Error { error: failure.clone().into() },
+    })
 }

@@ -1,23 +1,57 @@
-//! An injected wallet: any object with EIP-1193's `request`. It may throw, reject, or answer at once.
+//! An injected wallet: any object with EIP-1193's `request`. It may throw, reject, answer at once, or never; and between
+//! two questions its user may have changed the chain or the account.
 
+use super::hook::Hook;
+use super::refusal::is_refusal;
+use super::wallet_values::{address, chain_id, has_code, hash, signature};
 use crate::failure::{Failure, Result};
-use crate::js::{array, bytes, get, hex, invoke, message, object, settle};
+use crate::js::{array, get, hex, invalid, invoke, message, object, settle};
+use crate::task::{Either, Waits, race, sleep};
 use alloy_primitives::{Address, Bytes, U256};
 use farthing_protocol::Code;
 use js_sys::Array;
+use std::cell::Cell;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
+
+/// How long a person may take to answer, in milliseconds: they may have to find their hardware wallet.
+const PERSON: u32 = 600_000;
+
+/// How long a wallet may take for what it answers by itself, in milliseconds.
+const ITSELF: u32 = 20_000;
+
+/// What a person is asked for.
+const ASKS_PERSON: [&str; 3] = ["eth_requestAccounts", "eth_signTypedData_v4", "eth_sendTransaction"];
 
 /// A provider.
 #[derive(Clone, Debug)]
 pub struct Eip1193 {
     object: JsValue,
+    /// The account that a wallet library chose, of all that the wallet shows.
+    named: Option<Address>,
+    /// Questions about the account and to its user that are not answered.
+    asked: Rc<Cell<u32>>,
 }
 
 impl Eip1193 {
-    /// Of an object that has `request`.
-    #[must_use]
-    pub const fn new(object: JsValue) -> Self {
-        Self { object }
+    /// Of an object that has `request`. A viem client names its account. One that signs with a key of its own is
+    /// refused: its `request` does not, and would have the node sign with whatever account that one has unlocked.
+    pub fn new(object: JsValue) -> Result<Self> {
+        let account = get(&object, "account");
+        let kind = get(&account, "type").as_string();
+        if kind.is_none() && (account.is_null() || account.is_undefined()) {
+            return Ok(Self { object, named: None, asked: Rc::default() });
+        }
+        if kind.as_deref().is_some_and(|kind| kind != "json-rpc") {
+            return invalid(
+                "wallet is a client with a key of its own, which its request() does not sign with: give { privateKey } \
+                 or { mnemonic } and rpc, or a provider whose account signs.",
+            );
+        }
+        match address(&account).or_else(|| address(&get(&account, "address"))) {
+            Some(named) => Ok(Self { object, named: Some(named), asked: Rc::default() }),
+            None => invalid("wallet.account has no address that can be read, so whose money it is is not known."),
+        }
     }
 
     /// The JavaScript object.
@@ -26,50 +60,245 @@ impl Eip1193 {
         &self.object
     }
 
+    /// Whether it owes an answer that no node could give.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.asked.get() > 0
+    }
+
     /// Asks. `otherwise` is the code of a failure that EIP-1193 has no number for.
     pub async fn request(&self, method: &str, params: Array, otherwise: Code) -> Result<JsValue> {
+        let person = ASKS_PERSON.contains(&method);
+        let _asked = (person || otherwise == Code::WalletUnavailable).then(|| Waits::new(&self.asked));
         let call = array([object([("method", method.into()), ("params", params.into())])]);
-        settle(invoke(&self.object, "request", &call)).await.map_err(|thrown| failure(method, thrown, otherwise))
+        let asked = settle(invoke(&self.object, "request", &call));
+        match race(asked, sleep(if person { PERSON } else { ITSELF })).await {
+            // Some give an error in place of an answer.
+            Either::First(Ok(answer)) if person && !answer.is_string() && is_refusal(&answer) => {
+                Err(failure(method, answer, otherwise))
+            }
+            Either::First(Ok(answer)) => Ok(answer),
+            Either::First(Err(thrown)) => Err(failure(method, thrown, otherwise)),
+            Either::Second(()) => {
+                let code = if person { Code::WalletUnavailable } else { otherwise };
+                let late = match method {
+                    "eth_sendTransaction" => {
+                        " If it is agreed to later it is sent all the same: look into the wallet before you try again."
+                    }
+                    _ => "",
+                };
+                Err(Failure::new(code, format!("{method}: the wallet has not answered.{late}")))
+            }
+        }
     }
 
     /// The account that the wallet shows to this site; asks for leave if need be.
     pub async fn account(&self) -> Result<Address> {
         let accounts = self.request("eth_requestAccounts", Array::new(), Code::WalletUnavailable).await?;
-        let first = accounts.dyn_ref::<Array>().and_then(|accounts| accounts.get(0).as_string());
-        first
-            .and_then(|account| account.parse().ok())
-            .ok_or_else(|| Failure::new(Code::WalletUnavailable, "The wallet shows no account."))
+        self.account_of(&accounts).ok_or_else(|| self.no_account())
     }
 
-    /// A signature over typed data.
-    pub async fn sign_typed_data(&self, account: Address, json: &str) -> Result<Vec<u8>> {
+    /// Of accounts that are shown, the one that a library named, or the first.
+    #[must_use]
+    pub fn account_of(&self, accounts: &JsValue) -> Option<Address> {
+        let list = accounts.dyn_ref::<Array>()?;
+        match self.named {
+            Some(named) => list.iter().filter_map(|account| address(&account)).find(|account| *account == named),
+            // The first counts, also where something else is there in its place.
+            None => address(&list.get(0)),
+        }
+    }
+
+    fn no_account(&self) -> Failure {
+        let detail = match self.named {
+            Some(named) => format!("The wallet does not show account {named}."),
+            None => "The wallet shows no account: unlock it, and let it show one.".to_owned(),
+        };
+        Failure::new(Code::WalletUnavailable, detail)
+    }
+
+    /// The account that the wallet shows now, without asking its user.
+    pub async fn shown(&self) -> Result<Option<Address>> {
+        let accounts = self.request("eth_accounts", Array::new(), Code::WalletUnavailable).await?;
+        if !Array::is_array(&accounts) {
+            return Err(Failure::new(Code::WalletUnavailable, "eth_accounts: the wallet gave no accounts."));
+        }
+        Ok(self.account_of(&accounts))
+    }
+
+    /// The chain that the wallet is on.
+    pub async fn chain(&self) -> Result<u64> {
+        let mut answer = self.request("eth_chainId", Array::new(), Code::WalletUnavailable).await;
+        if answer.as_ref().is_err_and(is_not_served) {
+            answer = self.request("net_version", Array::new(), Code::WalletUnavailable).await;
+        }
+        chain_id(&answer?)
+            .ok_or_else(|| Failure::new(Code::WalletUnavailable, "eth_chainId: the wallet gave no chain id."))
+    }
+
+    /// Refuses unless the wallet is on this chain. A wallet that does not answer is not.
+    async fn on_chain(&self, wanted: u64) -> Result<()> {
+        let found = self.chain().await.map_err(|failure| failure.because("Nothing was signed or sent."))?;
+        if found == wanted {
+            return Ok(());
+        }
+        let detail = format!(
+            "The wallet is on chain {found}, the channel on {wanted}: nothing was signed or sent. Switch the wallet to \
+             chain {wanted} and try again."
+        );
+        Err(Failure::new(Code::ChainMismatch, detail))
+    }
+
+    /// Refuses unless the wallet shows this account and is on this chain. Asked right before whatever it is to sign or
+    /// send; the chain last, since a person may take time over the account.
+    async fn ready(&self, chain_id: u64, account: Address) -> Result<()> {
+        let shown = match self.shown().await {
+            // It is locked, or has forgotten this site.
+            Ok(None) if self.named.is_none() => self.account().await?,
+            Ok(shown) => shown.ok_or_else(|| self.no_account())?,
+            // One that can't tell has but the account that it told at the start; what is asked of it names that.
+            Err(failure) if is_not_served(&failure) => account,
+            Err(failure) => return Err(failure.because("Nothing was signed or sent.")),
+        };
+        if shown != account {
+            let detail = format!(
+                "The wallet shows account {shown}, not {account}, which opened this channel: nothing was signed or sent. \
+                 Switch the wallet back, or connect() anew for the other account."
+            );
+            return Err(Failure::new(Code::WalletUnavailable, detail));
+        }
+        self.on_chain(chain_id).await
+    }
+
+    /// A signature over typed data of this chain: r, s and v of 27 or 28, whichever form the wallet gives.
+    pub async fn sign_typed_data(&self, chain_id: u64, account: Address, json: &str) -> Result<Vec<u8>> {
+        self.ready(chain_id, account).await?;
         let params = array([account.to_string().as_str(), json]);
-        let signature = self.request("eth_signTypedData_v4", params, Code::WalletUnavailable).await?;
-        let signature = signature.as_string().and_then(|text| bytes(&text));
-        signature.ok_or_else(|| Failure::new(Code::WalletUnavailable, "The wallet gave no signature."))
+        let asked = self.request("eth_signTypedData_v4", params, Code::WalletUnavailable).await;
+        let signed = asked.map_err(|failure| match is_not_served(&failure) {
+            true => failure.seen_as(Code::Unsupported).because("This wallet signs no typed data (EIP-712)."),
+            false => failure,
+        })?;
+        let signed = signed.as_string().and_then(|text| signature(&text));
+        signed.ok_or_else(|| Failure::new(Code::WalletUnavailable, "The wallet gave no signature."))
     }
 
-    /// Sends a transaction; gas and fees are the wallet's business.
-    pub async fn send_transaction(&self, from: Address, to: Address, value: U256, data: &Bytes) -> Result<String> {
+    /// Refuses an address that the wallet's node knows no code at. A wallet that serves no such questions says nothing
+    /// about it, which is enough only where another node was `asked`.
+    async fn has_code(&self, to: Address, asked: bool) -> Result<()> {
+        let params = array([to.to_string().as_str(), "latest"]);
+        let answer = match self.request("eth_getCode", params, Code::ChainUnavailable).await {
+            Ok(answer) => answer,
+            Err(failure) if asked && is_not_served(&failure) => return Ok(()),
+            Err(failure) => return Err(failure.because("Nothing was sent.")),
+        };
+        match answer.as_string().and_then(|code| has_code(&code)) {
+            Some(true) => Ok(()),
+            Some(false) => {
+                let detail = format!("By the wallet's node there is no contract at {to}: nothing was sent.");
+                Err(Failure::new(Code::ChainMismatch, detail))
+            }
+            None => {
+                Err(Failure::new(Code::ChainUnavailable, "eth_getCode: the wallet gave no code. Nothing was sent."))
+            }
+        }
+    }
+
+    /// Sends a transaction on this chain to a contract; gas and fees are the wallet's business. `asked`: whether another
+    /// node knows the contract.
+    pub async fn send_transaction(&self, chain_id: u64, from: Address, call: Call<'_>, asked: bool) -> Result<String> {
+        let Call { to, value, data } = call;
+        // What a node of another chain knows is of no use.
+        self.on_chain(chain_id).await?;
+        self.has_code(to, asked).await?;
+        self.ready(chain_id, from).await?;
         let call = object([
+            ("chainId", format!("{chain_id:#x}").into()),
             ("from", from.to_string().into()),
             ("to", to.to_string().into()),
             ("value", format!("{value:#x}").into()),
             ("data", hex(data).into()),
         ]);
-        let hash = self.request("eth_sendTransaction", array([call]), Code::TransactionFailed).await?;
-        hash.as_string().ok_or_else(|| Failure::new(Code::WalletUnavailable, "The wallet gave no transaction hash."))
+        let sent = self.request("eth_sendTransaction", array([call]), Code::TransactionFailed).await?;
+        hash(&sent).ok_or_else(|| {
+            let detail = format!("The wallet gave no transaction hash. {UNKNOWN}");
+            Failure::new(Code::WalletUnavailable, detail)
+        })
     }
+
+    /// Calls `callback` at each event with this name, until what is given is dropped.
+    #[must_use]
+    pub fn listen(&self, event: &'static str, callback: impl FnMut(JsValue) + 'static) -> Option<Hook> {
+        Hook::new(&self.object, event, callback)
+    }
+}
+
+/// What a transaction does.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Whom it calls.
+    pub to: Address,
+    /// Wei sent along.
+    pub value: U256,
+    /// The call.
+    pub data: &'a Bytes,
+}
+
+const UNKNOWN: &str =
+    "Whether it was sent is not known: look into the wallet's history and at balances() before you try again.";
+
+/// Whether the wallet says that it does not serve this question at all.
+#[allow(clippy::cast_possible_truncation, reason = "error numbers are small integers")]
+fn is_not_served(failure: &Failure) -> bool {
+    let number = failure.cause().and_then(|cause| get(cause, "code").as_f64()).map(|number| number as i64);
+    matches!(number, Some(4200 | -32_601))
 }
 
 /// Keeps what the wallet said as the cause, with its number in `cause.code`.
 #[allow(clippy::cast_possible_truncation, reason = "error numbers are small integers")]
 fn failure(method: &str, thrown: JsValue, otherwise: Code) -> Failure {
-    let code = match get(&thrown, "code").as_f64().map(|number| number as i64) {
-        Some(4001) => Code::WalletRejected,
-        Some(4100 | 4200) => Code::WalletUnavailable,
-        Some(4900 | 4901) => Code::ChainUnavailable,
-        _ => otherwise,
+    let said = message(&thrown);
+    let detail = format!("{method}: {}.", said.trim_end_matches('.'));
+    let (code, meaning) = match get(&thrown, "code").as_f64().map(|number| number as i64) {
+        Some(4001) => (Code::WalletRejected, ""),
+        _ if ASKS_PERSON.contains(&method) && is_refusal(&thrown) => (Code::WalletRejected, ""),
+        Some(4100 | 4200 | -32_601) if method == "eth_sendTransaction" => {
+            (Code::WalletUnavailable, "It was never sent, and no money moved.")
+        }
+        Some(4100 | 4200) => (Code::WalletUnavailable, ""),
+        Some(4900 | 4901) if method != "eth_sendTransaction" => (Code::ChainUnavailable, ""),
+        _ if method == "eth_sendTransaction" => of_sending(&said),
+        _ => (otherwise, ""),
     };
-    Failure::caused(code, format!("{method}: {}.", message(&thrown).trim_end_matches('.')), thrown)
+    let failure = Failure::caused(code, detail, thrown);
+    if meaning.is_empty() { failure } else { failure.because(meaning) }
+}
+
+/// What an error in place of a transaction's hash means. Whatever is not sure to be refused may have been sent.
+fn of_sending(said: &str) -> (Code, &'static str) {
+    let said = said.to_ascii_lowercase();
+    let has = |word: &&str| said.as_bytes().windows(word.len()).any(|part| part == word.as_bytes());
+    if ["insufficient funds", "insufficient balance", "intrinsic gas", "exceeds block gas"].iter().any(has) {
+        return (Code::TransactionFailed, "It was never sent, and no money moved.");
+    }
+    // Some nodes tell so of one that is mined already.
+    if ["execution reverted", "revert"].iter().any(has) {
+        return (Code::TransactionFailed, "The contract refuses it, so no money moved.");
+    }
+    (Code::WalletUnavailable, UNKNOWN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_certainly_not_sent_is_called_so() {
+        for text in ["insufficient funds for gas * price + value", "Intrinsic gas too low", "execution reverted: x"] {
+            assert_eq!(of_sending(text).0, Code::TransactionFailed, "{text}");
+        }
+        for text in ["nonce too low", "replacement transaction underpriced", "already known", "request aborted", ""] {
+            assert_eq!(of_sending(text), (Code::WalletUnavailable, UNKNOWN), "{text}");
+        }
+    }
 }

@@ -2,9 +2,12 @@
 //! on chain; what signs payments is the session key, which for a local key is the key itself.
 
 pub mod eip1193;
+mod hook;
 pub mod mnemonic;
+mod refusal;
 pub mod transaction;
 pub mod typed_data;
+pub mod wallet_values;
 
 use crate::failure::{Failure, Result};
 use crate::js::{get, get_function, get_string, invalid};
@@ -12,6 +15,7 @@ use alloy_primitives::Address;
 use eip1193::Eip1193;
 use farthing_protocol::Code;
 use farthing_protocol::sign::{SecretKey, Signature};
+pub use hook::Hook;
 use typed_data::TypedData;
 use wasm_bindgen::JsValue;
 
@@ -33,7 +37,7 @@ impl Owner {
     /// From the option `wallet`: `{ privateKey }`, `{ mnemonic }` or an EIP-1193 provider.
     pub async fn from_option(wallet: &JsValue) -> Result<Self> {
         if get_function(wallet, "request").is_some() {
-            let provider = Eip1193::new(wallet.clone());
+            let provider = Eip1193::new(wallet.clone())?;
             let account = provider.account().await?;
             return Ok(Self::Wallet { provider, account });
         }
@@ -52,6 +56,10 @@ impl Owner {
                 Some(phrase) => Ok(Self::Local(mnemonic::key(&phrase)?)),
                 None => invalid("wallet.mnemonic must be a string of words."),
             },
+            _ if is_signer(wallet) => invalid(
+                "wallet is a signer, an account or a connector of a library, which has no request(): give the EIP-1193 \
+                 provider that it was made of, or { privateKey } or { mnemonic }.",
+            ),
             _ => invalid("wallet must be an EIP-1193 provider, { privateKey } or { mnemonic }."),
         }
     }
@@ -69,7 +77,18 @@ impl Owner {
     pub async fn sign(&self, data: &TypedData) -> Result<Vec<u8>> {
         match self {
             Self::Local(key) => Ok(key.sign(data.digest).as_bytes().to_vec()),
-            Self::Wallet { provider, account } => provider.sign_typed_data(*account, &data.json).await,
+            Self::Wallet { provider, account } => {
+                let bytes = provider.sign_typed_data(data.chain_id, *account, &data.json).await?;
+                // A contract wallet's signature has no fixed form, and need not be the same tomorrow.
+                let signed = Signature::from_slice(&bytes).and_then(|made| made.verify(data.digest, *account));
+                match signed {
+                    Ok(()) => Ok(bytes),
+                    Err(_) => Err(Failure::new(
+                        Code::Unsupported,
+                        "This wallet's signature is not one of its account's key, as a contract wallet's never is.",
+                    )),
+                }
+            }
         }
     }
 
@@ -78,19 +97,32 @@ impl Owner {
     pub async fn session_key(&self, data: &TypedData) -> Result<SecretKey> {
         match self {
             Self::Local(key) => Ok(key.clone()),
-            Self::Wallet { account, .. } => {
-                let bytes = zeroize::Zeroizing::new(self.sign(data).await?);
-                // A contract wallet's signature has no fixed form, and need not be the same tomorrow.
-                let signed =
-                    Signature::from_slice(&bytes).and_then(|signature| signature.verify(data.digest, *account));
-                if signed.is_err() {
-                    return Err(Failure::new(
-                        Code::Unsupported,
-                        "This wallet's signature is not one of its account's key, so no session key can be made of it.",
-                    ));
-                }
-                Ok(SecretKey::derive("farthing session key", &bytes)?)
-            }
+            Self::Wallet { .. } => Ok(SecretKey::derive("farthing session key", &self.secret(data).await?)?),
         }
     }
+
+    /// Refuses a wallet that signs the same message differently each time: its session key could never be made again,
+    /// and whatever its channel holds would be out of reach. `key` was made of a first signature.
+    pub async fn check_repeats(&self, data: &TypedData, key: &SecretKey) -> Result<()> {
+        match self.session_key(data).await?.address() == key.address() {
+            true => Ok(()),
+            false => Err(Failure::new(
+                Code::Unsupported,
+                "This wallet signs the same message differently each time, so the key that signs payments could not be \
+                 made again. No channel was opened and no money moved. Use a wallet that signs the same way each time \
+                 (RFC 6979), or { privateKey } or { mnemonic }.",
+            )),
+        }
+    }
+
+    async fn secret(&self, data: &TypedData) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+        Ok(zeroize::Zeroizing::new(self.sign(data).await?))
+    }
+}
+
+/// Whether it is what libraries sign with: an ethers signer, a viem account, a connector of wagmi.
+fn is_signer(wallet: &JsValue) -> bool {
+    ["signTypedData", "signTransaction", "getSigner", "getProvider"]
+        .iter()
+        .any(|name| get_function(wallet, name).is_some())
 }

@@ -13,6 +13,8 @@ pub struct TypedData {
     pub digest: B256,
     /// For a wallet.
     pub json: String,
+    /// Of its domain: a wallet on another chain must not sign it.
+    pub chain_id: u64,
 }
 
 const DOMAIN_TYPE: &str = r#"[{"name":"name","type":"string"},{"name":"version","type":"string"},{"name":"chainId","type":"uint256"},{"name":"verifyingContract","type":"address"}]"#;
@@ -43,7 +45,7 @@ pub fn session(domain: &Domain, origin: &str, account: Address, hub: Address) ->
     let digest = session.eip712_signing_hash(&eip712);
     let fields = [("purpose", "string"), ("origin", "string"), ("account", "address"), ("hub", "address")];
     let values = [quoted(PURPOSE), quoted(origin), quoted(&account.to_string()), quoted(&hub.to_string())];
-    TypedData { digest, json: json(domain, name, "Session", &fields, &values) }
+    TypedData { digest, json: json(domain, name, "Session", &fields, &values), chain_id: domain.chain_id() }
 }
 
 /// The owner's word that payments to it may go to `signer`'s key in this channel.
@@ -52,7 +54,11 @@ pub fn binding(domain: &Domain, owner: Address, signer: Address, channel: Channe
     let message = abi::Binding { owner, signer, channelId: channel.0 };
     let fields = [("owner", "address"), ("signer", "address"), ("channelId", "bytes32")];
     let values = [quoted(&owner.to_string()), quoted(&signer.to_string()), quoted(&channel.to_string())];
-    TypedData { digest: domain.digest(&message), json: json(domain, "Farthing", "Binding", &fields, &values) }
+    TypedData {
+        digest: domain.digest(&message),
+        json: json(domain, "Farthing", "Binding", &fields, &values),
+        chain_id: domain.chain_id(),
+    }
 }
 
 /// The owner's leave to withdraw to somebody else.
@@ -74,7 +80,11 @@ pub fn withdrawal(domain: &Domain, message: &abi::Withdrawal) -> TypedData {
         quoted(&message.recipient.to_string()),
         quoted(&message.deadline.to_string()),
     ];
-    TypedData { digest: domain.digest(message), json: json(domain, "Farthing", "Withdrawal", &fields, &values) }
+    TypedData {
+        digest: domain.digest(message),
+        json: json(domain, "Farthing", "Withdrawal", &fields, &values),
+        chain_id: domain.chain_id(),
+    }
 }
 
 fn quoted(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! IndexedDB, by bindings of our own: the usual crates offer no strict durability or are large.
+//! IndexedDB.
 //!
 //! One transaction a commit; `durability: "strict"`, because the default only reaches the operating system's buffers;
 //! done when the transaction completes, not when its requests succeed. All requests of a transaction, and where possible
@@ -13,7 +13,8 @@
 
 use super::{Entry, Pending, Store};
 use crate::failure::{Failure, Result};
-use crate::js::{get, get_string, object, set};
+use crate::global::global;
+use crate::js::object;
 use crate::task::{Either, Once, race, sleep};
 use farthing_protocol::Code;
 use farthing_protocol::journal::Write;
@@ -22,52 +23,36 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    DomException, IdbDatabase, IdbKeyRange, IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbRequestReadyState,
+    IdbTransaction, IdbTransactionMode, Navigator,
+};
 
+// web-sys has `durability` and Web Locks behind `web_sys_unstable_apis` only, a switch for all of its crate and for whoever
+// builds this one; and it calls `commit` deprecated, which the standard does not.
 #[wasm_bindgen]
 extern "C" {
-    type Factory;
-    #[wasm_bindgen(method, catch)]
-    fn open(this: &Factory, name: &str, version: u32) -> core::result::Result<JsValue, JsValue>;
-
+    #[wasm_bindgen(extends = IdbDatabase)]
     #[derive(Clone, Debug)]
     type Database;
-    #[wasm_bindgen(method, catch, js_name = createObjectStore)]
-    fn create_object_store(this: &Database, name: &str) -> core::result::Result<JsValue, JsValue>;
+    /// With `durability`.
     #[wasm_bindgen(method, catch)]
     fn transaction(
         this: &Database,
         store: &str,
-        mode: &str,
+        mode: IdbTransactionMode,
         options: &JsValue,
     ) -> core::result::Result<Transaction, JsValue>;
-    #[wasm_bindgen(method)]
-    fn close(this: &Database);
 
+    #[wasm_bindgen(extends = IdbTransaction)]
     type Transaction;
-    #[wasm_bindgen(method, catch, js_name = objectStore)]
-    fn object_store(this: &Transaction, name: &str) -> core::result::Result<ObjectStore, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn commit(this: &Transaction) -> core::result::Result<(), JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn abort(this: &Transaction) -> core::result::Result<(), JsValue>;
 
-    type ObjectStore;
-    #[wasm_bindgen(method, catch, js_name = get)]
-    fn read(this: &ObjectStore, key: &JsValue) -> core::result::Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn add(this: &ObjectStore, value: &JsValue, key: &JsValue) -> core::result::Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn put(this: &ObjectStore, value: &JsValue, key: &JsValue) -> core::result::Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn delete(this: &ObjectStore, key: &JsValue) -> core::result::Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, catch, js_name = getAll)]
-    fn get_all(this: &ObjectStore, range: &JsValue) -> core::result::Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, catch, js_name = getAllKeys)]
-    fn get_all_keys(this: &ObjectStore, range: &JsValue) -> core::result::Result<JsValue, JsValue>;
-
-    type KeyRange;
-    #[wasm_bindgen(static_method_of = KeyRange, js_class = IDBKeyRange, js_name = bound, catch)]
-    fn bound(low: &str, high: &str) -> core::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(extends = Navigator)]
+    type LockingNavigator;
+    #[wasm_bindgen(method, getter)]
+    fn locks(this: &LockingNavigator) -> Option<Locks>;
 
     type Locks;
     #[wasm_bindgen(method, catch)]
@@ -97,6 +82,11 @@ const END: &str = "\u{ffff}";
 /// How often, and every how many milliseconds, a lock is asked for that a page being reloaded may still hold.
 const LOCK_ATTEMPTS: u32 = 10;
 const LOCK_PAUSE: u32 = 150;
+
+thread_local! {
+    /// Databases whose lock this page has.
+    static OPEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A database with one object store.
 #[derive(Debug)]
@@ -139,13 +129,13 @@ impl IndexedDbStore {
     }
 
     async fn try_out(&self) -> Result<()> {
-        let transaction = self.begin("readwrite").await?;
+        let transaction = self.begin(IdbTransactionMode::Readwrite).await?;
         let entries = transaction.object_store(OBJECT_STORE).map_err(refused)?;
         let ask = || {
-            entries.put(&JsValue::TRUE, &TRIAL.into())?;
+            entries.put_with_key(&JsValue::TRUE, &TRIAL.into())?;
             // It is there, so this one fails; not the last one, whose failure some engines take more seriously.
-            let mark = entries.add(&JsValue::TRUE, &TRIAL.into())?;
-            entries.put(&JsValue::TRUE, &TRIAL.into())?;
+            let mark = entries.add_with_key(&JsValue::TRUE, &TRIAL.into())?;
+            entries.put_with_key(&JsValue::TRUE, &TRIAL.into())?;
             Ok(mark)
         };
         match self.finish(&transaction, ask()).await {
@@ -159,17 +149,17 @@ impl IndexedDbStore {
     /// Takes the next generation and ends the one before.
     async fn claim(&self) -> Result<()> {
         for _ in 0..CLAIMS {
-            let transaction = self.begin("readonly").await?;
+            let transaction = self.begin(IdbTransactionMode::Readonly).await?;
             let entries = transaction.object_store(OBJECT_STORE).map_err(refused)?;
-            let newest = entries.read(&GENERATION.into()).map_err(refused)?;
+            let newest = entries.get(&GENERATION.into()).map_err(refused)?;
             let _ = transaction.commit();
             let newest = outcome(&newest).await?.as_f64().unwrap_or_default();
-            let transaction = self.begin("readwrite").await?;
+            let transaction = self.begin(IdbTransactionMode::Readwrite).await?;
             let entries = transaction.object_store(OBJECT_STORE).map_err(refused)?;
             let next = newest + 1.0;
             let ask = || {
                 let mark = forbid(&entries, newest)?;
-                entries.put(&next.into(), &GENERATION.into())?;
+                entries.put_with_key(&next.into(), &GENERATION.into())?;
                 Ok(mark)
             };
             match self.finish(&transaction, ask()).await {
@@ -185,19 +175,18 @@ impl IndexedDbStore {
     }
 
     async fn connect(&self, may_create: bool) -> Result<()> {
-        let factory = get(&js_sys::global(), "indexedDB");
-        if factory.is_undefined() || factory.is_null() {
+        let Ok(Some(factory)) = global().indexed_db() else {
             return Err(Failure::new(Code::StorageFailed, "IndexedDB is not available here; give connect() a store."));
-        }
-        let request = factory.unchecked_ref::<Factory>().open(&self.name, 1).map_err(refused)?;
+        };
+        let request: IdbOpenDbRequest = factory.open_with_u32(&self.name, 1).map_err(refused)?;
         let created = Rc::new(Cell::new(false));
         let (target, fresh) = (request.clone(), Rc::clone(&created));
         let upgrade = Closure::<dyn FnMut()>::new(move || {
             fresh.set(true);
             // What fails here fails the request.
-            let _ = get(&target, "result").unchecked_ref::<Database>().create_object_store(OBJECT_STORE);
+            let _ = target.result().map(|made| made.unchecked_into::<IdbDatabase>().create_object_store(OBJECT_STORE));
         });
-        set(&request, "onupgradeneeded", upgrade.as_ref());
+        request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
         let database: Database = outcome(&request).await?.unchecked_into();
         if created.get() && !may_create {
             database.close();
@@ -211,16 +200,16 @@ impl IndexedDbStore {
                 database.close();
             }
         });
-        let lost = lost.into_js_value();
-        set(&database, "onclose", &lost);
-        set(&database, "onversionchange", &lost);
+        let lost: Function = lost.into_js_value().unchecked_into();
+        database.set_onclose(Some(&lost));
+        database.set_onversionchange(Some(&lost));
         self.database.replace(Some(database));
         Ok(())
     }
 
     /// A transaction; the connection is opened anew, once, if it was lost. Only a transaction that never began is
     /// tried again.
-    async fn begin(&self, mode: &str) -> Result<Transaction> {
+    async fn begin(&self, mode: IdbTransactionMode) -> Result<Transaction> {
         if self.closed.get() {
             return Err(Failure::new(Code::StorageFailed, "The store is closed."));
         }
@@ -238,7 +227,7 @@ impl IndexedDbStore {
     }
 
     /// Ends a transaction whose requests have all been asked for; they gave the one of [`forbid`].
-    async fn finish(&self, transaction: &Transaction, asked: core::result::Result<JsValue, JsValue>) -> Result<()> {
+    async fn finish(&self, transaction: &Transaction, asked: core::result::Result<IdbRequest, JsValue>) -> Result<()> {
         let done = completion(transaction);
         match asked {
             Ok(mark) => {
@@ -247,10 +236,10 @@ impl IndexedDbStore {
                     let _ = transaction.commit();
                 }
                 let Err(_) = JsFuture::from(done).await else { return Ok(()) };
-                if get_string(&get(&mark, "error"), "name").as_deref() == Some("ConstraintError") {
+                if mark.error().ok().flatten().is_some_and(|error| error.name() == "ConstraintError") {
                     return Err(Failure::new(Code::StorageLocked, "Another tab has taken this wallet over."));
                 }
-                Err(refused(get(transaction, "error")))
+                Err(failed(transaction.error()))
             }
             Err(thrown) => {
                 // What was asked for before would be committed otherwise.
@@ -264,6 +253,7 @@ impl IndexedDbStore {
     fn unlock(&self) {
         if let Some(release) = &self.release {
             let _ = release.call0(&JsValue::UNDEFINED);
+            OPEN.with_borrow_mut(|open| open.retain(|open| *open != self.name));
         }
     }
 }
@@ -271,11 +261,11 @@ impl IndexedDbStore {
 impl Store for IndexedDbStore {
     fn load<'a>(&'a self, prefix: &'a str) -> Pending<'a, Vec<Entry>> {
         Box::pin(async move {
-            let transaction = self.begin("readonly").await?;
+            let transaction = self.begin(IdbTransactionMode::Readonly).await?;
             let entries = transaction.object_store(OBJECT_STORE).map_err(refused)?;
-            let range = KeyRange::bound(prefix, &format!("{prefix}{END}")).map_err(refused)?;
-            let keys = entries.get_all_keys(&range).map_err(refused)?;
-            let values = entries.get_all(&range).map_err(refused)?;
+            let range = IdbKeyRange::bound(&prefix.into(), &format!("{prefix}{END}").into()).map_err(refused)?;
+            let keys = entries.get_all_keys_with_key(&range).map_err(refused)?;
+            let values = entries.get_all_with_key(&range).map_err(refused)?;
             let _ = transaction.commit();
             let keys: Array = outcome(&keys).await?.unchecked_into();
             let values: Array = settled(&values).await?.unchecked_into();
@@ -289,7 +279,7 @@ impl Store for IndexedDbStore {
 
     fn commit(&self, writes: Vec<Write>) -> Pending<'_, ()> {
         Box::pin(async move {
-            let transaction = self.begin("readwrite").await?;
+            let transaction = self.begin(IdbTransactionMode::Readwrite).await?;
             let entries = transaction.object_store(OBJECT_STORE).map_err(refused)?;
             let generation = self.generation.get();
             let ask = || {
@@ -297,7 +287,9 @@ impl Store for IndexedDbStore {
                 entries.delete(&generation.into())?;
                 for write in writes {
                     match write {
-                        Write::Put { key, value } => entries.put(&Uint8Array::from(value.as_slice()), &key.into())?,
+                        Write::Put { key, value } => {
+                            entries.put_with_key(&Uint8Array::from(value.as_slice()), &key.into())?
+                        }
                         Write::Delete { key } => entries.delete(&key.into())?,
                     };
                 }
@@ -320,17 +312,15 @@ impl Store for IndexedDbStore {
 
 /// Marks a generation as over, which fails if it has that mark already. Generation 0 is nobody's and needs none: its
 /// number is the key of the newest one, which is not there before the first claim.
-fn forbid(entries: &ObjectStore, generation: f64) -> core::result::Result<JsValue, JsValue> {
-    entries.add(&JsValue::TRUE, &generation.into())
+fn forbid(entries: &IdbObjectStore, generation: f64) -> core::result::Result<IdbRequest, JsValue> {
+    entries.add_with_key(&JsValue::TRUE, &generation.into())
 }
 
 /// Takes the Web Lock of this database, and gives the function that lets it go. Where there are no Web Locks
 /// (none of today's browsers), only the generation keeps a second tab out.
 async fn lock(name: &str, shared: bool) -> Result<Option<Function>> {
-    let locks = get(&get(&js_sys::global(), "navigator"), "locks");
-    if locks.is_undefined() {
-        return Ok(None);
-    }
+    let navigator = global().navigator().map(JsCast::unchecked_into::<LockingNavigator>);
+    let Some(locks) = navigator.and_then(|navigator| navigator.locks()) else { return Ok(None) };
     let mode = if shared { "shared" } else { "exclusive" };
     for attempt in 0..LOCK_ATTEMPTS {
         if attempt > 0 {
@@ -347,41 +337,49 @@ async fn lock(name: &str, shared: bool) -> Result<Option<Function>> {
         });
         let options = object([("ifAvailable", true.into()), ("mode", mode.into())]);
         let lock = format!("farthing:{name}");
-        let asked = locks.unchecked_ref::<Locks>().request(&lock, &options, &callback).map_err(refused)?;
+        let asked = locks.request(&lock, &options, &callback).map_err(refused)?;
         match race(answer.wait(), JsFuture::from(asked)).await {
-            Either::First(true) => return Ok(release),
+            Either::First(true) => {
+                OPEN.with_borrow_mut(|open| open.push(name.to_owned()));
+                return Ok(release);
+            }
             Either::First(false) | Either::Second(Ok(_)) => {}
             Either::Second(Err(thrown)) => return Err(refused(thrown)),
         }
     }
-    Err(Failure::new(Code::StorageLocked, "Another tab holds this wallet."))
+    let who = if OPEN.with_borrow(|open| open.iter().any(|open| open == name)) { "This page" } else { "Another tab" };
+    Err(Failure::new(Code::StorageLocked, format!("{who} holds this wallet.")))
 }
 
-fn completion(transaction: &Transaction) -> Promise {
+fn completion(transaction: &IdbTransaction) -> Promise {
     Promise::new(&mut |resolve, reject| {
-        set(transaction, "oncomplete", resolve);
+        transaction.set_oncomplete(Some(&resolve));
         // A failed request aborts the transaction, and only then is its error known.
-        set(transaction, "onabort", reject);
+        transaction.set_onabort(Some(&reject));
     })
 }
 
 /// The result of a request that may already have been answered.
-async fn settled(request: &JsValue) -> Result<JsValue> {
-    if get(request, "readyState").as_string().as_deref() == Some("done") {
-        return Ok(get(request, "result"));
+async fn settled(request: &IdbRequest) -> Result<JsValue> {
+    if request.ready_state() == IdbRequestReadyState::Done {
+        return request.result().map_err(refused);
     }
     outcome(request).await
 }
 
-async fn outcome(request: &JsValue) -> Result<JsValue> {
+async fn outcome(request: &IdbRequest) -> Result<JsValue> {
     let answered = Promise::new(&mut |resolve, reject| {
-        set(request, "onsuccess", resolve);
-        set(request, "onerror", reject);
+        request.set_onsuccess(Some(&resolve));
+        request.set_onerror(Some(&reject));
     });
     match JsFuture::from(answered).await {
-        Ok(_) => Ok(get(request, "result")),
-        Err(_) => Err(refused(get(request, "error"))),
+        Ok(_) => request.result().map_err(refused),
+        Err(_) => Err(failed(request.error().ok().flatten())),
     }
+}
+
+fn failed(error: Option<DomException>) -> Failure {
+    refused(error.map_or(JsValue::NULL, Into::into))
 }
 
 fn refused(thrown: JsValue) -> Failure {

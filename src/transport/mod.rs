@@ -1,14 +1,19 @@
 //! The hub's JSON-RPC 2.0: over a WebSocket once one is open, over HTTP before that.
 
+mod ahead;
 pub mod http;
 pub mod socket;
-pub mod terms;
+
+pub use farthing_protocol::api::terms;
 
 use crate::failure::{Failure, Result};
 use crate::js::invalid;
-use crate::task::{Either, Work, race, sleep};
+use crate::task::{Either, Waits, Work, race, sleep};
+use crate::url::origin;
+use farthing_protocol::api::{Call, frames};
 use farthing_protocol::json::{self, FromJson, Value};
 use farthing_protocol::{Code, Error};
+use http::Reply;
 use socket::Socket;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -25,22 +30,31 @@ pub struct Hub {
     next_id: Cell<u64>,
     /// How long an answer over HTTP may take, in milliseconds.
     patience: Cell<u32>,
+    /// Questions that are not answered.
+    asked: Cell<u32>,
+    ahead: ahead::Ahead,
 }
 
 /// What the hub answered to a call: a frame of JSON-RPC.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Answer(String);
 
 impl Answer {
-    /// Its result.
-    pub fn read<R: FromJson>(&self) -> Result<R> {
+    /// The result, of a call of this kind.
+    pub fn read<C: Call<Result: FromJson>>(&self) -> Result<C::Result> {
         let frame = Value::parse(&self.0).ok_or_else(unintelligible)?;
         json::from_value(outcome(&frame)?).map_err(not_as_agreed)
     }
 
+    /// Whether it says why there is none.
+    fn is_error(&self) -> bool {
+        self.check().is_err()
+    }
+
     /// Whether it has one.
     pub fn check(&self) -> Result<()> {
-        self.read()
+        let frame = Value::parse(&self.0).ok_or_else(unintelligible)?;
+        outcome(&frame).map(drop)
     }
 }
 
@@ -59,6 +73,8 @@ impl Hub {
             socket: RefCell::default(),
             next_id: Cell::new(1),
             patience: Cell::new(http::PATIENCE),
+            asked: Cell::new(0),
+            ahead: ahead::Ahead::default(),
         })
     }
 
@@ -73,10 +89,10 @@ impl Hub {
         self.patience.set(patience);
     }
 
-    /// The URL of its socket.
+    /// Whether it owes an answer.
     #[must_use]
-    pub fn websocket_url(&self) -> &str {
-        &self.websocket
+    pub const fn is_asked(&self) -> bool {
+        self.asked.get() > 0
     }
 
     /// Uses this socket from now on, or none.
@@ -90,19 +106,35 @@ impl Hub {
         self.socket.borrow().clone()
     }
 
-    /// Calls a method over the open socket, else over HTTP. `params` are JSON.
-    pub fn call<'a>(&'a self, method: &str, params: &str) -> Work<'a, Answer> {
+    /// Calls a method over the open socket, else over HTTP; also where the socket ends before it has answered, so what
+    /// is asked for has to bear to be asked twice.
+    pub fn call<C: Call>(&self, params: &C) -> Work<'_, Answer> {
+        self.ask(C::NAME, &json::encode(params))
+    }
+
+    fn ask(&self, method: &str, params: &str) -> Work<'_, Answer> {
         let (id, body) = self.request(method, params);
-        match self.socket() {
-            Some(socket) => answer_on(socket, id, body),
-            None => Box::pin(async move {
-                Ok(Answer(http::post(&self.http, &body, Code::NotConnected, self.patience.get()).await?))
-            }),
-        }
+        let socket = self.socket();
+        Box::pin(async move {
+            let _asked = Waits::new(&self.asked);
+            if let Some(socket) = socket {
+                let answer = answer_on(Rc::clone(&socket), id, body.clone()).await;
+                if answer.is_ok() || !socket.has_ended() {
+                    return answer;
+                }
+            }
+            let reply = http::reply(&self.http, &body, Code::NotConnected, self.patience.get()).await?;
+            check_status(&reply, &self.http)?;
+            Ok(Answer(reply.text))
+        })
     }
 
     /// Calls a method on a socket that is not the open one yet.
-    pub fn call_on(&self, socket: &Rc<Socket>, method: &str, params: &str) -> Work<'static, Answer> {
+    pub fn call_on<C: Call>(&self, socket: &Rc<Socket>, params: &C) -> Work<'static, Answer> {
+        self.ask_on(socket, C::NAME, &json::encode(params))
+    }
+
+    fn ask_on(&self, socket: &Rc<Socket>, method: &str, params: &str) -> Work<'static, Answer> {
         let (id, body) = self.request(method, params);
         answer_on(Rc::clone(socket), id, body)
     }
@@ -110,21 +142,34 @@ impl Hub {
     fn request(&self, method: &str, params: &str) -> (u64, String) {
         let id = self.next_id.get();
         self.next_id.set(id.wrapping_add(1));
-        (id, format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#))
+        (id, frames::request(id, method, params))
     }
 }
 
 fn answer_on(socket: Rc<Socket>, id: u64, body: String) -> Work<'static, Answer> {
     Box::pin(async move {
         let answer = socket.call(id, &body)?;
-        match race(answer.wait(), sleep(PATIENCE)).await {
-            Either::First(text) => text.map(Answer),
-            Either::Second(()) => {
-                socket.forget(id);
-                Err(Failure::new(Code::NotConnected, "The hub does not answer."))
-            }
-        }
+        let ended = match race(answer.wait(), race(socket.closed(), sleep(PATIENCE))).await {
+            Either::First(text) => return text.map(Answer),
+            Either::Second(Either::First(())) => "The connection to the hub ended before it answered.",
+            Either::Second(Either::Second(())) => "The hub does not answer.",
+        };
+        socket.forget(id);
+        Err(Failure::new(Code::NotConnected, ended))
     })
+}
+
+/// What stands before a hub may answer in its place. Whatever speaks JSON is read.
+fn check_status(reply: &Reply, url: &str) -> Result<()> {
+    let code = match reply.status {
+        502..=504 => Code::NotConnected,
+        429 => Code::RateLimited,
+        _ => return Ok(()),
+    };
+    if reply.text.trim_start().starts_with('{') {
+        return Ok(());
+    }
+    Err(Failure::new(code, format!("{} answers with the HTTP status {}.", origin(url), reply.status)))
 }
 
 fn not_as_agreed(error: Error) -> Failure {
@@ -136,13 +181,10 @@ fn unintelligible() -> Failure {
 }
 
 fn outcome<'v, 'a>(frame: &'v Value<'a>) -> Result<&'v Value<'a>> {
-    let (error, result) = (frame.get("error"), frame.get("result"));
-    if error.is_some() {
-        let message = error.get("message").text().ok_or_else(unintelligible)?;
-        let code = error.get("data").get("code").text().and_then(Code::from_name).unwrap_or(Code::HubFault);
+    frames::outcome(frame).ok_or_else(unintelligible)?.map_err(|(message, code)| {
         // What the hub says is shown to people, so it is kept short.
         let said: String = message.chars().filter(|c| !c.is_control()).take(300).collect();
-        return Err(Failure::new(code, format!("The hub says: {}.", said.trim_end_matches('.'))));
-    }
-    if result.is_some() { Ok(result) } else { Err(unintelligible()) }
+        let detail = format!("The hub says: {}.", said.trim_end_matches('.'));
+        Failure::new(code.unwrap_or(Code::HubFault), detail)
+    })
 }

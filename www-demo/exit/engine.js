@@ -101,14 +101,17 @@
 
   const CHANNEL = "((address,address),(address,address),uint32,uint64)";
   const PROOF = "(address,uint8,uint64,uint128,uint128,bytes32,uint64,bytes,bytes)";
+  const ITEM = "(address,bytes,uint64,bytes)";
+  const CLAIM = "(uint16,(bytes32,uint32,uint128,uint32),address,bytes32,uint64,bytes32[16])";
   const SELECTORS = {
-    startExit: selector(`startExit(${CHANNEL},${PROOF}[],bytes,uint64)`),
+    startExit: selector(`startExit(${CHANNEL},${PROOF}[],uint8,bytes,uint64)`),
     submitProofs: selector(`submitProofs(${CHANNEL},${PROOF}[])`),
     recordEvidence: selector("recordEvidence(address,bytes,uint64,bytes)"),
+    recordEvidenceBatch: selector(`recordEvidenceBatch(${ITEM}[])`),
     settle: selector(`settle(${CHANNEL},address)`),
-    claimLock: selector(
-      `claimLock(${CHANNEL},address,uint8,uint16,(bytes32,uint32,uint128,uint32),address,bytes32,uint64,bytes32[16])`,
-    ),
+    settleBatch: selector(`settleBatch(${CHANNEL},address[])`),
+    claimLock: selector(`claimLock(${CHANNEL},address,uint8,${CLAIM})`),
+    claimLockBatch: selector(`claimLockBatch(${CHANNEL},address,uint8,${CLAIM}[])`),
     exitEndsAt: selector("exitEndsAt(bytes32)"),
     assetState: selector("assetState(bytes32,address)"),
     laneState: selector("laneState(bytes32,address,uint8)"),
@@ -120,39 +123,76 @@
   const channelWords = ({ a, b, challengePeriod, salt }) =>
     words(a.owner, a.signer, b.owner, b.signer, challengePeriod, BigInt(salt));
 
-  /** An array of proofs, as the ABI lays out an array of dynamic tuples. */
-  function proofsWords(proofs) {
-    const heads = proofs.map(({ asset, payer, nonce, transferred, locked, locksRoot, seen, signature, acknowledgement }) => {
-      const first = dynamic(signature);
-      const head = words(asset, payer, nonce, BigInt(transferred), BigInt(locked), locksRoot, seen, 288, 288 + first.length / 2);
-      return head + first + dynamic(acknowledgement);
-    });
-    let offset = 32 * proofs.length;
-    const offsets = heads.map((head) => {
+  /** An array as the ABI lays out one of dynamic tuples: the length, where each one begins, and the tuples. */
+  function dynamicArray(tuples) {
+    let offset = 32 * tuples.length;
+    const offsets = tuples.map((tuple) => {
       const here = word(offset);
-      offset += head.length / 2;
+      offset += tuple.length / 2;
       return here;
     });
-    return word(proofs.length) + offsets.join("") + heads.join("");
+    return word(tuples.length) + offsets.join("") + tuples.join("");
   }
 
+  const proofWords = ({ asset, payer, nonce, transferred, locked, locksRoot, seen, signature, acknowledgement }) => {
+    const first = dynamic(signature);
+    const head = words(asset, payer, nonce, BigInt(transferred), BigInt(locked), locksRoot, seen, 288, 288 + first.length / 2);
+    return head + first + dynamic(acknowledgement);
+  };
+  const evidenceWords = ({ condition, params, expiry, evidence }) => {
+    const first = dynamic(params);
+    return words(condition, 128, expiry, 128 + first.length / 2) + first + dynamic(evidence);
+  };
+  const claimWords = ({ lock, siblings }) => {
+    const { slot, key, n, unitPrice, redeemed, condition, params, expiry } = lock;
+    return words(slot, key, n, BigInt(unitPrice), redeemed, condition, keccak256(params), expiry, ...siblings);
+  };
+
+  // Of several items the contract skips those that it does not need; of one it says why it refuses it.
   const calls = {
     startExit(kit, proofs) {
-      const listed = proofsWords(proofs);
-      return SELECTORS.startExit + channelWords(kit.channel) + words(288, 288 + listed.length / 2, 0) + listed + word(0);
+      const listed = dynamicArray(proofs.map(proofWords));
+      return SELECTORS.startExit + channelWords(kit.channel) + words(320, 0, 320 + listed.length / 2, 0) + listed + word(0);
     },
-    submitProofs: (kit, proofs) => SELECTORS.submitProofs + channelWords(kit.channel) + word(224) + proofsWords(proofs),
-    recordEvidence(_, { condition, params, expiry, evidence }) {
-      const first = dynamic(params);
-      return SELECTORS.recordEvidence + words(condition, 128, expiry, 128 + first.length / 2) + first + dynamic(evidence);
-    },
-    settle: (kit, asset) => SELECTORS.settle + channelWords(kit.channel) + word(asset),
-    claimLock(kit, asset, payer, lock, siblings) {
-      const { slot, key, n, unitPrice, redeemed, condition, params, expiry } = lock;
-      const place = words(asset, payer, slot, key, n, BigInt(unitPrice), redeemed, condition, keccak256(params), expiry);
-      return SELECTORS.claimLock + channelWords(kit.channel) + place + words(...siblings);
+    submitProofs: (kit, proofs) => SELECTORS.submitProofs + channelWords(kit.channel) + word(224) + dynamicArray(proofs.map(proofWords)),
+    recordEvidence: (_, [item]) => SELECTORS.recordEvidence + evidenceWords(item),
+    recordEvidenceBatch: (_, items) => SELECTORS.recordEvidenceBatch + word(32) + dynamicArray(items.map(evidenceWords)),
+    settle: (kit, [asset]) => SELECTORS.settle + channelWords(kit.channel) + word(asset),
+    settleBatch: (kit, assets) => SELECTORS.settleBatch + channelWords(kit.channel) + words(224, assets.length, ...assets),
+    claimLock: (kit, [claim]) => SELECTORS.claimLock + channelWords(kit.channel) + words(claim.asset, claim.payer) + claimWords(claim),
+    claimLockBatch(kit, claims) {
+      const [{ asset, payer }] = claims;
+      const listed = claims.map(claimWords).join("");
+      return SELECTORS.claimLockBatch + channelWords(kit.channel) + words(asset, payer, 288, claims.length) + listed;
     },
   };
+
+  /** The call for one item, or for several. */
+  const callFor = (single, items) => (items.length === 1 ? single : `${single}Batch`);
+
+  // How many items one call takes, so that it fits a quarter of what a transaction may use (2^24 gas).
+  const CALL_GAS = 2 ** 22;
+  const MOST = { proofs: 41, assets: 8, claims: 61 };
+  const HASH_CHAIN = "0x000000000000000000000000000000000000fa02";
+  const gasOf = ({ condition, units }) => 40_000 + (same(condition, HASH_CHAIN) ? 53 * units : 0);
+
+  const chunks = (items, most) => Array.from({ length: Math.ceil(items.length / most) }, (_, index) => items.slice(index * most, (index + 1) * most));
+
+  /** Evidence in calls of which each takes at most `CALL_GAS`, in the order given. */
+  function evidenceCalls(items) {
+    const found = [];
+    let room = 0;
+    for (const item of items) {
+      const gas = gasOf(item);
+      if (found.length === 0 || gas > room) {
+        found.push([]);
+        room = CALL_GAS;
+      }
+      found.at(-1).push(item);
+      room -= gas;
+    }
+    return found;
+  }
 
   // --- the tree of locks --------------------------------------------------------------------------------------------
 
@@ -211,6 +251,7 @@
     for (const [name, inner] of Object.entries(shape)) check(value[name], inner, `${path}.${name}`);
   }
 
+  const EVIDENCE = { condition: address, params: anyBytes, expiry: count, evidence: anyBytes, units: below(2 ** 32) };
   const PARTICIPANT = { owner: address, signer: address };
   const LOCK = { slot: below(2 ** 16), n: below(2 ** 32), unitPrice: amount, redeemed: below(2 ** 32), condition: address, params: anyBytes, expiry: count };
   const TREE = { root: hash, remove: list(below(2 ** 16)), put: list(LOCK) };
@@ -223,11 +264,14 @@
     chainId: count, contract: address, channelId: hash,
     channel: { a: PARTICIPANT, b: PARTICIPANT, challengePeriod: below(2 ** 32), salt: (value) => typeof value === "string" && /^[0-9]{1,20}$/.test(value) },
     us: side, owner: address,
-    transactions: list({ call: (value) => Object.hasOwn(calls, value), data: (value) => hexWith("4,")(value) }),
+    transactions: list({
+      call: (value) => Object.hasOwn(calls, value),
+      items: (value, path) => value === undefined || list(EVIDENCE)(value, path),
+      assets: (value, path) => value === undefined || list(address)(value, path),
+      data: (value) => hexWith("4,")(value),
+    }),
     assets: list({ asset: address, proofs: list(SIGNED), lanes: list(LANE) }),
   };
-  const EVIDENCE = { condition: address, params: anyBytes, expiry: count, evidence: anyBytes, units: below(2 ** 32) };
-
   /** Reads a kit, and checks all that can be checked without a key or a chain. Throws {@link ExitError} `bad-kit`. */
   function readKit(text) {
     let kit;
@@ -237,7 +281,7 @@
       throw bad("it is not JSON; the file may be cut off");
     }
     if (kit?.format !== "farthing-exit-kit") throw bad("its format is not farthing-exit-kit");
-    if (kit.version !== 1) throw bad(`its version is ${kit.version}; this program knows version 1`);
+    if (kit.version !== 2) throw bad(`its version is ${kit.version}; this program knows version 2`);
     check(kit, KIT, "kit");
     const { a, b } = kit.channel;
     const id = hashWords(kit.chainId, kit.contract, ...[a.owner, a.signer, b.owner, b.signer], kit.channel.challengePeriod, BigInt(kit.channel.salt));
@@ -258,20 +302,18 @@
         if (proof.locked !== "0" && !known) throw bad(`the locks of a proof of ${asset} are missing`);
       }
     }
-    for (const entry of kit.transactions) {
-      if (entry.call === "recordEvidence") {
-        check(entry, EVIDENCE, "kit.transactions.recordEvidence");
-        read.evidence.push({ ...entry, key: keyOf(entry) });
-      }
-    }
+    const pieces = kit.transactions.flatMap(({ items }) => (items === undefined ? [] : [items]));
+    read.evidence = pieces.flat().map((entry) => ({ ...entry, key: keyOf(entry) }));
     // The calldata that people send by hand must be what this program would send.
     const shown = assets.flatMap(({ proofs }) => proofs);
+    const answers = shown.length > 0 ? chunks(shown, MOST.proofs) : [[]];
+    const settled = chunks(assets.map(({ asset }) => asset), MOST.assets);
     const wanted = [
-      ["startExit", calls.startExit(read, shown)],
-      ...read.evidence.map((entry) => ["recordEvidence", calls.recordEvidence(read, entry)]),
-      ["submitProofs", calls.submitProofs(read, shown)],
-      ...assets.map(({ asset }) => ["settle", calls.settle(read, asset)]),
-    ];
+      ["startExit", shown.slice(0, MOST.proofs)],
+      ...evidenceCalls(pieces.flat()).map((items) => [callFor("recordEvidence", items), items]),
+      ...answers.map((proofs) => ["submitProofs", proofs]),
+      ...settled.map((items) => [callFor("settle", items), items]),
+    ].map(([call, items]) => [call, calls[call](read, items)]);
     const fits = wanted.length === kit.transactions.length
       && wanted.every(([call, data], index) => kit.transactions[index].call === call && same(kit.transactions[index].data, data));
     if (!fits) throw bad("its transactions are not those of its proofs");
@@ -365,6 +407,7 @@
   }
 
   const [OPEN, , SETTLED] = [0, 1, 2];
+  const some = (items, what) => (items.length === 1 ? `a ${what}` : `${items.length} ${what}s`);
 
   /**
    * What to do now: `{ stage, actions, wait, warnings, locks }`. `actions` are calls that the contract takes now, `wait` is
@@ -392,44 +435,58 @@
       });
     });
     if (chain.endsAt === 0 && open.length > 0) {
-      act("startExit", "start the exit", calls.startExit(kit, open.flatMap(({ proofs }) => proofs)));
+      act("startExit", "start the exit", calls.startExit(kit, open.flatMap(({ proofs }) => proofs).slice(0, MOST.proofs)));
     }
     if (running) {
-      kit.assets.forEach(({ asset, proofs }, index) => {
-        const better = proofs.filter(({ payer, nonce }) => nonce > chain.assets[index].shown[payer].nonce);
-        if (better.length > 0 && chain.assets[index].status === OPEN) {
-          act("submitProofs", "show newer proofs than the chain has", calls.submitProofs(kit, better), { asset });
-        }
+      const better = kit.assets.flatMap(({ proofs }, index) => {
+        const { status, shown } = chain.assets[index];
+        return status === OPEN ? proofs.filter(({ payer, nonce }) => nonce > shown[payer].nonce) : [];
       });
+      for (const proofs of chunks(better, MOST.proofs)) {
+        act("submitProofs", "show newer proofs than the chain has", calls.submitProofs(kit, proofs), { count: proofs.length });
+      }
       if (open.length > 0) waits.push({ until: chain.endsAt, why: "the challenge period" });
     }
     if (open.length > 0 || settledOnes) {
-      kit.evidence.forEach((entry, index) => {
-        if (chain.evidence[index] < entry.units && chain.time <= entry.expiry) {
-          act("recordEvidence", "record the evidence of a payment to you", calls.recordEvidence(kit, entry), { key: entry.key });
-        }
-      });
+      const due = kit.evidence.filter((entry, index) => chain.evidence[index] < entry.units && chain.time <= entry.expiry);
+      for (const items of evidenceCalls(due)) {
+        const call = callFor("recordEvidence", items);
+        act(call, `record the evidence of ${some(items, "payment")} to you`, calls[call](kit, items), { count: items.length });
+      }
     }
-    if (isOver) for (const { asset } of open) act("settle", "pay out", calls.settle(kit, asset), { asset });
+    if (isOver) {
+      for (const items of chunks(open.map(({ asset }) => asset), MOST.assets)) {
+        const call = callFor("settle", items);
+        act(call, "pay out", calls[call](kit, items), { asset: items.length === 1 ? items[0] : undefined, count: items.length });
+      }
+    }
 
     let locks = 0;
     kit.assets.forEach(({ asset, lanes }, index) => {
       chain.assets[index].shown.forEach((lane, payer) => {
-        for (const found of lane.locks) {
-          const { lock, recorded, units, returned } = found;
+        const ours = payer === kit.us;
+        const due = [];
+        for (const { lock, recorded, units, returned } of lane.locks) {
           const proven = Math.max(0, Math.min(recorded, lock.n) - lock.redeemed);
           const rest = lock.n > lock.redeemed && !returned ? lock.n - lock.redeemed - proven : 0;
-          const ours = payer === kit.us;
-          const due = ours ? rest > 0 && chain.time > lock.expiry : proven > units;
-          if (due) {
+          if (ours ? rest > 0 && chain.time > lock.expiry : proven > units) {
             const worth = BigInt(lock.unitPrice) * BigInt(ours ? rest : proven - units);
             const { levels } = lanes[payer].trees.get(lane.locksRoot);
-            const title = ours ? "take an unclaimed payment of yours back" : "claim a payment to you";
-            act("claimLock", title, calls.claimLock(kit, asset, payer, lock, siblingsOf(levels, lock.slot)), { asset, slot: lock.slot, worth });
+            due.push({ asset, payer, lock, siblings: siblingsOf(levels, lock.slot), worth });
+            locks += 1;
           } else if (ours && rest > 0) {
             waits.push({ until: lock.expiry, why: "the expiry of a payment of yours that nobody has claimed" });
+            locks += 1;
           }
-          if (due || (ours && rest > 0)) locks += 1;
+        }
+        // What brings most first.
+        due.sort((one, other) => (one.worth < other.worth ? 1 : one.worth > other.worth ? -1 : one.lock.slot - other.lock.slot));
+        for (const claims of chunks(due, MOST.claims)) {
+          const call = callFor("claimLock", claims);
+          const what = some(claims, "payment");
+          const title = ours ? `take ${claims.length === 1 ? "an unclaimed payment" : `${claims.length} unclaimed payments`} of yours back` : `claim ${what} to you`;
+          const worth = claims.reduce((sum, claim) => sum + claim.worth, 0n);
+          act(call, title, calls[call](kit, claims), { asset, count: claims.length, worth });
         }
       });
     });
@@ -439,5 +496,31 @@
     return { stage, actions, wait, warnings, locks, incomplete: chain.assets.some(({ shown, status }) => status === SETTLED && shown.some(({ missing }) => missing)) };
   }
 
-  globalThis.farthingExit = { keccak256, bytesOf, hexOf, readKit, signaturesOf, look, next, selector, ExitError };
+  // --- credits ------------------------------------------------------------------------------------------------------
+
+  /** What could not be paid to the owner and is kept by the contract: `[{ asset, amount }]`. */
+  async function credits(ask, kit) {
+    const found = [];
+    for (const { asset } of kit.assets) {
+      const data = selector("credit(address,address)") + words(asset, kit.owner);
+      const answer = await ask("eth_call", [{ to: kit.contract, data }, "latest"]);
+      if (!/^0x[0-9a-fA-F]{64}$/.test(answer ?? "")) throw new ExitError("rpc-failed", "The RPC does not answer credit().");
+      if (BigInt(answer) > 0n) found.push({ asset, amount: BigInt(answer) });
+    }
+    return found;
+  }
+
+  /** The call that fetches a credit, by anybody to the owner, or by the owner to another account. `salt` is 32 random bytes. */
+  function creditCall(kit, { asset, amount }, recipient, salt) {
+    const about = { to: kit.contract, asset, worth: amount };
+    if (recipient === undefined || same(recipient, kit.owner)) {
+      const data = selector("payCredit(address,address,uint256)") + words(asset, kit.owner, amount);
+      return { call: "payCredit", title: "fetch what could not be paid out", data, ...about };
+    }
+    const order = words(asset, kit.owner, recipient, amount, salt, 0);
+    const data = selector("redirectCredit((address,address,address,uint256,bytes32,uint64),bytes)") + order + words(224, 0);
+    return { call: "redirectCredit", title: `send what could not be paid out to ${recipient}`, data, ...about };
+  }
+
+  globalThis.farthingExit = { keccak256, bytesOf, hexOf, readKit, signaturesOf, look, next, credits, creditCall, selector, ExitError };
 })();

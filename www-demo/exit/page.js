@@ -4,7 +4,7 @@
 (() => {
   "use strict";
 
-  const { readKit, signaturesOf, look, next } = globalThis.farthingExit;
+  const { readKit, signaturesOf, look, next, credits, creditCall, hexOf } = globalThis.farthingExit;
   const ECRECOVER = "0x0000000000000000000000000000000000000001";
   const ETH = `0x${"0".repeat(40)}`;
   const LOOK = 4_000;
@@ -159,18 +159,20 @@
   async function refresh() {
     const chain = await look(ask, kit);
     plan = { ...next(kit, chain), chain };
+    // What was refused when it was paid out is fetched when all else is done.
+    plan.credits = plan.actions.length === 0 && !plan.wait ? await credits(ask, kit) : [];
     if (!busy) draw();
   }
 
   function steps() {
     const { stage, actions, chain, locks } = plan;
-    const pending = (call) => actions.filter((action) => action.call === call).length;
+    const pending = (...names) => actions.filter(({ call }) => names.includes(call)).reduce((sum, { count }) => sum + count, 0);
     const started = chain.endsAt > 0;
     const over = started && chain.time > chain.endsAt;
     const settled = stage === "claim" || stage === "done";
     const list = [{ title: "Start the exit", state: started ? "done" : "now", about: started ? "on chain" : "" }];
     if (kit.evidence.length > 0) {
-      const open = pending("recordEvidence");
+      const open = pending("recordEvidence", "recordEvidenceBatch");
       list.push({ title: "Record the evidence of payments to you", state: open ? (started ? "now" : "later") : "done", about: open ? `${open} to go` : "" });
     }
     if (pending("submitProofs")) list.push({ title: "Show newer proofs than the chain has", state: "now", about: "" });
@@ -188,6 +190,7 @@
   function draw() {
     byId("send").hidden = true;
     byId("copy").hidden = true;
+    byId("credit").hidden = !plan?.credits.length;
     if (!plan) return byId("steps").replaceChildren();
     byId("steps").replaceChildren(
       ...steps().map(({ title, state, about }) => {
@@ -203,7 +206,8 @@
     if (action) {
       status("ready", `${plan.actions.length} to send`);
       const worth = action.worth === undefined ? "" : ` (${money(action.worth, action.asset)})`;
-      const about = action.call === "settle" ? ` ${name(action.asset)}` : worth;
+      const settled = action.asset === undefined ? `${action.count} assets` : name(action.asset);
+      const about = ["settle", "settleBatch"].includes(action.call) ? ` ${settled}` : worth;
       byId("send").textContent = `${action.title[0].toUpperCase()}${action.title.slice(1)}${about}`;
       byId("send").hidden = false;
       byId("send").disabled = !mine && ["start", "challenge"].includes(plan.stage);
@@ -217,12 +221,29 @@
       byId("told").textContent = "The channel holds nothing: there is nothing to leave with.";
     } else {
       status("done", "done");
-      byId("told").textContent = plan.incomplete ? "All that this kit knows of is taken out." : "Done: nothing of yours is left to take out.";
+      const [credit] = plan.credits;
+      if (credit) byId("collect").textContent = `Fetch ${money(credit.amount, credit.asset)} that could not be paid out`;
+      byId("told").textContent = credit ? "Your account or the token refused a payment; the contract keeps it for you." : plan.incomplete ? "All that this kit knows of is taken out." : "Done: nothing of yours is left to take out.";
     }
   }
 
   async function send() {
-    const [{ to, data, title, call }] = plan.actions;
+    await sendOne(plan.actions[0]);
+  }
+
+  /** To the owner, or to the account that was typed in. */
+  async function collect() {
+    const recipient = byId("recipient").value.trim() || undefined;
+    if (recipient !== undefined && !/^0x[0-9a-fA-F]{40}$/.test(recipient)) {
+      byId("told").textContent = "The other account must be 0x and 40 hex digits.";
+    } else if (recipient !== undefined && !same(account, kit.owner)) {
+      byId("told").textContent = `Only the owner, ${kit.owner}, can send it to another account: choose it in your wallet.`;
+    } else {
+      await sendOne(creditCall(kit, plan.credits[0], recipient, hexOf(crypto.getRandomValues(new Uint8Array(32)))));
+    }
+  }
+
+  async function sendOne({ to, data, title, call }) {
     busy = true;
     byId("send").disabled = true;
     status("waiting", "your wallet asks …");
@@ -244,6 +265,7 @@
   }
 
   byId("send").addEventListener("click", send);
+  byId("collect").addEventListener("click", collect);
   byId("copy").addEventListener("click", async () => {
     const [{ to, data }] = plan.actions;
     await navigator.clipboard.writeText(data);

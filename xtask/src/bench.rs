@@ -3,7 +3,9 @@
 //!
 //! A benchmark prints its rows on stdout, one JSON object a line:
 //! `{"name":"sign","value":75.2,"unit":"µs","peer":"viem","peer_value":610,"ratio":8.1}`.
-//! `peer`, `peer_value` and `ratio` may be null. Other lines are for people.
+//! `peer`, `peer_value` and `ratio` may be null. Rows of `connect()`, whose value is
+//! round trips, have the milliseconds that it took where an answer takes none and
+//! a hundred: `"ms_at_0":30,"ms_at_100":640`. Other lines are for people.
 
 use std::process::Command;
 
@@ -33,6 +35,10 @@ struct Row {
     peer_value: Option<f64>,
     #[serde(default)]
     ratio: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ms_at_0: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ms_at_100: Option<f64>,
 }
 
 /// Ratios below which something is broken rather than slow: with 64-bit limbs
@@ -105,6 +111,8 @@ fn package_size(size: &pkg::Size) -> Result<Row> {
         peer: Some(peer.to_owned()),
         peer_value: Some(peer_value),
         ratio: Some((peer_value / value * 100.0).round() / 100.0),
+        ms_at_0: None,
+        ms_at_100: None,
     })
 }
 
@@ -117,6 +125,9 @@ fn report(rows: &[Row]) -> Result<()> {
         let peer = row.peer.as_deref().unwrap_or("-");
         let (value, peer_value, ratio) = (shown(row.value), number(row.peer_value), number(row.ratio));
         println!("{:<28} {value:>14} {:<12} {peer:<36} {peer_value:>14} {ratio:>8}", row.name, row.unit);
+        if let (Some(none), Some(some)) = (row.ms_at_0, row.ms_at_100) {
+            ui::note(&format!("{none:.0} ms, and {some:.0} ms where an answer takes 100 ms"));
+        }
     }
     ui::note(&paths::shown(&file));
     Ok(())
@@ -147,6 +158,9 @@ mod tests {
         let found = rows("warming up\n{\"name\":\"sign\",\"value\":75,\"unit\":\"µs\"}\n\n")?;
         assert_eq!(found.len(), 1);
         assert!(rows("{\"name\":\"sign\"}").is_err());
+        let opened = "{\"name\":\"connect_warm\",\"value\":3,\"unit\":\"round trips\",\"ms_at_0\":9,\"ms_at_100\":310}";
+        let written = serde_json::to_string(&rows(opened)?)?;
+        assert!(written.contains("\"ms_at_0\":9.0,\"ms_at_100\":310.0"), "{written}");
         Ok(())
     }
 

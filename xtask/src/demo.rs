@@ -2,6 +2,7 @@
 //! tell the story; with `--exit`, `js-tests/demo/exit.mjs` another one.
 
 use std::process::ExitCode;
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 
@@ -30,12 +31,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if !script.is_file() {
         bail!("{} is missing", paths::shown(&script));
     }
-    contracts::build()?;
-    let packed = pkg::build()?;
-    stage::install(&packed.tgz)?;
-    Hub::Release.build()?;
-
-    let mut node = stage::node_command(Hub::Release, &packed.tgz, !args.exit)?;
+    let packed = build()?;
+    let mut node = stage::node_command(Hub::Dev, &packed.tgz, !args.exit)?;
     node.arg(name);
     if args.keep {
         node.arg("--keep");
@@ -44,4 +41,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let status = node.status().context("cannot start Node")?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// All there is to build. The Solidity compiler works on one core, and cargo mostly on all, so both work at once.
+fn build() -> Result<pkg::Packed> {
+    thread::scope(|scope| {
+        let contracts = scope.spawn(contracts::build);
+        Hub::Dev.build()?;
+        let packed = pkg::build()?;
+        stage::install(&packed.tgz)?;
+        contracts.join().unwrap_or_else(|_| bail!("compiling the contracts panicked"))?;
+        Ok(packed)
+    })
 }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +15,10 @@ use crate::{paths, ui};
 
 /// How long a quiet run may stay without a sign of life on the screen.
 const HEARTBEAT: Duration = Duration::from_secs(20);
+
+/// A run that says nothing for so long has hung: it is ended and has failed. On a machine with half the speed of a
+/// laptop the longest silence is that of the crash matrix, with less than six minutes.
+const SILENCE: Duration = Duration::from_secs(15 * 60);
 
 /// How cargo's lines begin that tell of nothing but work.
 const CHATTER: [&str; 6] = ["Checking ", "Compiling ", "Blocking ", "Downloading ", "Downloaded ", "Fresh "];
@@ -82,8 +86,13 @@ impl Watched {
 }
 
 /// Runs with stdout and stderr kept, as they came, in memory and in `log`. A
-/// run of more than twenty seconds shows its newest line now and then.
+/// run of more than twenty seconds shows its newest line now and then; one
+/// that is silent for a quarter of an hour is ended.
 pub(crate) fn watch(command: &mut Command, log: &Path) -> Result<Watched> {
+    watch_for(command, log, SILENCE)
+}
+
+fn watch_for(command: &mut Command, log: &Path, silence: Duration) -> Result<Watched> {
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -98,10 +107,13 @@ pub(crate) fn watch(command: &mut Command, log: &Path) -> Result<Watched> {
     let mut output = String::new();
     let mut newest = String::new();
     let mut spoke = Instant::now();
+    let mut heard = Instant::now();
     let mut ended = false;
+    let mut hung = false;
     loop {
         match incoming.recv_timeout(Duration::from_secs(1)) {
             Ok(line) => {
+                heard = Instant::now();
                 output.push_str(&line);
                 output.push('\n');
                 if !line.trim().is_empty() {
@@ -113,6 +125,12 @@ pub(crate) fn watch(command: &mut Command, log: &Path) -> Result<Watched> {
             Err(RecvTimeoutError::Timeout) => ended = child.try_wait()?.is_some(),
             Err(RecvTimeoutError::Disconnected) => break,
         }
+        if heard.elapsed() >= silence {
+            let _ = writeln!(output, "{} said nothing for {} s: ended", shown(command), silence.as_secs());
+            end_tree(&mut child);
+            hung = true;
+            break;
+        }
         if spoke.elapsed() >= HEARTBEAT {
             ui::note(&format!("… {}", newest.trim().chars().take(100).collect::<String>()));
             spoke = Instant::now();
@@ -123,7 +141,37 @@ pub(crate) fn watch(command: &mut Command, log: &Path) -> Result<Watched> {
         let _ = writeln!(output, "{} ended with {status}", shown(command));
     }
     paths::write(log, &output)?;
-    Ok(Watched { ok: status.success(), output })
+    // A shell whose children were killed first may end by itself, and well.
+    Ok(Watched { ok: status.success() && !hung, output })
+}
+
+/// Ends a program and, where `ps` tells of them, what it started: a group of its own would not hear the user's Ctrl-C.
+fn end_tree(child: &mut Child) {
+    let listed = probe_all(Command::new("ps").args(["-A", "-o", "pid=,ppid="]));
+    let parents: Vec<(u32, u32)> = listed
+        .lines()
+        .filter_map(|line| {
+            let mut numbers = line.split_whitespace().map_while(|word| word.parse().ok());
+            Some((numbers.next()?, numbers.next()?))
+        })
+        .collect();
+    let mut tree = vec![child.id()];
+    let mut started = Vec::new();
+    while let Some(parent) = tree.pop() {
+        let children = parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid);
+        let known = started.len();
+        started.extend(children);
+        tree.extend(started.iter().skip(known));
+    }
+    for pid in &started {
+        let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+    }
+    let _ = child.kill();
+}
+
+/// What it printed on stdout, nothing when it can't be started.
+fn probe_all(command: &mut Command) -> String {
+    command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
 }
 
 fn forward(stream: Option<impl Read + Send + 'static>, lines: &Sender<String>) {
@@ -154,4 +202,29 @@ fn shown(command: &Command) -> String {
         let _ = write!(text, " {}", paths::shown(Path::new(arg)));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn who_says_nothing_is_ended_with_what_it_started() -> Result<()> {
+        let folder = std::env::temp_dir().join(format!("farthing-silent-{}", std::process::id()));
+        let mut silent = Command::new("sh");
+        silent.args(["-c", "echo begun; sleep 1234 & echo $!; wait"]);
+        let run = watch_for(&mut silent, &folder.join("log"), Duration::from_secs(1))?;
+        std::fs::remove_dir_all(&folder)?;
+        assert!(!run.ok);
+        assert!(run.output.contains("said nothing for 1 s"), "{}", run.output);
+        let pid = run.output.lines().nth(1).context("no pid")?;
+        let lives = format!("{} ", pid.trim());
+        assert!(
+            !probe_all(Command::new("ps").args(["-A", "-o", "pid=,stat="]))
+                .lines()
+                .any(|line| { line.trim_start().starts_with(&lives) && !line.contains('Z') })
+        );
+        Ok(())
+    }
 }

@@ -16,8 +16,8 @@ pub(crate) struct Args {
     check: bool,
 }
 
-/// The generator: an example of the protocol crate that takes `--out DIR`.
-pub(crate) const GENERATOR: &str = "protocol/examples/vectors.rs";
+/// The generator: a program that takes `--out DIR`.
+pub(crate) const GENERATOR: &str = "tests/vectors/src/main.rs";
 
 /// Writes or checks `vectors/*.json`.
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -60,9 +60,10 @@ pub(crate) fn generate() -> Result<BTreeMap<String, Vec<u8>>> {
     let folder = paths::out("vectors");
     paths::remove(&folder)?;
     std::fs::create_dir_all(&folder)?;
-    let mut cargo =
-        process::cargo(&["run", "--quiet", "--package", "farthing-protocol", "--example", "vectors", "--", "--out"]);
-    process::run(cargo.arg(&folder))?;
+    // As the Rust tests were built, like the hub.
+    process::run(&mut process::cargo(&["build", "--quiet", "--workspace", "--bin", "vectors", "--test", "units"]))?;
+    let program = paths::cargo_target().join("debug").join(paths::exe("vectors"));
+    process::run(process::command(program).arg("--out").arg(&folder))?;
     let fresh = json(&folder)?;
     if fresh.is_empty() {
         bail!("{GENERATOR} wrote nothing into the folder given with --out");

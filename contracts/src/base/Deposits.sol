@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.30;
+pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
@@ -7,7 +7,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {IERC3009} from "@openzeppelin/contracts/interfaces/draft-IERC3009.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 
-import {Channel, DepositIntent, IFarthing} from "../interfaces/IFarthing.sol";
+import {Channel, DepositIntent, IFarthing, Permit} from "../interfaces/IFarthing.sol";
 import {Messages} from "../lib/Messages.sol";
 import {Signatures} from "../lib/Signatures.sol";
 import {Ledger} from "./Ledger.sol";
@@ -18,12 +18,10 @@ import {Ledger} from "./Ledger.sol";
 abstract contract Deposits is Ledger {
     using SafeERC20 for IERC20;
 
-    mapping(bytes32 digest => bool) private _usedIntents;
-
     /// @inheritdoc IFarthing
     function open(Channel calldata channel, address asset, uint128 amount) external payable nonReentrant {
         bytes32 channelId = _validIdOf(channel);
-        emit ChannelOpened(channelId, channel.a.owner, channel.b.owner, channel);
+        emit ChannelOpened(channelId, channel.a.owner, channel.b.owner, msg.sender, channel);
         if (amount != 0 || msg.value != 0) _depositFromCaller(channelId, SIDE_A, asset, amount);
     }
 
@@ -51,7 +49,7 @@ abstract contract Deposits is Ledger {
         bytes32 channelId = _validIdOf(channel);
         // The nonce ties the owner's signature to this channel and side: whoever sends it can't redirect the money.
         bytes32 nonce = keccak256(abi.encode(channelId, side, salt));
-        if (signature.length != 65) revert Signatures.WrongSignature(from);
+        if (signature.length != 65) revert WrongSignature(from);
         (uint8 v, bytes32 r, bytes32 s) = ECDSA.parseCalldata(signature);
 
         uint256 before = IERC20(asset).balanceOf(address(this));
@@ -62,32 +60,24 @@ abstract contract Deposits is Ledger {
     /// @inheritdoc IFarthing
     function depositWithPermit(
         Channel calldata channel,
-        uint8 side,
-        address asset,
-        uint128 amount,
-        address from,
-        uint256 permitDeadline,
-        uint8 v,
-        bytes32 r,
-        bytes32 s,
-        bytes32 salt,
-        uint64 intentDeadline,
+        DepositIntent calldata intent,
+        Permit calldata permit,
         bytes calldata intentSignature
     ) external nonReentrant {
         bytes32 channelId = _validIdOf(channel);
+        if (intent.channelId != channelId) revert WrongChannel(intent.channelId, channelId);
         // A permit says who may spend, not on what. Without the owner's own word on that, anybody could deposit the
         // owner's tokens into a channel of their own; old allowances too.
-        if (msg.sender != from) {
-            _useIntent(DepositIntent(channelId, side, asset, amount, from, salt, intentDeadline), intentSignature);
-        }
+        if (msg.sender != intent.from) _useIntent(intent, intentSignature);
 
         // Somebody may have seen the permit and used it already. Then the allowance is there.
-        try IERC20Permit(asset).permit(from, address(this), amount, permitDeadline, v, r, s) {}
+        try IERC20Permit(intent.asset)
+            .permit(intent.from, address(this), intent.amount, permit.deadline, permit.v, permit.r, permit.s) {}
         catch {
-            uint256 allowance = IERC20(asset).allowance(from, address(this));
-            if (allowance < amount) revert InsufficientAllowance(allowance, amount);
+            uint256 allowance = IERC20(intent.asset).allowance(intent.from, address(this));
+            if (allowance < intent.amount) revert InsufficientAllowance(allowance, intent.amount);
         }
-        _pullAndCount(channelId, side, asset, amount, from);
+        _pullAndCount(channelId, intent.side, intent.asset, intent.amount, intent.from);
     }
 
     function _depositFromCaller(bytes32 channelId, uint8 side, address asset, uint128 amount) private {
@@ -98,11 +88,10 @@ abstract contract Deposits is Ledger {
         else _pullAndCount(channelId, side, asset, amount, msg.sender);
     }
 
-    function _useIntent(DepositIntent memory intent, bytes calldata signature) private {
+    function _useIntent(DepositIntent calldata intent, bytes calldata signature) private {
         _requireInTime(intent.deadline);
         bytes32 digest = _hashTypedDataV4(Messages.hashDepositIntent(intent));
-        if (_usedIntents[digest]) revert IntentUsed(digest);
-        _usedIntents[digest] = true;
+        if (!_useOnce(digest)) revert IntentUsed(digest);
         Signatures.requireOwner(intent.from, digest, signature);
     }
 
@@ -120,18 +109,16 @@ abstract contract Deposits is Ledger {
         _requireOpen(record, asset);
         if (amount == 0) revert NothingDeposited();
 
-        (uint128 depositA, uint128 depositB) = (record.depositA, record.depositB);
-        uint256 deposited = uint256(depositA) + depositB;
-        if (amount > type(uint128).max - deposited) revert CapExceeded(asset, amount, type(uint128).max);
-        uint256 held = deposited + amount - record.withdrawnA - record.withdrawnB;
+        uint256 deposited = side == SIDE_A ? record.depositA : record.depositB;
+        if (amount > type(uint120).max - deposited) revert CapExceeded(asset, amount, type(uint120).max);
+        uint256 total = deposited + amount;
+        uint256 held = _heldBy(record) + amount;
         uint128 cap = capOf(asset);
         if (held > cap) revert CapExceeded(asset, held, cap);
 
-        // The casts are safe: the sum of both sides' deposits was just checked to fit.
-        uint128 added = uint128(amount);
-        uint128 total;
-        if (side == SIDE_A) record.depositA = total = depositA + added;
-        else record.depositB = total = depositB + added;
-        emit Deposited(channelId, asset, side, total, added);
+        // The casts are safe: the side's total was just checked to fit, and the amount is a part of it.
+        if (side == SIDE_A) record.depositA = uint120(total);
+        else record.depositB = uint120(total);
+        emit Deposited(channelId, asset, side, uint128(total), uint128(amount));
     }
 }

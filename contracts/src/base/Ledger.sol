@@ -1,48 +1,35 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.30;
+pragma solidity 0.8.37;
 
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
-import {AssetCap, AssetState, Channel, IFarthing, LaneState} from "../interfaces/IFarthing.sol";
-import {LockTree} from "../lib/LockTree.sol";
-import {Payouts} from "./Payouts.sol";
+import {AssetCap, AssetState, Channel, IFarthing, LaneState, Status} from "../interfaces/IFarthing.sol";
+import {Lane, Lanes} from "../lib/Lanes.sol";
 
 /// @title What the chain keeps of channels
 /// @notice Each channel's asset has one record, and money leaves a record only up to what is left in it: a channel
 /// can't reach another channel's money.
-abstract contract Ledger is IFarthing, EIP712, Payouts {
+abstract contract Ledger is IFarthing, EIP712, ReentrancyGuardTransient {
+    using Lanes for Lane;
+
+    /// @notice The address that stands for ETH among the assets.
+    address internal constant ETHER = address(0);
+
     uint8 internal constant SIDE_A = 0;
     uint8 internal constant SIDE_B = 1;
 
-    uint8 internal constant OPEN = 0;
-    uint8 internal constant CLOSED = 1;
-    uint8 internal constant SETTLED = 2;
-
-    /// @dev What claims did at one slot.
-    struct Claim {
-        uint32 units;
-        bool returned;
-    }
-
-    /// @dev A lane's best proof. Its first word is all that a proof without locks writes.
-    struct Lane {
-        uint64 nonce;
-        uint128 transferred;
-        bool acknowledged;
-        bool hasLocks;
-        uint128 locked;
-        bytes32 locksRoot;
-        mapping(uint16 slot => Claim) claims;
-    }
-
-    /// @dev A channel's asset. `left` and the nets count from settling on; a net of zero is never written.
+    /// @dev A channel's asset. A side's deposits are below 2^120, so that the first word has room for the status: no
+    /// closing or settling pays for another. `left` and the nets count from settling on; `owing` says whether a net is
+    /// not zero, which spares nearly everybody the reading of both.
     struct Record {
-        uint128 depositA;
-        uint128 depositB;
+        uint120 depositA;
+        uint120 depositB;
+        Status status;
+        bool owing;
         uint128 withdrawnA;
         uint128 withdrawnB;
-        uint8 status;
-        uint128 left;
+        uint256 left;
         int256 netA;
         int256 netB;
         Lane laneA;
@@ -62,6 +49,7 @@ abstract contract Ledger is IFarthing, EIP712, Payouts {
 
     mapping(address asset => ListedCap) private _caps;
     mapping(bytes32 channelId => mapping(address asset => Record)) private _records;
+    mapping(bytes32 digest => bool) private _used;
 
     /// @inheritdoc IFarthing
     mapping(bytes32 channelId => uint64) public exitEndsAt;
@@ -93,7 +81,7 @@ abstract contract Ledger is IFarthing, EIP712, Payouts {
     /// @inheritdoc IFarthing
     function netOf(bytes32 channelId, address asset) external view returns (int256 netA, int256 netB, uint256 left) {
         Record storage record = _records[channelId][asset];
-        if (record.status == OPEN) {
+        if (record.status == Status.Open) {
             (netA, netB) = _netsOf(record);
             left = _heldBy(record);
         } else {
@@ -103,9 +91,7 @@ abstract contract Ledger is IFarthing, EIP712, Payouts {
 
     /// @inheritdoc IFarthing
     function laneState(bytes32 channelId, address asset, uint8 payer) external view returns (LaneState memory) {
-        Lane storage lane = _laneOf(_records[channelId][asset], payer);
-        bytes32 root = lane.hasLocks ? lane.locksRoot : LockTree.EMPTY_ROOT;
-        return LaneState(lane.nonce, lane.acknowledged, lane.transferred, _lockedIn(lane), root);
+        return _laneOf(_records[channelId][asset], payer).read();
     }
 
     /// @inheritdoc IFarthing
@@ -114,8 +100,7 @@ abstract contract Ledger is IFarthing, EIP712, Payouts {
         view
         returns (uint32 units, bool returned)
     {
-        Claim storage claim = _laneOf(_records[channelId][asset], payer).claims[slot];
-        return (claim.units, claim.returned);
+        return _laneOf(_records[channelId][asset], payer).claimAt(slot);
     }
 
     /// @inheritdoc IFarthing
@@ -134,6 +119,7 @@ abstract contract Ledger is IFarthing, EIP712, Payouts {
         if (
             channel.a.owner == address(0) || channel.b.owner == address(0) || channel.a.signer == address(0)
                 || channel.b.signer == address(0) || channel.a.signer == channel.b.signer
+                || channel.a.owner == address(this) || channel.b.owner == address(this)
                 || channel.challengePeriod < minChallengePeriod || channel.challengePeriod > maxChallengePeriod
         ) revert InvalidChannel();
         return channelIdOf(channel);
@@ -150,7 +136,7 @@ abstract contract Ledger is IFarthing, EIP712, Payouts {
 
     /// @dev A closed or settled record is that for ever: no deposit, proof or closing works on it again.
     function _requireOpen(Record storage record, address asset) internal view {
-        if (record.status != OPEN) revert AssetNotOpen(asset, record.status);
+        if (record.status != Status.Open) revert AssetNotOpen(asset, record.status);
     }
 
     function _requireInTime(uint64 deadline) internal view {
@@ -162,12 +148,14 @@ abstract contract Ledger is IFarthing, EIP712, Payouts {
         return payer == SIDE_A ? record.laneA : record.laneB;
     }
 
-    /// @dev `locked` keeps the value of an older proof when `hasLocks` is false.
-    function _lockedIn(Lane storage lane) internal view returns (uint128) {
-        return lane.hasLocks ? lane.locked : 0;
+    /// @dev Marks what an owner signed as used. False if it was before.
+    function _useOnce(bytes32 digest) internal returns (bool) {
+        if (_used[digest]) return false;
+        _used[digest] = true;
+        return true;
     }
 
-    /// @dev What an open record holds. No overflow: deposits together fit uint128, and withdrawals never exceed them.
+    /// @dev What an open record holds. No overflow: withdrawals never exceed deposits.
     function _heldBy(Record storage record) internal view returns (uint256) {
         return uint256(record.depositA) + record.depositB - record.withdrawnA - record.withdrawnB;
     }
@@ -175,12 +163,15 @@ abstract contract Ledger is IFarthing, EIP712, Payouts {
     /// @dev What each side is owed by the proofs shown, locks aside. Signed: who showed an old proof may owe. No
     /// overflow: sums of five numbers of at most 128 bits.
     function _netsOf(Record storage record) internal view returns (int256 netA, int256 netB) {
-        int256 paidByA = int256(uint256(record.laneA.transferred));
-        int256 paidByB = int256(uint256(record.laneB.transferred));
-        int256 lockedByA = int256(uint256(_lockedIn(record.laneA)));
-        int256 lockedByB = int256(uint256(_lockedIn(record.laneB)));
+        (uint128 paidByA, uint128 lockedByA) = record.laneA.amountsOf();
+        (uint128 paidByB, uint128 lockedByB) = record.laneB.amountsOf();
+        int256 shift = int256(uint256(paidByA)) - int256(uint256(paidByB));
 
-        netA = int256(uint256(record.depositA)) - int256(uint256(record.withdrawnA)) - paidByA + paidByB - lockedByA;
-        netB = int256(uint256(record.depositB)) - int256(uint256(record.withdrawnB)) - paidByB + paidByA - lockedByB;
+        netA = _minus(record.depositA, record.withdrawnA) - shift - int256(uint256(lockedByA));
+        netB = _minus(record.depositB, record.withdrawnB) + shift - int256(uint256(lockedByB));
+    }
+
+    function _minus(uint128 left, uint128 right) private pure returns (int256) {
+        return int256(uint256(left)) - int256(uint256(right));
     }
 }

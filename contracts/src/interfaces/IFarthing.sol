@@ -1,139 +1,36 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-/// @notice One end of a channel, fixed for the channel's life.
-/// @param owner The account that money goes to: a key or a contract wallet.
-/// @param signer The key whose signature counts in this channel.
-struct Participant {
-    address owner;
-    address signer;
-}
-
-/// @notice What a channel is. It travels in calldata; the chain stores only what changes.
-/// @param a Side 0, who opened it.
-/// @param b Side 1, usually a hub.
-/// @param challengePeriod Seconds in which an exit can be answered.
-/// @param salt Tells apart channels of the same two participants.
-struct Channel {
-    Participant a;
-    Participant b;
-    uint32 challengePeriod;
-    uint64 salt;
-}
-
-/// @notice The most that a channel may hold of an asset.
-struct AssetCap {
-    address asset;
-    uint128 cap;
-}
-
-/// @notice A balance proof with its signatures.
-/// @param asset The token, or zero for ETH.
-/// @param payer The side that pays in this lane, and signs: 0 is A, 1 is B.
-/// @param nonce The place in the lane; the highest wins. Counts from 1.
-/// @param transferred All that the payer has paid in this lane, ever.
-/// @param locked What the pending locks are worth; zero if and only if the tree is empty.
-/// @param locksRoot Root of the tree of locks.
-/// @param seen Nonce of the newest proof of the opposite lane that the payer holds.
-/// @param signature The payer's signature over the balance proof.
-/// @param acknowledgement The payee's signature over the acknowledgement of exactly this proof, or empty.
-struct SignedProof {
-    address asset;
-    uint8 payer;
-    uint64 nonce;
-    uint128 transferred;
-    uint128 locked;
-    bytes32 locksRoot;
-    uint64 seen;
-    bytes signature;
-    bytes acknowledgement;
-}
-
-/// @notice A co-signed withdrawal.
-/// @param total The new total that the side has withdrawn of the asset, this one included.
-struct Withdrawal {
-    bytes32 channelId;
-    address asset;
-    uint8 side;
-    uint128 total;
-    address recipient;
-    uint64 deadline;
-}
-
-/// @notice How one asset is divided when it is closed.
-/// @param totalA All that A gets of the asset, with what it has withdrawn before.
-/// @param totalB The same for B.
-/// @param depositA The deposit of A that the signers counted; what came later goes to A.
-/// @param depositB The same for B.
-struct ClosingAsset {
-    address asset;
-    uint128 totalA;
-    uint128 totalB;
-    uint128 depositA;
-    uint128 depositB;
-}
-
-/// @notice A co-signed end of some of a channel's assets.
-struct Closing {
-    bytes32 channelId;
-    ClosingAsset[] assets;
-    uint64 deadline;
-}
-
-/// @notice A participant's leave for anybody, such as a watchtower, to start the channel's exit.
-struct ExitOrder {
-    bytes32 channelId;
-    uint64 deadline;
-}
-
-/// @notice The wish of a token's owner to have a permit spent on this side of this channel, and on nothing else.
-struct DepositIntent {
-    bytes32 channelId;
-    uint8 side;
-    address asset;
-    uint128 amount;
-    address from;
-    bytes32 salt;
-    uint64 deadline;
-}
-
-/// @notice A conditional payment of up to `n` units. It is worth `(n - redeemed) * unitPrice`.
-/// @param key The condition key: keccak256(abi.encode(condition, keccak256(params), expiry)).
-struct Lock {
-    bytes32 key;
-    uint32 n;
-    uint128 unitPrice;
-    uint32 redeemed;
-}
-
-/// @notice What the chain knows of a channel's asset.
-/// @param status 0 open, 1 closed, 2 settled; the last two for ever.
-struct AssetState {
-    uint128 depositA;
-    uint128 depositB;
-    uint128 withdrawnA;
-    uint128 withdrawnB;
-    uint8 status;
-}
-
-/// @notice The best proof of a lane that was shown. Nonce zero: none was.
-struct LaneState {
-    uint64 nonce;
-    bool acknowledged;
-    uint128 transferred;
-    uint128 locked;
-    bytes32 locksRoot;
-}
+import {
+    AssetCap,
+    AssetState,
+    Channel,
+    Closing,
+    ClosingAsset,
+    CreditOrder,
+    DepositIntent,
+    EvidenceItem,
+    ExitOrder,
+    LaneState,
+    Lock,
+    LockClaim,
+    Participant,
+    Permit,
+    SignedProof,
+    Status,
+    Withdrawal
+} from "./Types.sol";
 
 /// @title Farthing: payment channels in ETH and ERC-20 tokens
 /// @notice Holds the money of every channel, and pays it out by what both participants signed, or, if one of them is
 /// silent or lies, by the newest balance proof that is shown within the challenge period. It has no owner, no pause and
 /// no upgrade. An asset is a token's address, or zero for ETH; a side is 0 for A and 1 for B.
-/// @dev Evidence (recordEvidence, unitsOf) and credits (payCredit, credit) are documented with their events and errors
-/// in Evidence and Payouts; the errors of signatures and conditions beside the code that raises them.
+/// @dev A side stays a uint8 and not an enum, so that a wrong one is refused by name ({InvalidSide}).
 interface IFarthing {
-    /// @notice Somebody announced a channel. The caller need not be a participant.
-    event ChannelOpened(bytes32 indexed channelId, address indexed ownerA, address indexed ownerB, Channel channel);
+    /// @notice `sender` announced a channel. It need not be a participant.
+    event ChannelOpened(
+        bytes32 indexed channelId, address indexed ownerA, address indexed ownerB, address sender, Channel channel
+    );
     /// @notice `amount` arrived for a side, whose deposits are now `total`.
     event Deposited(bytes32 indexed channelId, address indexed asset, uint8 side, uint128 total, uint128 amount);
     /// @notice A side's withdrawals rose to `total`.
@@ -152,26 +49,35 @@ interface IFarthing {
     event LockClaimed(
         bytes32 indexed channelId, address indexed asset, uint8 payer, uint16 slot, uint32 units, bool returned
     );
+    /// @notice More units than before are proven for the key. The evidence is here for the hops that lack it.
+    event EvidenceRecorded(bytes32 indexed key, uint32 units, bytes evidence);
+    /// @notice A payment to the owner failed, and is kept for {payCredit} and {redirectCredit}.
+    event Credited(address indexed asset, address indexed owner, uint256 amount);
+    /// @notice So much of the owner's credit was paid, to the owner or to whom the owner named.
+    event CreditPaid(address indexed asset, address indexed owner, uint256 amount);
 
     /// @notice The two bounds of the challenge period are zero or the wrong way round.
     error InvalidBounds();
     /// @notice The constructor's list names an asset twice.
     error DuplicateCap(address asset);
-    /// @notice An owner or signer is zero, the signers are the same, or the challenge period is out of bounds.
+    /// @notice An owner or signer is zero, an owner is this contract, the signers are the same, or the challenge period
+    /// is out of bounds.
     error InvalidChannel();
     /// @notice A side is 0 or 1.
     error InvalidSide(uint8 side);
     /// @notice What was signed is about another channel.
     error WrongChannel(bytes32 named, bytes32 given);
+    /// @notice The signature is malformed, or somebody else's.
+    error WrongSignature(address expected);
     /// @notice What was signed is no longer valid.
     error DeadlinePassed(uint64 deadline);
     /// @notice The asset of this channel was closed or settled.
-    error AssetNotOpen(address asset, uint8 status);
+    error AssetNotOpen(address asset, Status status);
     /// @notice An exit has started: no more deposits, withdrawals and closings.
     error ExitRunning(uint64 endsAt);
     /// @notice No exit has started.
     error NoExit();
-    /// @notice The caller is not a participant, and brought no exit order.
+    /// @notice The caller is not a participant, and brought no exit order of the side that it named.
     error NotParticipant(address caller);
     /// @notice The challenge period is over; no more proofs.
     error ChallengePeriodOver(uint64 endsAt);
@@ -181,7 +87,7 @@ interface IFarthing {
     error WrongValue(uint256 sent, uint256 expected);
     /// @notice A deposit of nothing.
     error NothingDeposited();
-    /// @notice The channel would hold more of the asset than its cap, or have had more than 2^128 - 1 of it deposited.
+    /// @notice The channel would hold more of the asset than its cap, or a side's deposits of it would reach 2^120.
     error CapExceeded(address asset, uint256 would, uint128 cap);
     /// @notice The token can't be spent on a deposit: the allowance does not suffice.
     error InsufficientAllowance(uint256 allowance, uint256 amount);
@@ -191,7 +97,7 @@ interface IFarthing {
     error WithdrawalNotRising(uint128 total, uint128 withdrawn);
     /// @notice More than the channel holds of the asset.
     error ExceedsHolding(uint256 amount, uint256 held);
-    /// @notice No money goes to nobody.
+    /// @notice No money goes to nobody, nor to this contract.
     error InvalidRecipient();
     /// @notice The totals of a closing don't add up to its deposits.
     error UnbalancedClosing(address asset);
@@ -211,6 +117,24 @@ interface IFarthing {
     error LockNotFound(uint16 slot);
     /// @notice The claim would change nothing.
     error NothingToClaim();
+    /// @notice Evidence counts up to and including the second of its expiry.
+    error EvidenceLate(uint64 expiry);
+    /// @notice The parameters do not have the condition's format.
+    error MalformedParams(address condition);
+    /// @notice The evidence does not have the condition's format.
+    error MalformedEvidence(address condition);
+    /// @notice The evidence proves nothing.
+    error NothingProven(address condition);
+    /// @notice The transaction's gas does not cover the allowance of what it calls.
+    error InsufficientGas(uint256 needed);
+    /// @notice Only the contract itself calls this.
+    error OnlySelf();
+    /// @notice The recipient or the token refused.
+    error PushFailed(address asset, address to, uint256 amount);
+    /// @notice The amount is zero, or more than the owner's credit.
+    error InsufficientCredit(address asset, address owner, uint256 amount, uint256 credit);
+    /// @notice The credit order was used before.
+    error OrderUsed(bytes32 digest);
 
     /// @notice Announces a channel, and deposits for side A. Repeating it announces again, and deposits more.
     /// @param channel The channel.
@@ -237,25 +161,19 @@ interface IFarthing {
         bytes calldata signature
     ) external;
 
-    /// @notice Deposits a token by ERC-2612, sent by the token's owner or with its signed {DepositIntent}.
+    /// @notice Deposits a token by ERC-2612, sent by the token's owner or with its signature over the intent.
     /// @dev A permit that somebody else has used already does no harm while the allowance suffices.
-    /// @param salt Tells apart equal intents; each is good for one deposit.
+    /// @param intent What is deposited, by whom and where; its channel must be this one.
+    /// @param intentSignature The owner's signature over the intent; empty if the owner sends it.
     function depositWithPermit(
         Channel calldata channel,
-        uint8 side,
-        address asset,
-        uint128 amount,
-        address from,
-        uint256 permitDeadline,
-        uint8 v,
-        bytes32 r,
-        bytes32 s,
-        bytes32 salt,
-        uint64 intentDeadline,
+        DepositIntent calldata intent,
+        Permit calldata permit,
         bytes calldata intentSignature
     ) external;
 
-    /// @notice Pays one side what it and the other agreed on.
+    /// @notice Pays one side what it and the other agreed on. Reverts if the recipient does not take it: then the money
+    /// stays in the channel.
     /// @param ownerSig The owner's signature over the withdrawal, needed if the recipient is somebody else.
     function withdraw(
         Channel calldata channel,
@@ -270,37 +188,50 @@ interface IFarthing {
         external;
 
     /// @notice Starts the challenge period, and files proofs as {submitProofs} does. It can't be stopped.
-    /// @param order An owner's or signer's signature over the {ExitOrder}; empty if the caller is one of them.
+    /// @param orderSide The side whose owner or signer signed the order; nobody of the other side is asked.
+    /// @param order Its signature over the {ExitOrder}; empty if the caller is an owner or signer of the channel.
     function startExit(
         Channel calldata channel,
         SignedProof[] calldata proofs,
+        uint8 orderSide,
         bytes calldata order,
         uint64 orderDeadline
     ) external;
 
     /// @notice Files proofs during the challenge period. A proof is taken if its payer signed it, and its payee either
-    /// sends it or acknowledged it. What does not improve on the lane's proof is skipped.
+    /// sends it or acknowledged it. What does not improve on the lane's proof is skipped, and so are closed assets.
     function submitProofs(Channel calldata channel, SignedProof[] calldata proofs) external;
 
     /// @notice Pays out an asset by the proofs shown, after the challenge period.
     function settle(Channel calldata channel, address asset) external;
 
+    /// @notice The same for several assets; those that are closed or settled are skipped.
+    function settleBatch(Channel calldata channel, address[] calldata assets) external;
+
     /// @notice Pays what evidence proves of a lock to its payee, and after its expiry the rest to its payer. Can be
     /// repeated while there is more to claim.
-    /// @param slot Where the lock is in the tree of the payer's lane.
-    /// @param paramsHash keccak256 of the condition's parameters.
-    /// @param siblings The nodes beside the way from the leaf to the root, the leaf's first.
-    function claimLock(
-        Channel calldata channel,
-        address asset,
-        uint8 payer,
-        uint16 slot,
-        Lock calldata lock,
-        address condition,
-        bytes32 paramsHash,
-        uint64 expiry,
-        bytes32[16] calldata siblings
-    ) external;
+    function claimLock(Channel calldata channel, address asset, uint8 payer, LockClaim calldata claim) external;
+
+    /// @notice The same for several locks of a lane, paid together at the end. Claims that would change nothing are
+    /// skipped; one of a lock that is not there fails the batch.
+    function claimLockBatch(Channel calldata channel, address asset, uint8 payer, LockClaim[] calldata claims) external;
+
+    /// @notice Records evidence, for anybody, while `block.timestamp <= expiry`. Does nothing if as much was proven
+    /// before; reverts if it proves nothing.
+    /// @param condition A built-in condition's address, or an {ICondition}.
+    function recordEvidence(address condition, bytes calldata params, uint64 expiry, bytes calldata evidence) external;
+
+    /// @notice The same for several items. Those that are late, malformed or prove nothing new are skipped.
+    /// @dev A condition that is a contract gets a bounded gas allowance here, so that it can't fail the others. What
+    /// needs more goes by {recordEvidence}.
+    function recordEvidenceBatch(EvidenceItem[] calldata items) external;
+
+    /// @notice Pays the owner so much of what could not be paid before; reverts if it fails again. For anybody.
+    function payCredit(address asset, address owner, uint256 amount) external;
+
+    /// @notice Pays some of an owner's credit to the account that the owner names.
+    /// @param ownerSignature The owner's signature over the order; ignored if the owner sends it.
+    function redirectCredit(CreditOrder calldata order, bytes calldata ownerSignature) external;
 
     /// @notice keccak256(abi.encode(chainId, contract, channel)).
     function channelIdOf(Channel calldata channel) external view returns (bytes32);
@@ -323,6 +254,12 @@ interface IFarthing {
         external
         view
         returns (uint32 units, bool returned);
+
+    /// @notice The most units proven for a condition key. Final once the key's expiry has passed.
+    function unitsOf(bytes32 key) external view returns (uint32);
+
+    /// @notice What could not be paid to the owner, by asset.
+    function credit(address asset, address owner) external view returns (uint256);
 
     /// @notice The most that a channel may hold of the asset.
     function capOf(address asset) external view returns (uint128);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.30;
+pragma solidity 0.8.37;
 
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
 import {ICondition} from "../interfaces/ICondition.sol";
+import {IFarthing} from "../interfaces/IFarthing.sol";
 import {Messages} from "./Messages.sol";
 import {Signatures} from "./Signatures.sol";
 
@@ -23,19 +24,32 @@ library Conditions {
     /// @notice The longest hash chain; bounds the gas of its evaluation.
     uint32 internal constant MAX_CHAIN = 2 ** 14;
 
-    /// @notice The parameters do not have the condition's format.
-    error MalformedParams(address condition);
-    /// @notice The evidence does not have the condition's format.
-    error MalformedEvidence(address condition);
-    /// @notice The evidence proves nothing.
-    error NothingProven(address condition);
+    /// @dev The 16 hashes of an unrolled step.
+    uint256 private constant STRIDE = 16;
+    /// @dev What a contract may spend on judging where others' evidence depends on it: more than the longest chain.
+    uint256 private constant ALLOWANCE = 1_000_000;
+    /// @dev What is spent between the check of the allowance and the call, rounded up.
+    uint256 private constant CALL_OVERHEAD = 10_000;
+
+    /// @notice What became of evidence.
+    enum Verdict {
+        Proven,
+        MalformedParams,
+        MalformedEvidence,
+        NothingProven
+    }
 
     /// @notice The key of a condition: the same for all hops of a payment.
     function keyOf(address condition, bytes32 paramsHash, uint64 expiry) internal pure returns (bytes32) {
         return keccak256(abi.encode(condition, paramsHash, expiry));
     }
 
-    /// @notice How many units the evidence proves; never zero.
+    /// @notice Whether this is a contract's address, as far as this library is concerned.
+    function isForeign(address condition) internal pure returns (bool) {
+        return condition != HASH_LOCK && condition != HASH_CHAIN && condition != VOUCHER;
+    }
+
+    /// @notice How many units the evidence proves under a built-in condition.
     /// @param key The condition key, which vouchers are signed over.
     /// @param domainSeparator The EIP-712 domain of vouchers.
     function evaluate(
@@ -44,54 +58,94 @@ library Conditions {
         bytes calldata evidence,
         bytes32 key,
         bytes32 domainSeparator
-    ) internal view returns (uint32 units) {
+    ) internal pure returns (Verdict, uint32 units) {
         if (condition == HASH_LOCK) return _hashLock(params, evidence);
         if (condition == HASH_CHAIN) return _hashChain(params, evidence);
-        if (condition == VOUCHER) return _voucher(params, evidence, key, domainSeparator);
-
-        units = ICondition(condition).evaluate(params, evidence);
-        if (units == 0) revert NothingProven(condition);
+        return _voucher(params, evidence, key, domainSeparator);
     }
 
-    function _hashLock(bytes calldata params, bytes calldata evidence) private pure returns (uint32) {
-        if (params.length != 32) revert MalformedParams(HASH_LOCK);
-        if (evidence.length != 32) revert MalformedEvidence(HASH_LOCK);
-        if (sha256(evidence) != bytes32(params)) revert NothingProven(HASH_LOCK);
-        return ALL;
-    }
+    /// @notice How many units a contract says that the evidence proves: none if it has no code, reverts, answers
+    /// something else or burns its allowance. Nothing that it does can fail the caller.
+    function ask(address condition, bytes calldata params, bytes calldata evidence) internal view returns (uint32) {
+        if (condition.code.length == 0) return 0;
 
-    function _hashChain(bytes calldata params, bytes calldata evidence) private pure returns (uint32 k) {
-        if (params.length != 36) revert MalformedParams(HASH_CHAIN);
-        uint32 n = uint32(bytes4(params[32:36]));
-        if (n == 0 || n > MAX_CHAIN) revert MalformedParams(HASH_CHAIN);
-
-        if (evidence.length != 36) revert MalformedEvidence(HASH_CHAIN);
-        k = uint32(bytes4(evidence[0:4]));
-        if (k == 0 || k > n) revert MalformedEvidence(HASH_CHAIN);
-
-        bytes32 word = bytes32(evidence[4:36]);
-        for (uint256 i = 0; i < k; ++i) {
-            // keccak256(abi.encode(word)) takes new memory at every step, which long chains can't pay for.
-            assembly ("memory-safe") {
-                mstore(0x00, word)
-                word := keccak256(0x00, 0x20)
-            }
+        bytes memory data = abi.encodeCall(ICondition.evaluate, (params, evidence));
+        // Without this check, evidence would be skipped for want of gas, and whoever estimates gas by trying would
+        // arrive at an amount with which it is.
+        uint256 needed = (ALLOWANCE + CALL_OVERHEAD) * 64 / 63;
+        if (gasleft() < needed) revert IFarthing.InsufficientGas(needed);
+        uint256 answer;
+        assembly ("memory-safe") {
+            // Of what comes back one word is copied, however much it is.
+            let answered := staticcall(ALLOWANCE, condition, add(data, 0x20), mload(data), 0x00, 0x20)
+            if and(answered, gt(returndatasize(), 0x1f)) { answer := mload(0x00) }
         }
-        if (word != bytes32(params[0:32])) revert NothingProven(HASH_CHAIN);
+        return answer > type(uint32).max ? 0 : uint32(answer);
+    }
+
+    function _hashLock(bytes calldata params, bytes calldata evidence) private pure returns (Verdict, uint32) {
+        if (params.length != 32) return (Verdict.MalformedParams, 0);
+        if (evidence.length != 32) return (Verdict.MalformedEvidence, 0);
+        if (sha256(evidence) != bytes32(params)) return (Verdict.NothingProven, 0);
+        return (Verdict.Proven, ALL);
+    }
+
+    function _hashChain(bytes calldata params, bytes calldata evidence) private pure returns (Verdict, uint32) {
+        if (params.length != 36) return (Verdict.MalformedParams, 0);
+        uint32 n = uint32(bytes4(params[32:36]));
+        if (n == 0 || n > MAX_CHAIN) return (Verdict.MalformedParams, 0);
+
+        if (evidence.length != 36) return (Verdict.MalformedEvidence, 0);
+        uint32 k = uint32(bytes4(evidence[0:4]));
+        if (k == 0 || k > n) return (Verdict.MalformedEvidence, 0);
+
+        bool meets = _hashTimes(bytes32(evidence[4:36]), k) == bytes32(params[0:32]);
+        return meets ? (Verdict.Proven, k) : (Verdict.NothingProven, 0);
+    }
+
+    /// @dev The whole loop stays within the scratch word: long chains can't pay for memory, nor for counting each step.
+    function _hashTimes(bytes32 word, uint256 times) private pure returns (bytes32) {
+        uint256 odd = times % STRIDE;
+        uint256 strides = times / STRIDE;
+        assembly ("memory-safe") {
+            mstore(0x00, word)
+            for {} odd { odd := sub(odd, 1) } { mstore(0x00, keccak256(0x00, 0x20)) }
+            for {} strides { strides := sub(strides, 1) } {
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+            }
+            word := mload(0x00)
+        }
+        return word;
     }
 
     function _voucher(bytes calldata params, bytes calldata evidence, bytes32 key, bytes32 domainSeparator)
         private
         pure
-        returns (uint32 units)
+        returns (Verdict, uint32)
     {
-        if (params.length != 52) revert MalformedParams(VOUCHER);
-        if (evidence.length != 69) revert MalformedEvidence(VOUCHER);
-        units = uint32(bytes4(evidence[0:4]));
-        if (units == 0) revert NothingProven(VOUCHER);
+        if (params.length != 52) return (Verdict.MalformedParams, 0);
+        if (evidence.length != 69) return (Verdict.MalformedEvidence, 0);
+        uint32 units = uint32(bytes4(evidence[0:4]));
+        if (units == 0) return (Verdict.NothingProven, 0);
 
         bytes32 digest = MessageHashUtils.toTypedDataHash(domainSeparator, Messages.hashVoucher(key, units));
         address signer = address(bytes20(params[0:20]));
-        if (!Signatures.isSigner(signer, digest, evidence[4:69])) revert NothingProven(VOUCHER);
+        if (!Signatures.isSigner(signer, digest, evidence[4:69])) return (Verdict.NothingProven, 0);
+        return (Verdict.Proven, units);
     }
 }

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.30;
+pragma solidity 0.8.37;
 
-import {Closing, ClosingAsset, DepositIntent, ExitOrder, SignedProof, Withdrawal} from "../interfaces/IFarthing.sol";
+import {
+    Closing,
+    ClosingAsset,
+    CreditOrder,
+    DepositIntent,
+    ExitOrder,
+    SignedProof,
+    Withdrawal
+} from "../interfaces/Types.sol";
 
 /// @title What participants sign
 /// @notice EIP-712 struct hashes; the domain is added by the contract.
@@ -22,6 +30,9 @@ library Messages {
     bytes32 internal constant EXIT_ORDER = keccak256("ExitOrder(bytes32 channelId,uint64 deadline)");
     bytes32 internal constant DEPOSIT_INTENT = keccak256(
         "DepositIntent(bytes32 channelId,uint8 side,address asset,uint128 amount,address from,bytes32 salt,uint64 deadline)"
+    );
+    bytes32 internal constant CREDIT_ORDER = keccak256(
+        "CreditOrder(address asset,address owner,address recipient,uint256 amount,bytes32 salt,uint64 deadline)"
     );
     bytes32 internal constant VOUCHER = keccak256("Voucher(bytes32 key,uint32 units)");
 
@@ -66,8 +77,12 @@ library Messages {
         return keccak256(abi.encode(EXIT_ORDER, order));
     }
 
-    function hashDepositIntent(DepositIntent memory intent) internal pure returns (bytes32) {
+    function hashDepositIntent(DepositIntent calldata intent) internal pure returns (bytes32) {
         return keccak256(abi.encode(DEPOSIT_INTENT, intent));
+    }
+
+    function hashCreditOrder(CreditOrder calldata order) internal pure returns (bytes32) {
+        return keccak256(abi.encode(CREDIT_ORDER, order));
     }
 
     function hashVoucher(bytes32 key, uint32 units) internal pure returns (bytes32) {

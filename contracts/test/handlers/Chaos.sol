@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {AssetState, Closing, Lock, SignedProof} from "../../src/interfaces/IFarthing.sol";
+import {
+    AssetState,
+    Closing,
+    CreditOrder,
+    EvidenceItem,
+    Lock,
+    LockClaim,
+    SignedProof,
+    Status
+} from "../../src/interfaces/IFarthing.sol";
 import {Base} from "../utils/Base.sol";
 import {Receiver} from "../utils/Receiver.sol";
 import {Tree} from "../utils/Tree.sol";
@@ -62,7 +71,7 @@ contract Chaos is Base {
     function startExit(uint256 seed) external {
         _use(seed);
         vm.prank(channel.b.signer);
-        try farthing.startExit(channel, new SignedProof[](0), "", 0) {
+        try farthing.startExit(channel, new SignedProof[](0), 0, "", 0) {
             ++done["startExit"];
         } catch {}
     }
@@ -89,13 +98,30 @@ contract Chaos is Base {
 
     function settle(uint256 seed) external {
         address asset = _use(seed);
-        try farthing.settle(channel, asset) {
-            ++done["settle"];
+        if (seed >> 255 == 0) {
+            try farthing.settle(channel, asset) {
+                ++done["settle"];
+            } catch {}
+            return;
+        }
+        // Twice, as a careless caller would.
+        address[] memory assets = new address[](2);
+        (assets[0], assets[1]) = (asset, asset);
+        bool isOpen = state(asset).status == Status.Open;
+        try farthing.settleBatch(channel, assets) {
+            if (isOpen) ++done["settle"];
         } catch {}
     }
 
     function reveal(uint256 seed) external {
         bytes32 secret = _secret(seed);
+        if (seed >> 255 == 1) {
+            EvidenceItem[] memory items = new EvidenceItem[](2);
+            items[0] = EvidenceItem(HASH_LOCK, hashOf(secret), _expiry(seed), abi.encode("wrong"));
+            items[1] = EvidenceItem(HASH_LOCK, hashOf(secret), _expiry(seed), abi.encode(secret));
+            farthing.recordEvidenceBatch(items);
+            return;
+        }
         try farthing.recordEvidence(HASH_LOCK, hashOf(secret), _expiry(seed), abi.encode(secret)) {
             ++done["reveal"];
         } catch {}
@@ -109,17 +135,35 @@ contract Chaos is Base {
             bytes32[16] memory siblings = Tree.siblingsOf(treeOf(SLOT, lock), SLOT);
             bytes32 paramsHash = keccak256(hashOf(_secret(i << 64)));
             uint8 payer = uint8(seed >> 16) % 2;
-            try farthing.claimLock(
-                channel, asset, payer, SLOT, lock, HASH_LOCK, paramsHash, _expiry(i << 64), siblings
-            ) {
+            LockClaim memory one_ = LockClaim(SLOT, lock, HASH_LOCK, paramsHash, _expiry(i << 64), siblings);
+            if ((seed >> 254) % 2 == 0) {
+                try farthing.claimLock(channel, asset, payer, one_) {
+                    ++done["claim"];
+                } catch {}
+                continue;
+            }
+            LockClaim[] memory twice = new LockClaim[](2);
+            (twice[0], twice[1]) = (one_, one_);
+            try farthing.claimLockBatch(channel, asset, payer, twice) {
                 ++done["claim"];
             } catch {}
         }
     }
 
+    /// @dev Any part of it, and sometimes to the other owner of the channel.
     function payCredit(uint256 seed) external {
         address asset = _use(seed);
-        try farthing.payCredit(asset, channel.a.owner) {
+        address owner = channel.a.owner;
+        uint256 amount = bound(seed >> 16, 0, farthing.credit(asset, owner) + 1);
+        if (seed >> 255 == 1) {
+            CreditOrder memory order = CreditOrder(asset, owner, channel.b.owner, amount, bytes32(seed), 0);
+            vm.prank(owner);
+            try farthing.redirectCredit(order, "") {
+                ++done["redirectCredit"];
+            } catch {}
+            return;
+        }
+        try farthing.payCredit(asset, owner, amount) {
             ++done["payCredit"];
         } catch {}
     }
@@ -164,7 +208,7 @@ contract Chaos is Base {
     }
 
     function _use(uint256 seed) private returns (address asset) {
-        _select(uint64(seed % CHANNELS));
+        _select(uint8(seed) % uint8(CHANNELS));
         return (seed >> 8) % 2 == 0 ? ETHER : address(dai);
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {Lock, SignedProof} from "../../src/interfaces/IFarthing.sol";
+import {Lock, LockClaim, SignedProof} from "../../src/interfaces/IFarthing.sol";
 import {Base} from "../utils/Base.sol";
 import {Tree} from "../utils/Tree.sol";
 import {vm} from "../utils/Vm.sol";
@@ -107,7 +107,7 @@ contract Honest is Base {
         if (farthing.exitEndsAt(id) != 0) return;
         ++finished;
         vm.prank(_coin(1) ? OWNER : bob);
-        farthing.startExit(channel, new SignedProof[](0), "", 0);
+        farthing.startExit(channel, new SignedProof[](0), 0, "", 0);
         _hostile(2);
         for (uint8 payer = 0; payer < 2; ++payer) {
             uint256 newest = payer == 0 ? _acknowledged : _proofs[1].length;
@@ -157,24 +157,27 @@ contract Honest is Base {
         for (uint8 i = 0; i < 2; ++i) {
             uint8 payer = i == 0 ? first : 1 - first;
             uint64 nonce = farthing.laneState(id, ETHER, payer).nonce;
-            for (uint16 slot = 0; slot < MAX_LOCKS; ++slot) {
-                Pending memory pending = _locksOf[payer][nonce][slot];
-                if (!pending.live) continue;
-                Tree.Leaf[] memory leaves = _leaves(payer, nonce);
-                bytes32 paramsHash = keccak256(hashOf(pending.secret));
-                try farthing.claimLock(
-                    channel,
-                    ETHER,
-                    payer,
-                    slot,
-                    _lock(pending),
-                    HASH_LOCK,
-                    paramsHash,
-                    EXPIRY,
-                    Tree.siblingsOf(leaves, slot)
-                ) {}
-                    catch {}
+            LockClaim[] memory claims = _claimsOf(payer, nonce);
+            if (_coin(30 + payer)) {
+                // With no lock in the proof there is no tree, and nothing to claim.
+                if (claims.length != 0) farthing.claimLockBatch(channel, ETHER, payer, claims);
+                continue;
             }
+            for (uint256 j = 0; j < claims.length; ++j) {
+                try farthing.claimLock(channel, ETHER, payer, claims[j]) {} catch {}
+            }
+        }
+    }
+
+    function _claimsOf(uint8 payer, uint64 nonce) private view returns (LockClaim[] memory claims) {
+        Tree.Leaf[] memory leaves = _leaves(payer, nonce);
+        claims = new LockClaim[](leaves.length);
+        for (uint256 i = 0; i < leaves.length; ++i) {
+            uint16 slot = leaves[i].slot;
+            Pending memory pending = _locksOf[payer][nonce][slot];
+            bytes32 paramsHash = keccak256(hashOf(pending.secret));
+            bytes32[16] memory siblings = Tree.siblingsOf(leaves, slot);
+            claims[i] = LockClaim(slot, _lock(pending), HASH_LOCK, paramsHash, EXPIRY, siblings);
         }
     }
 

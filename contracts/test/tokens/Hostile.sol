@@ -123,3 +123,32 @@ contract CallingToken is OpenToken {
 contract PhantomToken is OpenToken {
     fallback() external {}
 }
+
+/// @dev Loses a unit of what somebody holds, as tokens that keep shares do by rounding.
+contract RoundingToken is OpenToken {
+    function lose(address holder) external {
+        _burn(holder, 1);
+    }
+}
+
+/// @dev Worthless: takes deposits cheaply, and burns whatever gas it is given when it has to pay.
+contract SpamToken {
+    function balanceOf(address) external view returns (uint256 held) {
+        assembly {
+            held := tload(0)
+        }
+    }
+
+    function transferFrom(address, address, uint256 amount) external returns (bool) {
+        assembly {
+            tstore(0, add(tload(0), amount))
+        }
+        return true;
+    }
+
+    function transfer(address, uint256) external pure returns (bool) {
+        assembly {
+            invalid()
+        }
+    }
+}

@@ -171,7 +171,7 @@ abstract contract Base {
 
     function exitBy(address account, SignedProof[] memory proofs) internal {
         vm.prank(account);
-        farthing.startExit(channel, proofs, "", 0);
+        farthing.startExit(channel, proofs, 0, "", 0);
     }
 
     function submitBy(address account, SignedProof[] memory proofs) internal {

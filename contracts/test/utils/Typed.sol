@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {
     Closing,
     ClosingAsset,
+    CreditOrder,
     DepositIntent,
     ExitOrder,
     SignedProof,
@@ -24,6 +25,8 @@ library Typed {
     string internal constant EXIT_ORDER = "ExitOrder(bytes32 channelId,uint64 deadline)";
     string internal constant DEPOSIT_INTENT =
         "DepositIntent(bytes32 channelId,uint8 side,address asset,uint128 amount,address from,bytes32 salt,uint64 deadline)";
+    string internal constant CREDIT_ORDER =
+        "CreditOrder(address asset,address owner,address recipient,uint256 amount,bytes32 salt,uint64 deadline)";
     string internal constant VOUCHER = "Voucher(bytes32 key,uint32 units)";
 
     function proofOf(bytes32 channelId, SignedProof memory p) internal pure returns (bytes32) {
@@ -53,6 +56,10 @@ library Typed {
 
     function depositIntentOf(DepositIntent memory intent) internal pure returns (bytes32) {
         return vm.eip712HashStruct(DEPOSIT_INTENT, abi.encode(intent));
+    }
+
+    function creditOrderOf(CreditOrder memory order) internal pure returns (bytes32) {
+        return vm.eip712HashStruct(CREDIT_ORDER, abi.encode(order));
     }
 
     function voucherOf(bytes32 key, uint32 units) internal pure returns (bytes32) {

@@ -19,6 +19,7 @@ interface Vm {
     function assertFalse(bool condition) external pure;
     function assume(bool condition) external pure;
     function chainId(uint256 id) external;
+    function cool(address account) external;
     function deal(address account, uint256 balance) external;
     function eip712HashStruct(string calldata typeName, bytes calldata encoded) external pure returns (bytes32);
     function etch(address account, bytes calldata code) external;
@@ -30,8 +31,10 @@ interface Vm {
     function expectRevert(bytes calldata data) external;
     function label(address account, string calldata name) external;
     function prank(address sender) external;
+    function revertToState(uint256 id) external returns (bool);
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
+    function snapshotState() external returns (uint256);
     function snapshotValue(string calldata group, string calldata name, uint256 value) external;
     function startPrank(address sender) external;
     function stopPrank() external;

@@ -23,3 +23,22 @@ contract Wallet is IERC1271 {
         return ECDSA.recover(hash, signature) == _key ? IERC1271.isValidSignature.selector : bytes4(0);
     }
 }
+
+/// @dev An owner that burns whatever gas it is given when it is asked for its signature.
+contract BurningWallet is IERC1271 {
+    receive() external payable {}
+
+    function isValidSignature(bytes32, bytes calldata) external pure returns (bytes4) {
+        assembly {
+            invalid()
+        }
+    }
+}
+
+/// @dev What an account has delegated to (EIP-7702): it wants signatures over a hash of its own, and takes no ETH.
+contract RehashingWallet is IERC1271 {
+    function isValidSignature(bytes32 hash, bytes calldata signature) external view returns (bytes4) {
+        bytes32 own = keccak256(abi.encode(hash, address(this)));
+        return ECDSA.recover(own, signature) == address(this) ? IERC1271.isValidSignature.selector : bytes4(0);
+    }
+}

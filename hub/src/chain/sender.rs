@@ -1,30 +1,54 @@
-//! Sends the hub's transactions: each id once, in one order of nonces, through crashes.
+//! Sends the node's transactions: each order once, in one row of nonces, through crashes and under attack.
 //!
 //! Duties: a signed transaction is durable before it is broadcast, so that after a crash the same bytes are sent
-//! again and not a second transaction; nothing else uses the owner's account; an outcome is reported when its block
-//! is final, and again after a restart if the core may not have heard it; what a deep reorganisation took back is sent
-//! again.
+//! again and not a second transaction; nothing else uses the account; an outcome is reported when its block is final,
+//! and again after a restart if the core may not have heard it; what a deep reorganisation took back is sent again.
+//! What protects money goes first and can always be paid for; nothing holds up what comes after it for good; nothing
+//! costs more than what it is for. An order whose nonce was given to another transaction waits until that is final,
+//! since until then its own may be mined.
 
-use super::listener::Listener;
-use super::rpc::{Estimate, Fees, Rpc};
-use crate::core::Outcome;
-use crate::store::{Attempt, Status, Store, Transaction};
-use alloy::consensus::{SignableTransaction, TxEip1559};
-use alloy::eips::eip2718::Encodable2718;
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
-use alloy_sol_types::SolCall;
-use farthing_protocol::abi::IERC20;
-use farthing_protocol::amount::Amount;
+mod evidence;
+mod follow;
+mod gas;
+mod order;
+mod queue;
+mod replace;
+mod sign;
+
+pub use gas::{GasPolicy, MaxCost, Price, RESERVE_GAS};
+pub use order::{Order, Orders, Placed};
+
+use super::listener::{Listener, Outcome};
+use super::rpc::{AccountState, Refusal, Rpc};
+use crate::health::{GasReport, Health};
+use crate::store::{Status, Store, StoredOrder, Transaction};
+use alloy_primitives::{Address, U256};
 use farthing_protocol::chain::Head;
 use farthing_protocol::sign::SecretKey;
 use farthing_protocol::{Code, Error};
-use std::collections::BTreeMap;
+use gas::Market;
+use order::Class;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 /// How often transactions that were not mined are broadcast again, in seconds: a node may have dropped them.
 const REBROADCAST: u64 = 20;
+/// Orders taken from the queue before transactions are looked after again.
+const PORTION: usize = 4_096;
+/// How often one cause of trouble is logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+/// How often ended rows are deleted, how old and deep they are, and how many at once. A follower reads 256 blocks
+/// again after a reorganisation, and an id is not asked for again after a week.
+const FORGET_INTERVAL: Duration = Duration::from_secs(60);
+const KEPT: u64 = 7 * 86_400;
+const KEPT_BLOCKS: u64 = 1_024;
+const FORGOTTEN_AT_ONCE: u32 = 500;
+/// Gas of a deposit or a withdrawal, about.
+const ONE_GAS: u64 = 100_000;
+/// An order whose transactions reverted this often is not tried again.
+const MAX_REVERTS: u32 = 5;
 
 /// What a sender needs to know.
 #[derive(Clone, Debug)]
@@ -35,23 +59,10 @@ pub struct SenderConfig {
     pub contract: Address,
     /// Pays for everything.
     pub owner: SecretKey,
-    /// After this long without being mined, the fee is raised.
+    /// After this long on the chain's clock without being mined, the fee is raised.
     pub stuck_after: Duration,
-}
-
-/// A transaction that the core wants sent.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// Idempotency key.
-    pub id: String,
-    /// For logs.
-    pub label: &'static str,
-    /// What to call.
-    pub data: Bytes,
-    /// Wei sent along.
-    pub value: U256,
-    /// The token whose allowance it spends, and how much of it.
-    pub allowance: Option<(Address, Amount)>,
+    /// What may be spent.
+    pub gas: GasPolicy,
 }
 
 /// Sends until its listener is gone.
@@ -61,300 +72,277 @@ pub struct Sender<L> {
     rpc: Rpc,
     store: Arc<dyn Store>,
     listener: L,
-    orders: mpsc::UnboundedReceiver<Order>,
+    orders: Orders,
     looks: watch::Receiver<(Instant, Option<Head>)>,
-    broadcast_at: BTreeMap<String, u64>,
+    /// Told what there is to pay with.
+    health: Option<Arc<Health>>,
+    /// Orders that could not be stored yet.
+    untaken: Vec<Order>,
+    broadcast_at: HashMap<u64, u64>,
+    refused: HashMap<u64, Refused>,
+    /// Looks at which the receipt of a nonce that a final block has used was not found.
+    missed: BTreeMap<u64, u32>,
+    /// Evidence that could not go with others.
+    alone: HashSet<String>,
+    logged: HashMap<String, Instant>,
+    worked: Option<(Head, u64)>,
+    forgot: Option<Instant>,
+}
+
+/// A transaction that the node does not take.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    why: Refusal,
+    /// At how many blocks.
+    times: u32,
+    head: u64,
+}
+
+/// What is known when transactions are looked after.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    head: Head,
+    now: u64,
+    account: AccountState,
+    market: Market,
+}
+
+/// What the store holds of orders and transactions that have not ended.
+#[derive(Debug, Default)]
+struct Open {
+    orders: Vec<StoredOrder>,
+    /// By nonce, the oldest use first.
+    nonces: BTreeMap<u64, Vec<Transaction>>,
+}
+
+impl Open {
+    /// The orders that a transaction carries out.
+    fn orders_of(&self, transaction: u64) -> impl Iterator<Item = &StoredOrder> {
+        self.orders.iter().filter(move |order| order.transaction == Some(transaction))
+    }
+
+    /// The most urgent purpose of a transaction; none of one that only cancels.
+    fn class_of(&self, transaction: u64) -> Option<Class> {
+        self.orders_of(transaction).map(|order| Class::of(&order.purpose)).min()
+    }
 }
 
 impl<L: Listener> Sender<L> {
     /// A sender of what comes through `orders`; it looks for receipts whenever the chain was looked at.
-    pub const fn new(
+    pub fn new(
         config: SenderConfig,
         rpc: Rpc,
         store: Arc<dyn Store>,
         listener: L,
-        orders: mpsc::UnboundedReceiver<Order>,
+        orders: Orders,
         looks: watch::Receiver<(Instant, Option<Head>)>,
     ) -> Self {
-        Self { config, rpc, store, listener, orders, looks, broadcast_at: BTreeMap::new() }
+        Self {
+            config,
+            rpc,
+            store,
+            listener,
+            orders,
+            looks,
+            health: None,
+            untaken: Vec::new(),
+            broadcast_at: HashMap::new(),
+            refused: HashMap::new(),
+            missed: BTreeMap::new(),
+            alone: HashSet::new(),
+            logged: HashMap::new(),
+            worked: None,
+            forgot: None,
+        }
+    }
+
+    /// Tells this what there is to pay with, after every block.
+    #[must_use]
+    pub fn with_health(mut self, health: Arc<Health>) -> Self {
+        self.health = Some(health);
+        self
     }
 
     /// Runs until the listener is gone.
     pub async fn run(mut self) {
         loop {
-            tokio::select! {
-                order = self.orders.recv() => {
-                    let Some(order) = order else { return };
-                    let mut next = Some(order);
-                    while let Some(order) = next {
-                        if let Err(error) = self.take(order).await {
-                            tracing::error!(%error, "a transaction could not be queued");
-                        }
-                        next = self.orders.try_recv().ok();
+            // Before the first order is taken, so that none of these is taken twice.
+            match self.store.open_orders().await {
+                Ok(known) => {
+                    for order in known {
+                        self.orders.know(&order.id, order.channel, Class::of(&order.purpose));
                     }
+                    break;
                 }
+                Err(error) => self.trouble("store", |_| tracing::error!(%error, "the orders can't be read")),
+            }
+            if self.looks.changed().await.is_err() {
+                return;
+            }
+        }
+        loop {
+            tokio::select! {
+                () = self.orders.wait() => {}
                 changed = self.looks.changed() => if changed.is_err() { return },
             }
-            let head = self.looks.borrow_and_update().1;
-            let Some(head) = head else { continue };
-            match self.work(head).await {
-                Ok(()) => {}
+            let is_new = match self.take_portion().await {
+                Ok(is_new) => is_new,
                 Err(error) if error.code() == Code::ClientClosed => return,
-                Err(error) => tracing::warn!(%error, "sending transactions failed; trying again"),
-            }
-        }
-    }
-
-    async fn take(&mut self, order: Order) -> Result<(), Error> {
-        if let Some(known) = self.store.transaction(&order.id).await? {
-            // What was given up before it was signed was never sent; the world may be another one by now.
-            if known.status == Status::Failed && known.attempts.is_empty() {
-                return self.store.set_status(&known.id, Status::Queued, None).await;
-            }
-            // Asked for again: the core may not have heard how it ended.
-            return match outcome_of(&known) {
-                Some(outcome) => self.listener.outcome(known.id, outcome).await,
-                None => Ok(()),
+                Err(error) => {
+                    self.trouble("store", |_| tracing::error!(%error, "orders could not be queued"));
+                    true
+                }
             };
+            let Some(head) = self.looks.borrow_and_update().1 else { continue };
+            let now = crate::clock::now();
+            // Looks come more often than blocks.
+            let is_due = self.worked.is_none_or(|(last, at)| last != head || now >= at.saturating_add(5));
+            if !is_new && !is_due {
+                continue;
+            }
+            match self.work(head, now).await {
+                Ok(()) => self.worked = Some((head, now)),
+                Err(error) if error.code() == Code::ClientClosed => return,
+                Err(error) => {
+                    self.trouble("work", |_| tracing::warn!(%error, "sending transactions failed; trying again"));
+                }
+            }
         }
-        tracing::info!(id = order.id, call = order.label, "transaction queued");
-        let mut transaction = queued(order.id, order.label, self.config.contract, order.data, order.value);
-        transaction.allowance = order.allowance;
-        self.store.enqueue(&transaction).await
     }
 
-    /// Brings every open transaction a step further.
-    async fn work(&mut self, head: Head) -> Result<(), Error> {
-        let mut open = self.store.open_transactions().await?;
-        if self.revive(&open, head).await? {
-            open = self.store.open_transactions().await?;
+    /// Stores what was placed, also while that goes on: the most urgent may be among the last. But no more than a
+    /// portion, since those under way have to be looked after as well. True if there was something.
+    async fn take_portion(&mut self) -> Result<bool, Error> {
+        let mut left = PORTION;
+        loop {
+            let placed = self.orders.take(left);
+            left = left.saturating_sub(placed.len());
+            self.untaken.extend(placed);
+            if self.untaken.is_empty() {
+                return Ok(left < PORTION);
+            }
+            self.take().await?;
         }
-        if open.is_empty() {
+    }
+
+    /// Stores what was taken from the queue.
+    async fn take(&mut self) -> Result<(), Error> {
+        let now = crate::clock::now();
+        let (mut queued, mut ended) = (Vec::new(), Vec::new());
+        for order in &self.untaken {
+            let known = self.store.order(&order.id).await?;
+            let not_before = match &known {
+                // Asked for again: the core may not have heard how it ended.
+                Some(known) if known.status == Status::Mined => {
+                    ended.push((known.id.clone(), Outcome::Mined));
+                    continue;
+                }
+                Some(known) if known.status == Status::Failed && known.reverts >= MAX_REVERTS => {
+                    ended.push((known.id.clone(), Outcome::Failed));
+                    continue;
+                }
+                Some(known) => known.not_before,
+                None => 0,
+            };
+            tracing::debug!(id = order.id, call = order.label, "order queued");
+            queued.push(StoredOrder {
+                id: order.id.clone(),
+                channel: order.channel,
+                label: order.label.to_owned(),
+                to: self.config.contract,
+                data: order.data.to_vec(),
+                value: order.value,
+                allowance: order.allowance,
+                purpose: order.purpose,
+                status: Status::Queued,
+                transaction: None,
+                failures: 0,
+                reverts: 0,
+                not_before,
+                queued_at: now,
+            });
+        }
+        self.store.enqueue(&queued).await?;
+        self.untaken.clear();
+        for (id, outcome) in ended {
+            self.orders.done(&id);
+            self.listener.outcome(id, outcome).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings everything that is open a step further.
+    async fn work(&mut self, head: Head, now: u64) -> Result<(), Error> {
+        let account = self.rpc.account(self.config.owner.address(), head.final_number).await?;
+        let base_fee = account.fees.max_fee.saturating_sub(account.fees.priority_fee).div_euclid(2);
+        let market = Market { base_fee, priority_fee: account.fees.priority_fee };
+        let look = Look { head, now, account, market };
+        self.follow(&look).await?;
+        let mut open = self.open().await?;
+        self.replace(&look, &mut open).await?;
+        let capped = self.send_queued(&look, &mut open).await?;
+        let waiting = open.orders.iter().filter(|order| order.status == Status::Queued).count();
+        let (reserve, balance) = (self.config.gas.reserve, account.balance);
+        // Without the gas of one transaction there is no work at all, whatever the reserve is.
+        let one = U256::from(ONE_GAS).saturating_mul(U256::from(market.base_fee.saturating_add(market.priority_fee)));
+        let low = balance < reserve.max(one) || balance.is_zero();
+        let owner = self.config.owner.address();
+        if low {
+            self.trouble("low", |_| {
+                tracing::error!(account = %owner, %balance, %reserve, "gas low: the account holds less than the reserve");
+            });
+        }
+        if let Some(health) = &self.health {
+            health.set_gas(GasReport { account: owner, balance, reserve, low, waiting, capped });
+        }
+        self.forget(&look).await
+    }
+
+    async fn open(&self) -> Result<Open, Error> {
+        let mut open = Open { orders: self.store.open_orders().await?, nonces: BTreeMap::new() };
+        for transaction in self.store.open_transactions().await? {
+            open.nonces.entry(transaction.nonce).or_default().push(transaction);
+        }
+        Ok(open)
+    }
+
+    /// Deletes some of what ended long ago.
+    async fn forget(&mut self, look: &Look) -> Result<(), Error> {
+        if self.forgot.is_some_and(|at| at.elapsed() < FORGET_INTERVAL) {
             return Ok(());
         }
-        let now = crate::clock::now();
-        let mut next = self.next_nonce(&open).await?;
-        for transaction in open {
-            let id = transaction.id.clone();
-            match self.step(transaction, head, &mut next, now).await {
-                // One that the RPC chokes on must not hold up the rest.
-                Err(error) if error.code() == Code::ChainUnavailable => {
-                    tracing::warn!(id, %error, "a transaction could not be brought further; trying again");
-                }
-                other => other?,
-            }
-        }
+        let block = look.head.final_number.saturating_sub(KEPT_BLOCKS);
+        let gone = self.store.forget_ended(look.now.saturating_sub(KEPT), block, FORGOTTEN_AT_ONCE).await?;
+        // A full portion has more behind it.
+        self.forgot = (gone < u64::from(FORGOTTEN_AT_ONCE)).then(Instant::now);
         Ok(())
     }
 
-    async fn step(&mut self, transaction: Transaction, head: Head, next: &mut u64, now: u64) -> Result<(), Error> {
-        match transaction.status {
-            Status::Sent => self.follow(transaction, head, now).await,
-            Status::Queued if self.allow(&transaction, next, now).await? => {
-                self.send_first(transaction, next, now).await
-            }
-            Status::Queued | Status::Mined | Status::Failed => Ok(()),
-        }
+    /// An order ends without a transaction that was mined. Whoever wanted it is told and may want it again.
+    async fn give_up(&mut self, order: &StoredOrder, now: u64) -> Result<(), Error> {
+        let not_before = now.saturating_add(backoff(order.failures));
+        self.store.give_up(&order.id, not_before, now).await?;
+        self.tell(&order.id, Outcome::Failed).await
     }
 
-    /// A reorganisation deeper than what counts as final takes transactions back that have ended, and nobody asks for
-    /// them again: their ids are known. They are sent once more, as they were, if they would succeed, or if later ones
-    /// wait for their nonces. True if there are such.
-    async fn revive(&mut self, open: &[Transaction], head: Head) -> Result<bool, Error> {
-        let owner = self.config.owner.address();
-        let gone = self.store.ended_from(self.rpc.nonce(owner).await?).await?;
-        if gone.is_empty() {
-            return Ok(false);
-        }
-        // One RPC may be many nodes, of which one is behind: what a final block holds is not gone.
-        let counted = self.rpc.nonce_at(owner, head.final_number).await?;
-        let last = open.iter().filter_map(|transaction| transaction.nonce).max();
-        let mut needed = None;
-        for transaction in gone.iter().rev() {
-            let Some(nonce) = transaction.nonce.filter(|nonce| *nonce >= counted) else { continue };
-            // Its nonce has another use now.
-            if open.iter().any(|other| other.nonce == Some(nonce)) {
-                continue;
-            }
-            let gap = needed.max(last).is_some_and(|later| later > nonce);
-            let Transaction { id, to, data, value, .. } = transaction;
-            if !gap && !matches!(self.rpc.estimate(owner, *to, data.clone().into(), *value).await?, Estimate::Gas(_)) {
-                continue;
-            }
-            tracing::error!(id, nonce, "a transaction that was final is gone; sending it again");
-            self.store.set_status(id, Status::Sent, None).await?;
-            needed = needed.max(Some(nonce));
-        }
-        Ok(needed.is_some())
+    async fn tell(&mut self, id: &str, outcome: Outcome) -> Result<(), Error> {
+        self.orders.done(id);
+        self.alone.remove(id);
+        self.listener.outcome(id.to_owned(), outcome).await
     }
 
-    /// Above everything signed so far, also what the node has forgotten.
-    async fn next_nonce(&self, open: &[Transaction]) -> Result<u64, Error> {
-        let mined = self.rpc.nonce(self.config.owner.address()).await?;
-        let signed = open.iter().filter_map(|transaction| transaction.nonce).map(|nonce| nonce.saturating_add(1)).max();
-        Ok(signed.unwrap_or_default().max(mined))
-    }
-
-    /// Whether the contract may take the tokens that a deposit needs. If not, an approval is sent first.
-    ///
-    /// The allowance is unlimited: one approval for each token instead of one for each deposit, and deposits in flight
-    /// don't eat each other's allowance. The contract is immutable and takes tokens only from the caller of
-    /// `deposit`, or with a fresh signature of the owner; keep no more in the owner's account than the hub may need.
-    async fn allow(&mut self, transaction: &Transaction, next: &mut u64, now: u64) -> Result<bool, Error> {
-        let Some((token, amount)) = transaction.allowance else { return Ok(true) };
-        let owner = self.config.owner.address();
-        let question = IERC20::allowanceCall { owner, spender: self.config.contract };
-        let answer = self.rpc.call_latest(token, question.abi_encode().into()).await?;
-        let allowed = IERC20::allowanceCall::abi_decode_returns(&answer).unwrap_or_default();
-        if allowed >= U256::from(amount.units()) {
-            return Ok(true);
-        }
-        let pending = self.store.open_transactions().await?;
-        let prefix = format!("approve/{token}/");
-        if pending.iter().any(|transaction| transaction.id.starts_with(&prefix)) {
-            return Ok(false);
-        }
-        // An allowance can be used up, so a token may need another approval some day: the nonce tells them apart.
-        let call = IERC20::approveCall { spender: self.config.contract, amount: U256::MAX };
-        let approval = queued(format!("{prefix}{next}"), "approve", token, call.abi_encode().into(), U256::ZERO);
-        self.store.enqueue(&approval).await?;
-        self.send_first(approval, next, now).await?;
-        Ok(false)
-    }
-
-    /// Signs and sends a transaction that was not signed before.
-    async fn send_first(&mut self, transaction: Transaction, next: &mut u64, now: u64) -> Result<(), Error> {
-        let Transaction { id, label, to, data, value, .. } = &transaction;
-        let owner = self.config.owner.address();
-        let gas = match self.rpc.estimate(owner, *to, data.clone().into(), *value).await? {
-            // A quarter more than now: state may change until it is mined.
-            Estimate::Gas(gas) => gas.saturating_add(gas / 4),
-            Estimate::Unaffordable => {
-                tracing::error!(id, call = label, account = %owner, "the owner's account can't pay for a transaction; waiting");
-                return Ok(());
-            }
-            Estimate::Reverts(reason) => {
-                tracing::warn!(id, call = label, reason, "a transaction would revert; given up");
-                return self.finish(&transaction, Status::Failed, None).await;
-            }
-        };
-        let fees = self.rpc.fees().await?;
-        let attempt = self.sign(&transaction, *next, gas, fees, now)?;
-        self.store.signed(id, *next, gas, &attempt).await?;
-        tracing::info!(id, call = label, nonce = *next, hash = %attempt.hash, "transaction signed");
-        *next = next.saturating_add(1);
-        self.broadcast(id, &attempt, now).await
-    }
-
-    /// Looks for the receipt of a transaction that was sent; sends it again, or with a higher fee, if there is none.
-    async fn follow(&mut self, transaction: Transaction, head: Head, now: u64) -> Result<(), Error> {
-        for attempt in &transaction.attempts {
-            let Some(receipt) = self.rpc.receipt(attempt.hash).await? else { continue };
-            let Some(block) = receipt.block_number.filter(|block| *block <= head.final_number) else { return Ok(()) };
-            let status = if receipt.status() { Status::Mined } else { Status::Failed };
-            return self.finish(&transaction, status, Some(block)).await;
-        }
-        let (Some(last), Some(nonce), Some(gas)) = (transaction.attempts.last(), transaction.nonce, transaction.gas)
-        else {
-            return Err(Error::new(Code::StorageCorrupt, "a sent transaction has no signed form"));
-        };
-        // A final block past our nonce without our transaction: somebody else used the account.
-        if self.rpc.nonce_at(self.config.owner.address(), head.final_number).await? > nonce {
-            tracing::error!(id = transaction.id, nonce, "another transaction of the owner's account took this nonce");
-            return self.finish(&transaction, Status::Failed, None).await;
-        }
-        if now >= last.signed_at.saturating_add(self.config.stuck_after.as_secs()) {
-            let raised = raise(last, self.rpc.fees().await?);
-            let attempt = self.sign(&transaction, nonce, gas, raised, now)?;
-            self.store.signed(&transaction.id, nonce, gas, &attempt).await?;
-            tracing::warn!(id = transaction.id, nonce, max_fee = raised.max_fee, "transaction stuck; fee raised");
-            return self.broadcast(&transaction.id, &attempt, now).await;
-        }
-        let again = self.broadcast_at.get(&transaction.id).is_none_or(|at| now >= at.saturating_add(REBROADCAST));
-        if again { self.broadcast(&transaction.id, last, now).await } else { Ok(()) }
-    }
-
-    fn sign(&self, transaction: &Transaction, nonce: u64, gas: u64, fees: Fees, now: u64) -> Result<Attempt, Error> {
-        let unsigned = TxEip1559 {
-            chain_id: self.config.chain_id,
-            nonce,
-            gas_limit: gas,
-            max_fee_per_gas: fees.max_fee,
-            max_priority_fee_per_gas: fees.priority_fee,
-            to: TxKind::Call(transaction.to),
-            value: transaction.value,
-            access_list: alloy::eips::eip2930::AccessList::default(),
-            input: transaction.data.clone().into(),
-        };
-        let signature = self.config.owner.sign(unsigned.signature_hash());
-        let signature = alloy_primitives::Signature::from_raw_array(signature.as_bytes())
-            .map_err(|_| Error::new(Code::Internal, "a transaction's signature has the wrong shape"))?;
-        let signed = unsigned.into_signed(signature);
-        let hash: B256 = *signed.hash();
-        let raw = alloy::consensus::TxEnvelope::from(signed).encoded_2718();
-        Ok(Attempt { hash, raw, max_fee: fees.max_fee, priority_fee: fees.priority_fee, signed_at: now })
-    }
-
-    async fn broadcast(&mut self, id: &str, attempt: &Attempt, now: u64) -> Result<(), Error> {
-        self.broadcast_at.insert(id.to_owned(), now);
-        if let Some(said) = self.rpc.broadcast(&attempt.raw).await? {
-            tracing::warn!(id, said, "the RPC did not take a transaction; trying again");
-        }
-        Ok(())
-    }
-
-    async fn finish(&mut self, transaction: &Transaction, status: Status, block: Option<u64>) -> Result<(), Error> {
-        self.store.set_status(&transaction.id, status, block).await?;
-        self.broadcast_at.remove(&transaction.id);
-        tracing::info!(id = transaction.id, call = transaction.label, ?status, "transaction ended");
-        let ended = Transaction { status, ..transaction.clone() };
-        match outcome_of(&ended) {
-            Some(outcome) => self.listener.outcome(ended.id, outcome).await,
-            None => Ok(()),
+    /// Logs one cause of trouble once in a while.
+    fn trouble(&mut self, cause: &str, log: impl FnOnce(&str)) {
+        let is_due = self.logged.get(cause).is_none_or(|at| at.elapsed() >= LOG_INTERVAL);
+        if is_due {
+            self.logged.retain(|_, at| at.elapsed() < LOG_INTERVAL);
+            self.logged.insert(cause.to_owned(), Instant::now());
+            log(cause);
         }
     }
 }
 
-fn queued(id: String, label: &str, to: Address, data: Bytes, value: U256) -> Transaction {
-    Transaction {
-        id,
-        label: label.to_owned(),
-        to,
-        data: data.to_vec(),
-        value,
-        allowance: None,
-        status: Status::Queued,
-        nonce: None,
-        gas: None,
-        block: None,
-        attempts: Vec::new(),
-    }
-}
-
-const fn outcome_of(transaction: &Transaction) -> Option<Outcome> {
-    match transaction.status {
-        Status::Mined => Some(Outcome::Mined),
-        Status::Failed => Some(Outcome::Failed),
-        Status::Queued | Status::Sent => None,
-    }
-}
-
-/// Nodes take a replacement only if both fees rise by at least a tenth; an eighth is safely more.
-fn raise(last: &Attempt, now: Fees) -> Fees {
-    let more = |fee: u128| fee.saturating_add(fee / 8).saturating_add(1);
-    let priority_fee = more(last.priority_fee).max(now.priority_fee);
-    Fees { max_fee: more(last.max_fee).max(now.max_fee).max(priority_fee), priority_fee }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_raised_fee_is_enough_for_a_replacement() {
-        let last = Attempt { hash: B256::ZERO, raw: Vec::new(), max_fee: 100, priority_fee: 0, signed_at: 0 };
-        let raised = raise(&last, Fees { max_fee: 50, priority_fee: 0 });
-        assert_eq!((raised.max_fee, raised.priority_fee), (113, 1));
-        assert_eq!(raise(&last, Fees { max_fee: 500, priority_fee: 3 }), Fees { max_fee: 500, priority_fee: 3 });
-    }
+/// Seconds until what failed so often before is tried again.
+fn backoff(failures: u32) -> u64 {
+    2_u64.saturating_pow(failures.saturating_add(1)).min(300)
 }

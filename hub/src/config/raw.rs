@@ -1,10 +1,9 @@
 //! The configuration as it is written, before it is checked.
 
+use super::spending::Spending;
 use alloy_primitives::Address;
 use anyhow::{Context, Result, bail, ensure};
 use farthing_protocol::amount::Amount;
-use farthing_protocol::channel::Dust;
-use farthing_protocol::hub::AssetPolicy;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -31,7 +30,7 @@ const SECRETS: [&str; 2] = ["private_key", "signer_key"];
 pub struct Raw {
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
-    pub rpc_url: url::Url,
+    pub rpc_url: Urls,
     pub chain_id: u64,
     pub contract: Address,
     pub confirmations: Option<u64>,
@@ -57,7 +56,13 @@ pub struct Raw {
     #[serde(default)]
     pub locks: Locks,
     #[serde(default)]
+    pub gas: Spending,
+    #[serde(default)]
     pub limits: Limits,
+    #[serde(default)]
+    pub relay: Relay,
+    #[serde(default)]
+    pub strangers: Strangers,
 }
 
 /// One asset that the hub deals in.
@@ -78,29 +83,76 @@ pub struct Listed {
     pub max_payment: Amount,
     /// What the hub puts in when a channel opens.
     pub collateral: Amount,
-    /// The most that the hub puts into one channel.
+    /// The same, at most so many times what the client has in the channel.
+    #[serde(default = "default_collateral_per_stake")]
+    pub collateral_per_stake: u32,
+    /// The most that the hub has in one channel at a time.
     pub max_collateral: Amount,
+    /// The most that the hub's deposits in channels whose client is not being paid may be together.
+    pub max_idle_collateral: Option<Amount>,
+    /// Seconds without a payment to the client after which the hub's money there is idle.
+    #[serde(default = "default_idle_after")]
+    pub idle_after: u64,
+    /// The least that is asked back of a client.
+    pub min_reclaim: Option<Amount>,
+    /// Seconds of a client's absence after which it is fetched by an exit.
+    #[serde(default = "default_exit_after")]
+    pub exit_after: u64,
+    /// The least that is worth an exit.
+    pub min_exit: Option<Amount>,
+    /// The least that a withdrawal or closing pays out for the hub to send it at its gas.
+    pub min_relayed_withdrawal: Option<Amount>,
+    /// The most that the hub has at a time in the channel of a client without a deposit; zero: it puts in nothing.
+    pub stranger_collateral: Option<Amount>,
+    /// The most that it puts in for all of them in a day.
+    pub stranger_collateral_per_day: Option<Amount>,
     /// A lock worth less is not worth the gas of recording its evidence.
     #[serde(default)]
     pub dust: Amount,
     /// The most that pending dust locks of a lane may be worth together.
     #[serde(default)]
     pub dust_cap: Amount,
+    /// Wei that one whole token is worth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Amount>,
 }
 
-impl Listed {
-    pub(super) const fn policy(&self) -> AssetPolicy {
-        AssetPolicy {
-            channel_capacity: self.channel_capacity,
-            min_payment: self.min_payment,
-            max_payment: self.max_payment,
-            collateral: self.collateral,
-            max_collateral: self.max_collateral,
+/// One URL, or several of one chain, the preferred ones first. Never shown: they may hold access tokens.
+#[derive(Clone, Deserialize)]
+#[serde(from = "OneOrMore")]
+#[allow(missing_debug_implementations, reason = "it holds secrets")]
+pub struct Urls(pub Vec<url::Url>);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a URL, or a list of URLs")]
+enum OneOrMore {
+    One(url::Url),
+    More(Vec<url::Url>),
+}
+
+impl From<OneOrMore> for Urls {
+    fn from(read: OneOrMore) -> Self {
+        match read {
+            OneOrMore::One(url) => Self(vec![url]),
+            OneOrMore::More(urls) => Self(urls),
         }
     }
+}
 
-    pub(super) const fn dust(&self) -> Dust {
-        Dust { threshold: self.dust, cap: self.dust_cap }
+impl Urls {
+    pub(crate) fn check(&self) -> Result<()> {
+        ensure!(!self.0.is_empty(), "rpc_url: give at least one");
+        let fit = self.0.iter().all(|url| matches!(url.scheme(), "http" | "https"));
+        ensure!(fit, "rpc_url: only http and https are supported");
+        let mut seen = std::collections::BTreeSet::new();
+        ensure!(self.0.iter().all(|url| seen.insert(url)), "rpc_url: one is given twice");
+        Ok(())
+    }
+
+    /// Where they are, which is safe to log.
+    #[must_use]
+    pub fn origins(&self) -> String {
+        self.0.iter().map(|url| url.origin().ascii_serialization()).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -139,13 +191,45 @@ pub struct Locks {
     pub safety_margin: u64,
     pub min_time: u64,
     pub max_time: u64,
-    pub max: usize,
+    pub max: Option<usize>,
+    pub pending: Option<u64>,
+    pub held: Option<u64>,
+    pub patience: u64,
+    pub block_time: Option<u64>,
+    pub block_gas: u64,
 }
 
 impl Default for Locks {
     fn default() -> Self {
-        Self { safety_margin: 600, min_time: 1_800, max_time: 604_800, max: 4_096 }
+        Self {
+            safety_margin: 600,
+            min_time: 1_800,
+            max_time: 604_800,
+            max: None,
+            pending: None,
+            held: None,
+            patience: 60,
+            block_time: None,
+            block_gas: 6_000_000,
+        }
     }
+}
+
+/// What the hub spends a day on the withdrawals and closings of its clients, in wei.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "the table in README.md describes the options")]
+pub struct Relay {
+    pub channel_per_day: Option<Amount>,
+    pub per_day: Option<Amount>,
+}
+
+/// What the hub spends a day on the gas of collateral for clients without a deposit, in wei.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "the table in README.md describes the options")]
+pub struct Strangers {
+    pub gas_per_day: Option<Amount>,
 }
 
 /// What one client may ask for.
@@ -157,12 +241,22 @@ pub struct Limits {
     pub connections_per_ip: usize,
     pub channels: usize,
     pub unfunded_channels: usize,
+    pub unfunded_per_ip: usize,
     pub unfunded_age: u64,
     pub requests_per_second: u32,
     pub burst: u32,
     pub registrations_per_second: u32,
     pub registration_burst: u32,
+    pub backups_per_minute: u32,
+    pub backup_burst: u32,
+    pub faults: u32,
+    pub fault_wait: u64,
+    pub memory: usize,
+    pub memory_per_ip: usize,
     pub outbound_queue: usize,
+    pub outbound_bytes: usize,
+    pub silence_timeout: u64,
+    pub write_timeout: u64,
     pub ping_interval: u64,
     pub idle_timeout: u64,
 }
@@ -174,12 +268,22 @@ impl Default for Limits {
             connections_per_ip: 256,
             channels: 100_000,
             unfunded_channels: 10_000,
+            unfunded_per_ip: 256,
             unfunded_age: 604_800,
             requests_per_second: 5_000,
             burst: 20_000,
             registrations_per_second: 1,
             registration_burst: 200,
+            backups_per_minute: 60,
+            backup_burst: 20,
+            faults: 16,
+            fault_wait: 10,
+            memory: 50_331_648,
+            memory_per_ip: 8_388_608,
             outbound_queue: 256,
+            outbound_bytes: 1_048_576,
+            silence_timeout: 30,
+            write_timeout: 10,
             ping_interval: 20,
             idle_timeout: 60,
         }
@@ -194,6 +298,21 @@ impl Limits {
             "limits: requests_per_second and burst must be at least 1"
         );
         ensure!(self.unfunded_channels > 0, "limits.unfunded_channels: must be at least 1");
+        ensure!(self.unfunded_per_ip > 0, "limits.unfunded_per_ip: must be at least 1");
+        ensure!(
+            self.backups_per_minute > 0 && self.backup_burst > 0,
+            "limits: backups_per_minute and backup_burst must be at least 1"
+        );
+        ensure!(self.faults > 0 && self.fault_wait > 0, "limits: faults and fault_wait must be at least 1");
+        // The largest frame has to fit.
+        let frame = farthing_protocol::api::limits::MAX_MESSAGE;
+        ensure!(self.outbound_bytes >= frame, "limits.outbound_bytes: must be at least {frame}");
+        ensure!(self.memory_per_ip >= frame, "limits.memory_per_ip: must be at least {frame}");
+        ensure!(self.memory >= self.memory_per_ip, "limits.memory: must not be below limits.memory_per_ip");
+        ensure!(
+            self.silence_timeout > 0 && self.write_timeout > 0,
+            "limits: silence_timeout and write_timeout must be at least 1 second"
+        );
         // A client registers first, and its deposit is final only some time later.
         ensure!(self.unfunded_age >= 60, "limits.unfunded_age: must be at least 60 seconds");
         ensure!(self.outbound_queue > 0, "limits.outbound_queue: must be at least 1");
@@ -262,6 +381,18 @@ fn set(table: &mut toml::Table, option: &str, value: &str) -> Result<()> {
 
 fn default_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 7190))
+}
+
+const fn default_collateral_per_stake() -> u32 {
+    1
+}
+
+const fn default_idle_after() -> u64 {
+    604_800
+}
+
+const fn default_exit_after() -> u64 {
+    7_776_000
 }
 
 const fn default_max_chain_age() -> u64 {

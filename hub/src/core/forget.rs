@@ -15,6 +15,8 @@ pub struct Unfunded {
     pub age: u64,
     /// Most at once.
     pub most: usize,
+    /// Most at once that one origin registered or attached.
+    pub most_per_origin: usize,
 }
 
 /// What was forgotten and has to be told.
@@ -22,11 +24,16 @@ pub struct Unfunded {
 pub(super) struct Forgotten {
     /// Whose backups go with the next commit, which has the other writes.
     stored: Vec<ChannelId>,
-    /// Of which the watcher does not know yet.
-    watched: BTreeMap<ChannelId, Registration>,
+    /// Of which the follower does not know yet.
+    followed: BTreeMap<ChannelId, Registration>,
 }
 
 impl Forgotten {
+    pub(super) fn note(&mut self, id: ChannelId, registration: Registration) {
+        self.stored.push(id);
+        self.followed.insert(id, registration);
+    }
+
     /// The writes that remove backups.
     pub(super) fn backups(&mut self) -> impl Iterator<Item = Write> + '_ {
         self.stored.drain(..).map(|channel| Write::Delete { key: backup_key(channel) })
@@ -37,37 +44,23 @@ impl Driver {
     /// Forgets what has been unfunded for too long, and what is too much.
     pub(super) fn forget(&mut self, now: u64, most: usize) {
         for registration in self.hub.forget_unfunded(now, self.parts.unfunded.age, most) {
-            let id = self.id_of(&registration.channel);
-            tracing::info!(channel = %id, "an unfunded channel was forgotten");
-            self.channels = self.channels.saturating_sub(1);
-            self.read.remove(&id);
-            self.forgotten.stored.push(id);
-            self.forgotten.watched.insert(id, registration);
+            self.forgot(registration);
         }
     }
 
-    /// Whether one more unfunded channel may be taken: all others may be in use.
-    pub(super) fn make_room(&mut self, now: u64) -> bool {
-        let most = self.parts.unfunded.most;
-        if self.hub.unfunded_count() >= most {
-            self.forget(now, most.saturating_sub(1));
-        }
-        self.hub.unfunded_count() < most
-    }
-
-    /// The watcher may have read a deposit while its channel was being forgotten.
+    /// The follower may have read a deposit while its channel was being forgotten.
     pub(super) fn recall(&mut self, facts: &[(Option<ChannelId>, ChainFact)]) {
         for channel in facts.iter().filter_map(|(channel, _)| *channel) {
-            let Some(registration) = self.forgotten.watched.remove(&channel) else { continue };
+            let Some(registration) = self.forgotten.followed.remove(&channel) else { continue };
             if let Err(error) = self.register(registration) {
                 tracing::warn!(%channel, %error, "a forgotten channel was not admitted again");
             }
         }
     }
 
-    /// Channels that need not be watched any more; those that were registered again since then do.
+    /// Channels that need not be followed any more; those that were registered again since then do.
     pub(super) fn gone(&mut self) -> Vec<ChannelId> {
-        let forgotten = std::mem::take(&mut self.forgotten.watched);
+        let forgotten = std::mem::take(&mut self.forgotten.followed);
         forgotten.into_keys().filter(|channel| self.hub.channel(channel).is_none()).collect()
     }
 }

@@ -1,79 +1,37 @@
 //! How the rest of the node talks to the core.
 
 use super::outbox::{Outbox, Outgoing, SocketId};
-use crate::chain::Heard;
+use crate::chain::{Heard, Outcome};
+use crate::origin::Origin;
 use alloy_primitives::Address;
-use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
-use farthing_protocol::channel::{Channel, LanePage};
-use farthing_protocol::hub::{PayeeInfo, Registration};
+use farthing_protocol::api::{AssetState, ChannelStatus, PayeeInfo};
+use farthing_protocol::chain::{ChainFact, Head};
+use farthing_protocol::channel::{Channel, LanePage, OnChain};
+use farthing_protocol::hub::Registration;
 use farthing_protocol::message::Message;
 use farthing_protocol::proof::LaneId;
-use farthing_protocol::{Amount, Asset, ChannelDef, ChannelId, Code, Error, Sides};
-use serde::Serialize;
+use farthing_protocol::{ChannelDef, ChannelId, Code, Error};
+use std::collections::BTreeSet;
 use std::fmt;
-use tokio::sync::{mpsc, oneshot};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-/// What became of a transaction that the core asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// In a final block.
-    Mined,
-    /// It can't be mined any more, or it reverted.
-    Failed,
-}
+/// Most bytes of frames that wait for the core; beyond, sockets stop reading.
+const WAITING: usize = 8_388_608;
 
-/// What anybody may know of a channel: what the chain says of it, as the hub sees it.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ChannelStatus {
-    /// Its identifier.
-    pub channel_id: ChannelId,
-    /// Its definition.
-    pub channel: ChannelDef,
-    /// Whether its client is connected.
-    pub online: bool,
-    /// When a running exit can't be answered any more, Unix seconds.
-    pub exit_ends_at: Option<u64>,
-    /// The newest final block that the hub has read.
-    pub final_block: Option<u64>,
-    /// By asset.
-    pub assets: Vec<AssetState>,
-}
-
-/// What the chain says of one asset.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AssetState {
-    /// Which one.
-    pub asset: Asset,
-    /// Confirmed deposits.
-    pub deposits: Sides<Amount>,
-    /// Confirmed withdrawals.
-    pub withdrawn: Sides<Amount>,
-    /// `open`, `closed` or `settled`.
-    pub status: &'static str,
-}
-
-impl ChannelStatus {
-    pub(super) fn of(channel: &Channel, online: bool, newest: Option<&Head>) -> Self {
-        let assets = channel.state().assets.iter().map(|(asset, book)| AssetState {
-            asset: *asset,
-            deposits: book.deposits,
-            withdrawn: book.withdrawn,
-            status: match book.status {
-                AssetStatus::Open => "open",
-                AssetStatus::Closed => "closed",
-                AssetStatus::Settled => "settled",
-            },
-        });
-        Self {
-            channel_id: channel.id(),
-            channel: *channel.def(),
-            online,
-            exit_ends_at: channel.state().exit,
-            final_block: newest.map(|head| head.final_number),
-            assets: assets.collect(),
-        }
+/// What anybody may know of a channel, and its client whether that is connected.
+pub(super) fn status_of(channel: &Channel, online: Option<bool>, newest: Option<&Head>) -> ChannelStatus {
+    let assets = channel.assets().map(|asset| {
+        let OnChain { deposits, withdrawn, status } = channel.on_chain(asset);
+        AssetState { asset, deposits, withdrawn, status }
+    });
+    ChannelStatus {
+        channel_id: channel.id(),
+        channel: *channel.def(),
+        online,
+        exit_ends_at: channel.exit_ends_at(),
+        final_block: newest.map(|head| head.final_number),
+        assets: assets.collect(),
     }
 }
 
@@ -81,16 +39,25 @@ impl ChannelStatus {
 #[derive(Clone, Debug)]
 pub struct Core {
     inbox: mpsc::Sender<Input>,
+    /// Bytes of frames.
+    room: Arc<Semaphore>,
 }
 
 impl Core {
-    pub(super) const fn new(inbox: mpsc::Sender<Input>) -> Self {
-        Self { inbox }
+    pub(super) fn new(inbox: mpsc::Sender<Input>) -> Self {
+        Self { inbox, room: Arc::new(Semaphore::new(WAITING)) }
     }
 
-    /// Messages of a client that proved its key.
-    pub async fn messages(&self, channel: ChannelId, messages: Vec<Message>) -> Result<(), Error> {
-        self.put(Input::Messages { channel, messages }).await
+    /// Messages of a client that proved its key, and how many bytes they were.
+    pub async fn messages(&self, channel: ChannelId, messages: Vec<Message>, bytes: usize) -> Result<(), Error> {
+        let bytes = u32::try_from(bytes.min(WAITING)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.map_err(|_| gone())?;
+        self.put(Input::Messages { channel, messages, room }).await
+    }
+
+    /// Keeps a client's backup, in place of an earlier one; durable when it returns.
+    pub async fn backup(&self, channel: ChannelId, backup: Vec<u8>) -> Result<(), Error> {
+        self.ask(|reply| Input::Backup { channel, backup, reply }).await
     }
 
     /// Makes a socket the one that a channel's messages go to. `greeting` is sent first.
@@ -104,8 +71,8 @@ impl Core {
     }
 
     /// Admits a channel; durable when it returns.
-    pub async fn register(&self, registration: Registration) -> Result<ChannelId, Error> {
-        self.ask(|reply| Input::Register { registration: Box::new(registration), reply }).await
+    pub async fn register(&self, registration: Registration, origin: Origin) -> Result<ChannelId, Error> {
+        self.ask(|reply| Input::Register { registration: Box::new(registration), origin, reply }).await
     }
 
     /// Channels announced on chain; returns those that are new here.
@@ -117,14 +84,15 @@ impl Core {
         self.ask(|reply| Input::Announced { channels: channels.collect(), reply }).await
     }
 
-    /// What a payer has to know of a payee.
-    pub async fn lookup(&self, address: Address) -> Result<PayeeInfo, Error> {
-        self.ask(|reply| Input::Lookup { address, reply }).await
+    /// What a payer has to know of a payee. Whether that is connected is told only if one of the payer's channels has
+    /// money in it.
+    pub async fn lookup(&self, address: Address, payer: Vec<ChannelId>) -> Result<PayeeInfo, Error> {
+        self.ask(|reply| Input::Lookup { address, payer, reply }).await
     }
 
-    /// What anybody may know of a channel.
-    pub async fn status(&self, channel: ChannelId) -> Result<ChannelStatus, Error> {
-        self.ask(|reply| Input::Status { channel, reply }).await
+    /// What anybody may know of a channel; its own client is told also whether it is connected.
+    pub async fn status(&self, channel: ChannelId, own: bool) -> Result<ChannelStatus, Error> {
+        self.ask(|reply| Input::Status { channel, own, reply }).await
     }
 
     /// A page of a lane, for the channel's client alone; what it shows is durable when it returns.
@@ -132,7 +100,17 @@ impl Core {
         self.ask(|reply| Input::Lane { channel, lane, from, reply }).await
     }
 
-    /// Facts read up to a final block, and the head that they lead to; durable when it returns.
+    /// Facts read up to a final block, while there are more to come before the next head; durable when it returns.
+    pub async fn facts(&self, facts: Vec<(Option<ChannelId>, ChainFact)>) -> Result<(), Error> {
+        self.ask(|reply| Input::Facts { facts, reply }).await
+    }
+
+    /// All that the chain holds of these channels was told; durable when it returns.
+    pub async fn caught_up(&self, channels: BTreeSet<ChannelId>) -> Result<(), Error> {
+        self.ask(|reply| Input::CaughtUp { channels, reply }).await
+    }
+
+    /// The last facts read up to a final block, and the head that they lead to; durable when it returns.
     /// Returns the keys whose recorded units have to be read at that block and given to [`Core::recorded`], and the
     /// channels that were forgotten.
     pub async fn chain(&self, facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head) -> Result<Heard, Error> {
@@ -141,7 +119,7 @@ impl Core {
 
     /// Units recorded at the final block of the last head, zero included; durable when it returns.
     pub async fn recorded(&self, facts: Vec<ChainFact>) -> Result<(), Error> {
-        self.ask(|reply| Input::Recorded { facts, reply }).await
+        self.facts(facts.into_iter().map(|fact| (None, fact)).collect()).await
     }
 
     /// What became of a transaction.
@@ -167,16 +145,18 @@ fn gone() -> Error {
 /// What the core takes in.
 #[derive(Debug)]
 pub(super) enum Input {
-    Messages { channel: ChannelId, messages: Vec<Message> },
+    Messages { channel: ChannelId, messages: Vec<Message>, room: OwnedSemaphorePermit },
+    Backup { channel: ChannelId, backup: Vec<u8>, reply: Reply<()> },
     Attach { channel: ChannelId, outbox: Outbox, greeting: Outgoing, reply: Reply<()> },
     Detach { channel: ChannelId, socket: SocketId },
-    Register { registration: Box<Registration>, reply: Reply<ChannelId> },
+    Register { registration: Box<Registration>, origin: Origin, reply: Reply<ChannelId> },
     Announced { channels: Vec<Registration>, reply: Reply<Vec<ChannelId>> },
-    Lookup { address: Address, reply: Reply<PayeeInfo> },
-    Status { channel: ChannelId, reply: Reply<ChannelStatus> },
+    Lookup { address: Address, payer: Vec<ChannelId>, reply: Reply<PayeeInfo> },
+    Status { channel: ChannelId, own: bool, reply: Reply<ChannelStatus> },
     Lane { channel: ChannelId, lane: LaneId, from: u16, reply: Reply<LanePage> },
     Chain { facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head, reply: Reply<Heard> },
-    Recorded { facts: Vec<ChainFact>, reply: Reply<()> },
+    Facts { facts: Vec<(Option<ChannelId>, ChainFact)>, reply: Reply<()> },
+    CaughtUp { channels: BTreeSet<ChannelId>, reply: Reply<()> },
     Outcome { id: String, outcome: Outcome },
 }
 
@@ -184,14 +164,15 @@ impl Input {
     /// Answers that the store failed.
     pub(super) fn refuse(self) {
         match self {
-            Self::Attach { reply, .. } => reply.refuse(),
+            Self::Attach { reply, .. } | Self::Backup { reply, .. } => reply.refuse(),
             Self::Register { reply, .. } => reply.refuse(),
             Self::Announced { reply, .. } => reply.refuse(),
             Self::Lookup { reply, .. } => reply.refuse(),
             Self::Status { reply, .. } => reply.refuse(),
             Self::Lane { reply, .. } => reply.refuse(),
             Self::Chain { reply, .. } => reply.refuse(),
-            Self::Recorded { reply, .. } => reply.refuse(),
+            Self::Facts { reply, .. } => reply.refuse(),
+            Self::CaughtUp { reply, .. } => reply.refuse(),
             Self::Messages { .. } | Self::Detach { .. } | Self::Outcome { .. } => {}
         }
     }
@@ -202,6 +183,11 @@ impl Input {
 pub(super) struct Reply<T>(oneshot::Sender<Result<T, Error>>);
 
 impl<T: Send + 'static> Reply<T> {
+    #[cfg(test)]
+    pub(super) const fn new(sender: oneshot::Sender<Result<T, Error>>) -> Self {
+        Self(sender)
+    }
+
     /// The answer, to be given now or after the next commit.
     pub(super) fn with(self, result: Result<T, Error>) -> Asked {
         Asked(Box::new(move |durable| {
@@ -210,7 +196,7 @@ impl<T: Send + 'static> Reply<T> {
         }))
     }
 
-    fn refuse(self) {
+    pub(super) fn refuse(self) {
         let _ = self.0.send(Err(Code::StorageFailed.into()));
     }
 }

@@ -1,46 +1,43 @@
 //! JSON-RPC 2.0 envelopes, read strictly.
 
 use super::error::RpcError;
-use serde::{Deserialize, Deserializer, Serialize};
+use farthing_protocol::api::frames::{self, VERSION};
+use farthing_protocol::api::limits::{MAX_BATCH, MAX_ID};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-
-/// Longest id that is echoed, in bytes of JSON.
-const MAX_ID: usize = 128;
-/// Most requests in a batch.
-const MAX_BATCH: usize = 64;
 
 /// A well-formed request.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Request<'a> {
+pub(crate) struct Request<'a> {
     #[serde(borrow)]
     jsonrpc: Cow<'a, str>,
     #[serde(borrow)]
-    pub(super) method: Cow<'a, str>,
+    pub(crate) method: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) params: Option<&'a RawValue>,
+    pub(crate) params: Option<&'a RawValue>,
     /// Absent in a notification.
     #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) id: Option<&'a RawValue>,
+    pub(crate) id: Option<&'a RawValue>,
 }
 
 /// What a text holds.
 #[derive(Debug)]
-pub(super) enum Envelope<'a> {
+pub(crate) enum Envelope<'a> {
     One(Result<Request<'a>, RpcError>),
     Batch(Vec<Result<Request<'a>, RpcError>>),
 }
 
 /// Reads a text; the error is the answer to all of it.
-pub(super) fn read(text: &str) -> Result<Envelope<'_>, RpcError> {
+pub(crate) fn read(text: &str) -> Result<Envelope<'_>, RpcError> {
     let whole: &RawValue = serde_json::from_str(text).map_err(|_| RpcError::parse())?;
     if !whole.get().starts_with('[') {
         return Ok(Envelope::One(request(whole)));
     }
     let parts: Vec<&RawValue> = serde_json::from_str(whole.get()).map_err(|_| RpcError::parse())?;
     if parts.is_empty() || parts.len() > MAX_BATCH {
-        return Err(RpcError::request("a batch has 1 to 64 requests"));
+        return Err(RpcError::request(format!("a batch has 1 to {MAX_BATCH} requests")));
     }
     Ok(Envelope::Batch(parts.into_iter().map(request).collect()))
 }
@@ -48,15 +45,16 @@ pub(super) fn read(text: &str) -> Result<Envelope<'_>, RpcError> {
 fn request(raw: &RawValue) -> Result<Request<'_>, RpcError> {
     let request: Request<'_> = serde_json::from_str(raw.get())
         .map_err(|error| RpcError::request(format!("not a JSON-RPC 2.0 request: {error}")))?;
-    if request.jsonrpc != "2.0" {
-        return Err(RpcError::request("jsonrpc must be \"2.0\""));
+    if request.jsonrpc != VERSION {
+        return Err(RpcError::request(format!("jsonrpc must be {VERSION:?}")));
     }
     if let Some(id) = request.id {
         let text = id.get();
         let scalar =
             text.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit()) || text == "null";
         if !scalar || text.len() > MAX_ID {
-            return Err(RpcError::request("an id is a string, a number or null, of at most 128 bytes"));
+            let said = format!("an id is a string, a number or null, of at most {MAX_ID} bytes");
+            return Err(RpcError::request(said));
         }
     }
     Ok(request)
@@ -67,25 +65,9 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// The text of a response. Without an id it answers something that could not be read.
-pub(super) fn response(id: Option<&RawValue>, result: &Result<impl Serialize, RpcError>) -> String {
-    #[derive(Serialize)]
-    struct Response<'a, T> {
-        jsonrpc: &'static str,
-        id: Option<&'a RawValue>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        result: Option<&'a T>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<&'a RpcError>,
-    }
-    let response = Response { jsonrpc: "2.0", id, result: result.as_ref().ok(), error: result.as_ref().err() };
-    serde_json::to_string(&response).unwrap_or_else(|error| {
-        // Results are our own types, with string keys and without failing parts.
-        tracing::error!(%error, "a response can't be encoded");
-        String::from(
-            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal","data":{"code":"internal"}}}"#,
-        )
-    })
+/// The text of a response; the result is JSON. Without an id it answers something that could not be read.
+pub(crate) fn response(id: Option<&RawValue>, result: Result<&str, &RpcError>) -> String {
+    frames::response(id.map_or("null", RawValue::get), result.map_err(RpcError::told))
 }
 
 #[cfg(test)]
@@ -97,7 +79,7 @@ mod tests {
             Err(error) | Ok(Envelope::One(Err(error))) => error,
             Ok(other) => panic!("{text} was taken: {other:?}"),
         };
-        serde_json::to_value(error).unwrap()["code"].to_string()
+        error.told().number.to_string()
     }
 
     #[test]
@@ -131,5 +113,13 @@ mod tests {
         let escaped = r#"{"jsonrpc":"2.0","method":"\u0061","params":{"x":"y"},"id":"q"}"#;
         let Ok(Envelope::One(Ok(request))) = read(escaped) else { panic!() };
         assert_eq!(request.method, "a");
+    }
+
+    #[test]
+    fn what_a_client_asks_is_read() {
+        let text = frames::request(7, "farthing_lookup", r#"{"address":"0x"}"#);
+        let Ok(Envelope::One(Ok(request))) = read(&text) else { panic!("{text}") };
+        let read = (request.method.as_ref(), request.params.unwrap().get(), request.id.unwrap().get());
+        assert_eq!(read, ("farthing_lookup", r#"{"address":"0x"}"#, "7"));
     }
 }

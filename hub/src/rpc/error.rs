@@ -1,52 +1,61 @@
 //! What a caller is told when a call fails.
 
+use farthing_protocol::api::Call;
+use farthing_protocol::api::errors::{self, Refusal};
+use farthing_protocol::api::hub::Discover;
 use farthing_protocol::{Blame, Code, Error};
-use serde::Serialize;
 use std::borrow::Cow;
 
-/// A JSON-RPC error. `data.code` is the stable name.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub(super) struct RpcError {
-    code: i32,
+/// Why a call failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct RpcError {
+    number: i32,
     message: Cow<'static, str>,
-    data: Data,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-struct Data {
-    code: &'static str,
+    code: Code,
 }
 
 impl RpcError {
-    const fn standard(code: i32, message: Cow<'static, str>, stable: Code) -> Self {
-        Self { code, message, data: Data { code: stable.as_str() } }
+    const fn standard(number: i32, message: Cow<'static, str>, code: Code) -> Self {
+        Self { number, message, code }
+    }
+
+    /// As it is told.
+    pub(super) fn told(&self) -> Refusal<'_> {
+        Refusal { number: self.number, message: &self.message, code: self.code }
     }
 
     /// Not JSON.
-    pub(super) const fn parse() -> Self {
-        Self::standard(-32_700, Cow::Borrowed("the message is not JSON"), Code::BadEncoding)
+    pub(crate) const fn parse() -> Self {
+        Self::standard(errors::NOT_JSON, Cow::Borrowed("the message is not JSON"), Code::BadEncoding)
     }
 
     /// JSON, but no JSON-RPC request.
-    pub(super) fn request(what: impl Into<Cow<'static, str>>) -> Self {
-        Self::standard(-32_600, what.into(), Code::BadEncoding)
+    pub(crate) fn request(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::standard(errors::NO_REQUEST, what.into(), Code::BadEncoding)
     }
 
     /// No such method.
-    pub(super) fn method(name: &str) -> Self {
+    pub(crate) fn method(name: &str) -> Self {
         // The name is the caller's: long ones are cut.
         let shown: String = name.chars().take(64).collect();
-        Self::standard(-32_601, format!("there is no method {shown:?}; see rpc.discover").into(), Code::Unsupported)
+        let said = format!("there is no method {shown:?}; see {}", Discover::NAME);
+        Self::standard(errors::NO_METHOD, said.into(), Code::Unsupported)
+    }
+
+    /// Our own view of the chain is missing, which is no fault of the caller's RPC.
+    pub(super) const fn chain_unread() -> Self {
+        let said = "the hub can't read the chain just now; nothing is lost, try again in a while";
+        Self::standard(errors::FAILED, Cow::Borrowed(said), Code::ChainUnavailable)
     }
 
     /// The parameters don't fit the method.
     pub(super) fn params(what: String) -> Self {
-        Self::standard(-32_602, what.into(), Code::InvalidArgument)
+        Self::standard(errors::BAD_PARAMS, what.into(), Code::InvalidArgument)
     }
 
     /// A peer message among the parameters can't be decoded.
     pub(super) fn messages(what: String) -> Self {
-        Self::standard(-32_602, what.into(), Code::BadEncoding)
+        Self::standard(errors::BAD_PARAMS, what.into(), Code::BadEncoding)
     }
 }
 
@@ -63,7 +72,7 @@ impl From<Error> for RpcError {
         } else {
             Cow::Owned(error.detail().to_owned())
         };
-        Self { code: -32_000, message, data: Data { code: code.as_str() } }
+        Self { number: errors::FAILED, message, code }
     }
 }
 

@@ -1,12 +1,14 @@
-//! How many connections, and how many requests on each.
+//! How many requests, puts and messages.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Addresses remembered before those that owe nothing are forgotten.
+/// Keys remembered before those that owe nothing are forgotten.
 const REMEMBERED: usize = 16_384;
+/// Time between two looks for those that owe nothing.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// A token bucket: `burst` requests at once, `rate` a second in the long run.
 #[derive(Clone, Copy, Debug)]
@@ -18,12 +20,12 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new(rate: u32, burst: u32, now: Instant) -> Self {
-        Self { tokens: f64::from(burst), rate: f64::from(rate), burst: f64::from(burst), at: now }
+    pub(crate) fn new(rate: f64, burst: u32, now: Instant) -> Self {
+        Self { tokens: f64::from(burst), rate, burst: f64::from(burst), at: now }
     }
 
     /// Takes `count` tokens, if there are so many.
-    pub(super) fn take(&mut self, count: u32, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, count: u32, now: Instant) -> bool {
         self.refill(now);
         let left = self.tokens - f64::from(count);
         if left < 0.0 {
@@ -52,83 +54,66 @@ impl Bucket {
     }
 }
 
-/// A bucket for each address, for requests without a connection.
+/// A bucket for each origin, or for whatever else is counted.
 #[derive(Debug)]
-pub(super) struct Buckets {
-    rate: u32,
+pub(crate) struct Buckets<K> {
+    rate: f64,
     burst: u32,
-    by_ip: Mutex<HashMap<IpAddr, Bucket>>,
+    known: Mutex<Known<K>>,
 }
 
-impl Buckets {
-    pub(super) fn new(rate: u32, burst: u32) -> Self {
-        Self { rate, burst, by_ip: Mutex::default() }
-    }
+#[derive(Debug)]
+struct Known<K> {
+    of: HashMap<K, Bucket>,
+    /// Of all those for whom there is no room: whoever comes from everywhere at once is one.
+    others: Bucket,
+    /// When the full ones were forgotten.
+    swept: Instant,
+}
 
-    pub(super) fn take(&self, ip: IpAddr, count: u32) -> bool {
+impl<K: Copy + Eq + Hash> Buckets<K> {
+    /// `burst` at once, `rate` a second in the long run.
+    pub(crate) fn new(rate: f64, burst: u32) -> Self {
         let now = Instant::now();
-        let mut by_ip = self.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
-        if by_ip.len() >= REMEMBERED {
-            by_ip.retain(|_, bucket| !bucket.is_full(now));
-        }
-        by_ip.entry(ip).or_insert_with(|| Bucket::new(self.rate, self.burst, now)).take(count, now)
-    }
-}
-
-/// Counts open connections.
-#[derive(Debug)]
-pub(super) struct Connections {
-    most: usize,
-    most_per_ip: usize,
-    open: Mutex<(usize, HashMap<IpAddr, usize>)>,
-}
-
-impl Connections {
-    pub(super) fn new(most: usize, most_per_ip: usize) -> Arc<Self> {
-        Arc::new(Self { most, most_per_ip, open: Mutex::default() })
+        let known = Known { of: HashMap::new(), others: Bucket::new(rate, burst, now), swept: now };
+        Self { rate, burst, known: Mutex::new(known) }
     }
 
-    /// A place for a connection, if there is one left. It is free again when the guard is dropped.
-    pub(super) fn enter(self: &Arc<Self>, ip: IpAddr) -> Option<Place> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let (total, by_ip) = &mut *open;
-        let here = by_ip.get(&ip).copied().unwrap_or_default();
-        if *total >= self.most || here >= self.most_per_ip {
-            return None;
-        }
-        *total = total.saturating_add(1);
-        by_ip.insert(ip, here.saturating_add(1));
-        Some(Place { connections: Arc::clone(self), ip })
+    /// Takes `count` tokens, if there are so many.
+    pub(crate) fn take(&self, key: impl Into<K>, count: u32) -> bool {
+        let now = Instant::now();
+        self.with(key.into(), now, |bucket| bucket.take(count, now))
     }
-}
 
-/// A connection's place.
-#[derive(Debug)]
-pub(super) struct Place {
-    connections: Arc<Connections>,
-    ip: IpAddr,
-}
+    /// Takes `count` tokens in any case; returns how long to wait until they are paid for.
+    pub(super) fn debit(&self, key: impl Into<K>, count: u32) -> Duration {
+        let now = Instant::now();
+        self.with(key.into(), now, |bucket| bucket.debit(count, now))
+    }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let (total, by_ip) = &mut *open;
-        *total = total.saturating_sub(1);
-        match by_ip.get_mut(&self.ip) {
-            Some(here) if *here > 1 => *here = here.saturating_sub(1),
-            _ => drop(by_ip.remove(&self.ip)),
+    fn with<T>(&self, key: K, now: Instant, work: impl FnOnce(&mut Bucket) -> T) -> T {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { of, others, swept } = &mut *known;
+        if of.len() >= REMEMBERED && now.saturating_duration_since(*swept) >= SWEEP {
+            *swept = now;
+            of.retain(|_, bucket| !bucket.is_full(now));
         }
+        if of.len() >= REMEMBERED && !of.contains_key(&key) {
+            return work(others);
+        }
+        work(of.entry(key).or_insert_with(|| Bucket::new(self.rate, self.burst, now)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::origin::Origin;
 
     #[test]
     fn a_bucket_gives_its_burst_and_then_its_rate() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(10, 3, start);
+        let mut bucket = Bucket::new(10.0, 3, start);
         assert!(bucket.take(3, start));
         assert!(!bucket.take(1, start));
         let later = start + Duration::from_millis(100);
@@ -141,15 +126,21 @@ mod tests {
     }
 
     #[test]
-    fn places_are_limited_by_address_and_come_back() {
-        let connections = Connections::new(3, 2);
-        let (one, two) = (IpAddr::from([1; 4]), IpAddr::from([2; 4]));
-        let first = connections.enter(one).unwrap();
-        let _second = connections.enter(one).unwrap();
-        assert!(connections.enter(one).is_none(), "two from one address");
-        let _third = connections.enter(two).unwrap();
-        assert!(connections.enter(two).is_none(), "three in all");
-        drop(first);
-        assert!(connections.enter(one).is_some());
+    fn an_address_has_its_own_bucket_and_a_subscriber_of_ipv6_one() {
+        let buckets: Buckets<Origin> = Buckets::new(0.001, 2);
+        let of = |text: &str| text.parse::<std::net::IpAddr>().unwrap();
+        assert!(buckets.take(of("192.0.2.1"), 2));
+        assert!(!buckets.take(of("::ffff:192.0.2.1"), 1));
+        assert!(buckets.take(of("2001:db8::1"), 2) && !buckets.take(of("2001:db8::2"), 1));
+        assert!(!buckets.debit(of("2001:db8::3"), 1).is_zero());
+    }
+
+    #[test]
+    fn those_beyond_what_is_remembered_share_one() {
+        let buckets: Buckets<usize> = Buckets::new(0.001, 1);
+        assert!((0..REMEMBERED).all(|key| buckets.take(key, 1)));
+        assert!(buckets.take(REMEMBERED, 1));
+        assert!(!buckets.take(REMEMBERED + 1, 1));
+        assert!(!buckets.take(0_usize, 1));
     }
 }

@@ -1,136 +1,48 @@
 //! The methods.
 
 use super::App;
+use super::envelope;
 use super::error::RpcError;
+use super::faults::Culprit;
 use super::openrpc;
+use super::screen::{self, Screen, Screened};
 use super::socket::Session;
+use crate::origin::Origin;
 use crate::store::backup_key;
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{B256, Bytes};
 use farthing_protocol::abi;
-use farthing_protocol::backup::MAX_BACKUP;
+use farthing_protocol::api::hub::{
+    Attach, Attached, BackupGet, BackupPut, Challenge, Challenged, Channel, Config, Discover, Found, Kept, Lane,
+    Lookup, Messages, Method, Register, Registered,
+};
+use farthing_protocol::api::limits::{MAX_ATTACHED, MAX_BACKUP, MAX_MESSAGES};
+use farthing_protocol::api::{Call, ChannelStatus};
 use farthing_protocol::hub::Registration;
-use farthing_protocol::journal::Write;
-use farthing_protocol::json;
-use farthing_protocol::message::Message;
+use farthing_protocol::json::shape::Shape;
+use farthing_protocol::json::{self, ToJson};
 use farthing_protocol::proof::LaneId;
-use farthing_protocol::sign::{PublicKey, Signature};
-use farthing_protocol::{Asset, ChannelDef, ChannelId, Code, Error, Side, wire};
+use farthing_protocol::{ChannelId, Code, Error, Sides};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
-use std::net::IpAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// A method that is served.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Method {
-    Config,
-    Register,
-    Lookup,
-    Channel,
-    Challenge,
-    Attach,
-    Messages,
-    BackupPut,
-    BackupGet,
-    Lane,
-    Discover,
-}
-
-/// Every method's name. `openrpc.json` describes the same ones.
-pub(super) const METHODS: [(Method, &str); 11] = [
-    (Method::Config, "farthing_config"),
-    (Method::Register, "farthing_register"),
-    (Method::Lookup, "farthing_lookup"),
-    (Method::Channel, "farthing_channel"),
-    (Method::Challenge, "farthing_challenge"),
-    (Method::Attach, "farthing_attach"),
-    (Method::Messages, "farthing_messages"),
-    (Method::BackupPut, "farthing_backupPut"),
-    (Method::BackupGet, "farthing_backupGet"),
-    (Method::Lane, "farthing_lane"),
-    (Method::Discover, "rpc.discover"),
-];
-
-impl Method {
-    fn of(name: &str) -> Option<Self> {
-        METHODS.iter().find(|(_, known)| *known == name).map(|(method, _)| *method)
-    }
-}
-
-/// Most channels that one connection may attach.
-const MAX_ATTACHED: usize = 64;
 /// How long a client waits to be let in while the chain was not read for its channel yet; less than clients wait for an answer.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
-/// Most peer messages in one frame.
-const MAX_MESSAGES: usize = 1_024;
+/// What a call costs that has us check a signature or write much, in requests.
+const COSTLY: u32 = 16;
 
 /// How a call ended.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// With a result that is still to be sent.
     Result(Value),
+    /// With one that never changes.
+    Fixed(Arc<RawValue>),
     /// The core has queued the response.
     Sent,
 }
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Register {
-    channel: ChannelDef,
-    public_key: PublicKey,
-    #[serde(default)]
-    binding: Option<Bytes>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Lookup {
-    address: Address,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct OfChannel {
-    pub(super) channel_id: ChannelId,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Attach {
-    channel_id: ChannelId,
-    signature: Signature,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct BackupPut {
-    channel_id: ChannelId,
-    backup: Bytes,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct OfLane {
-    channel_id: ChannelId,
-    asset: Asset,
-    payer: Side,
-    #[serde(default)]
-    from: u16,
-}
-
-struct Messages {
-    channel_id: ChannelId,
-    messages: Vec<Message>,
-}
-
-// Payments pass here, so it is read without serde in between.
-wire!(struct Messages { channel_id = "channelId", messages });
 
 /// Whether a call is made to wait when its caller is too fast, rather than refused: a peer message that was dropped
 /// would be missed until the next sync.
@@ -141,7 +53,7 @@ pub(super) fn is_patient(method: &str) -> bool {
 /// Runs a call. Without a session it came over HTTP. `id` is the request's, for responses that the core sends.
 pub(super) async fn call(
     app: &App,
-    ip: IpAddr,
+    origin: Origin,
     session: Option<&mut Session>,
     method: &str,
     params: Option<&RawValue>,
@@ -149,31 +61,36 @@ pub(super) async fn call(
 ) -> Result<Answer, RpcError> {
     let result = match Method::of(method).ok_or_else(|| RpcError::method(method))? {
         Method::Config => {
-            let Nothing {} = read(params)?;
-            app.terms.clone()
+            let Config {} = read(params)?;
+            return Ok(Answer::Fixed(Arc::clone(&app.terms)));
         }
         Method::Discover => {
-            let Nothing {} = read(params)?;
-            serde_json::from_str(openrpc::DOCUMENT).map_err(|_| RpcError::from(Code::Internal))?
+            let Discover {} = read(params)?;
+            return Ok(Answer::Fixed(openrpc::raw()));
         }
         Method::Register => {
             let Register { channel, public_key, binding } = read(params)?;
-            if !app.registrations.take(ip, 1) {
+            if !app.registrations.take(origin, 1) {
                 return Err(Code::RateLimited.into());
             }
             let binding = binding.filter(|binding| !binding.is_empty());
-            let id = app.core.register(Registration { channel, public_key: Some(public_key), binding }).await?;
-            json!({ "channelId": id })
+            let registration = Registration { channel, public_key: Some(public_key), binding };
+            value::<Register>(&Registered { channel_id: app.core.register(registration, origin).await? })?
         }
         Method::Lookup => {
             let Lookup { address } = read(params)?;
-            value(&app.core.lookup(address).await?)?
+            let payer = session.map(|session| session.attached.keys().copied().collect()).unwrap_or_default();
+            value::<Lookup>(&app.core.lookup(address, payer).await?)?
         }
         Method::Channel => {
-            let OfChannel { channel_id } = read(params)?;
-            value(&app.core.status(channel_id).await?)?
+            let Channel { channel_id } = read(params)?;
+            let own = session.is_some_and(|session| session.attached.contains_key(&channel_id));
+            value::<Channel>(&app.core.status(channel_id, own).await?)?
         }
-        Method::Challenge => challenge(app, socket_only(session)?, read(params)?).await?,
+        Method::Challenge => {
+            let challenge = challenge(app, session, read(params)?).await?;
+            value::<Challenge>(&Challenged { challenge })?
+        }
         Method::Attach => {
             attach(app, socket_only(session)?, read(params)?, id).await?;
             return Ok(Answer::Sent);
@@ -184,119 +101,265 @@ pub(super) async fn call(
         }
         Method::BackupPut => {
             put_backup(app, socket_only(session)?, read(params)?).await?;
-            json!({ "kept": true })
+            value::<BackupPut>(&Kept { kept: true })?
         }
         Method::BackupGet => {
-            let OfChannel { channel_id } = read(params)?;
-            let found = app.store.load(&backup_key(channel_id)).await?;
-            json!({ "backup": found.into_iter().next().map(|(_, value)| Bytes::from(value)) })
+            let backup = get_backup(app, origin, session, read(params)?).await?;
+            value::<BackupGet>(&Found { backup })?
         }
         Method::Lane => {
-            let OfLane { channel_id, asset, payer, from } = read(params)?;
+            let Lane { channel_id, asset, payer, from } = read(params)?;
             // What is in a channel is its client's affair.
-            if !socket_only(session)?.attached.contains(&channel_id) {
+            if !socket_only(session)?.attached.contains_key(&channel_id) {
                 return Err(Code::NotAuthenticated.into());
             }
-            value(&app.core.lane(channel_id, LaneId { asset, payer }, from).await?)?
+            value::<Lane>(&app.core.lane(channel_id, LaneId { asset, payer }, from).await?)?
         }
     };
     Ok(Answer::Result(result))
+}
+
+/// The text of a response.
+pub(super) fn response(id: Option<&RawValue>, result: Result<Answer, RpcError>) -> String {
+    match result {
+        Ok(Answer::Fixed(fixed)) => envelope::response(id, Ok(fixed.get())),
+        Ok(Answer::Result(value)) => envelope::response(id, Ok(&value.to_string())),
+        Ok(Answer::Sent) => envelope::response(id, Ok("null")),
+        Err(error) => envelope::response(id, Err(&error)),
+    }
 }
 
 fn socket_only(session: Option<&mut Session>) -> Result<&mut Session, RpcError> {
     session.ok_or_else(|| Error::new(Code::Unsupported, "this method is served over a WebSocket only").into())
 }
 
-/// A fresh challenge. It is good for one attempt, on this connection, for this channel.
-async fn challenge(app: &App, session: &mut Session, params: OfChannel) -> Result<Value, RpcError> {
+/// A fresh challenge. It is good for one attempt, on this connection, for this channel; over HTTP it is good for some
+/// minutes and for reading a backup only.
+async fn challenge(app: &App, session: Option<&mut Session>, params: Challenge) -> Result<B256, RpcError> {
     let channel = params.channel_id;
-    let signer = app.core.status(channel).await?.channel.a.signer;
+    let def = app.core.status(channel, false).await?.channel;
+    let Some(session) = session else { return Ok(app.challenges.now(channel)) };
     let mut challenge = B256::ZERO;
     getrandom::fill(challenge.as_mut_slice()).map_err(|_| RpcError::from(Code::Internal))?;
-    session.challenge = Some((channel, signer, challenge));
-    Ok(json!({ "challenge": challenge }))
+    session.challenge = Some((channel, def, challenge));
+    Ok(challenge)
 }
 
 /// Makes this connection the channel's, if its signer's key signed the challenge.
 async fn attach(app: &App, session: &mut Session, params: Attach, id: Option<&RawValue>) -> Result<(), RpcError> {
     let Attach { channel_id, signature } = params;
-    // Taken, whatever comes of it.
-    let challenge = session.challenge.take().filter(|(channel, ..)| *channel == channel_id);
-    let Some((channel, signer, challenge)) = challenge else {
-        return Err(Error::new(Code::NotAuthenticated, "ask for a challenge of this channel first").into());
-    };
-    signature.verify(app.domain.digest(&abi::Session { channelId: channel.0, challenge }), signer)?;
-    if session.attached.len() >= MAX_ATTACHED && !session.attached.contains(&channel) {
-        return Err(Error::new(Code::LimitExceeded, "a connection attaches at most 64 channels").into());
+    let (channel, def) = session.prove(app, channel_id, signature)?;
+    if app.faults.waits(Culprit::Channel(channel), Instant::now()) {
+        return Err(Error::new(Code::RateLimited, "this channel broke the protocol too often; come back later").into());
+    }
+    if session.attached.len() >= MAX_ATTACHED && !session.attached.contains_key(&channel) {
+        return Err(limit(format!("a connection attaches at most {MAX_ATTACHED} channels")));
     }
     // [18] Until then all that it sends as soon as it is in would be refused.
-    match tokio::time::timeout(FIRST_LOOK, seen(app, channel)).await {
+    let seen = match tokio::time::timeout(FIRST_LOOK, seen(app, channel)).await {
         Ok(seen) => seen?,
-        Err(_) => return Err(Error::new(Code::ChainStale, "the hub could not read the chain yet; try again").into()),
+        Err(_) => return Err(RpcError::chain_unread()),
+    };
+    let attached = value::<Attach>(&Attached { attached: true })?;
+    let response = envelope::response(id, Ok(&attached.to_string()));
+    session.attached.insert(channel, Screen::new(app.domain, &def));
+    // Before the client hears of it, and others can take its place.
+    if seen.assets.iter().any(|asset| asset.deposits != Sides::default()) {
+        session.keep_place();
     }
-    let response = super::envelope::response(id, &Ok(json!({ "attached": true })));
-    session.attached.insert(channel);
     app.core.attach(channel, session.outbox.clone(), response).await?;
     Ok(())
 }
 
 /// Waits until the chain was read for this channel, for the first time since the start or the registration.
-async fn seen(app: &App, channel: ChannelId) -> Result<(), Error> {
+async fn seen(app: &App, channel: ChannelId) -> Result<ChannelStatus, RpcError> {
     let mut looks = app.health.looks();
+    let mut trouble = app.health.trouble();
     loop {
         looks.borrow_and_update();
-        if app.core.status(channel).await?.final_block.is_some() {
-            return Ok(());
+        let status = app.core.status(channel, false).await?;
+        if status.final_block.is_some() {
+            return Ok(status);
         }
-        // The sender lives as long as `app`.
-        let _ = looks.changed().await;
+        // It would wait in vain, and take the hub for gone.
+        if trouble.borrow_and_update().is_some() {
+            return Err(RpcError::chain_unread());
+        }
+        // The senders live as long as `app`.
+        tokio::select! {
+            _ = looks.changed() => {}
+            _ = trouble.changed() => {}
+        }
     }
+}
+
+fn limit(said: String) -> RpcError {
+    Error::new(Code::LimitExceeded, said).into()
+}
+
+/// What of [`Messages`] has to be known before any message is read: how many there are.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Frame<'a> {
+    channel_id: ChannelId,
+    #[serde(borrow)]
+    messages: Vec<&'a RawValue>,
 }
 
 /// Hands messages of an attached channel to the core. All of a frame are taken, or none.
 async fn messages(app: &App, session: &mut Session, params: Option<&RawValue>) -> Result<(), RpcError> {
     let text = params.map_or("{}", RawValue::get);
-    let Messages { channel_id, messages } =
-        json::decode(text).map_err(|error| RpcError::messages(error.detail().to_owned()))?;
-    if !session.attached.contains(&channel_id) {
+    let Frame { channel_id, messages } = match serde_json::from_str(text) {
+        Ok(frame) => frame,
+        Err(error) => {
+            session.fault(app, None);
+            return Err(RpcError::messages(error.to_string()));
+        }
+    };
+    let Some(screen) = session.attached.get(&channel_id).cloned() else {
         return Err(Code::NotAuthenticated.into());
-    }
+    };
     if messages.len() > MAX_MESSAGES {
-        return Err(Error::new(Code::LimitExceeded, "a frame holds at most 1024 messages").into());
+        return Err(limit(format!("a frame holds at most {MAX_MESSAGES} messages")));
     }
-    // The frame itself has been counted.
-    session.wait(messages.len().saturating_sub(1)).await;
-    app.core.messages(channel_id, messages).await?;
-    Ok(())
+    // The frame itself has been counted. They are paid for before they cost anything.
+    session.wait(app, messages.len().saturating_sub(1)).await;
+    drop(messages);
+    let Messages { channel_id, messages } = match json::decode(text) {
+        Ok(decoded) => decoded,
+        Err(error) => {
+            session.fault(app, Some(channel_id));
+            return Err(RpcError::messages(error.detail().to_owned()));
+        }
+    };
+    session.wait(app, messages.iter().map(screen::extra_signatures).sum()).await;
+    match app.screens.check(screen, messages).await? {
+        Screened::Taken { screen, messages } => {
+            session.attached.insert(channel_id, screen);
+            app.core.messages(channel_id, messages, text.len()).await?;
+            Ok(())
+        }
+        // As the machine says it, which has nothing to do with it.
+        Screened::Refused { message: Some(refusal), .. } => {
+            session.outbox.push(channel_id, &[refusal])?;
+            session.fault(app, Some(channel_id));
+            Ok(())
+        }
+        Screened::Refused { error, .. } => {
+            session.fault(app, Some(channel_id));
+            Err(error.into())
+        }
+    }
 }
 
 /// Keeps the client's own sealed state, the newest only. It is of no use to anybody without the client's key.
 async fn put_backup(app: &App, session: &Session, params: BackupPut) -> Result<(), RpcError> {
     let BackupPut { channel_id, backup } = params;
-    if !session.attached.contains(&channel_id) {
+    if !session.attached.contains_key(&channel_id) {
         return Err(Code::NotAuthenticated.into());
     }
     if backup.len() > MAX_BACKUP {
-        return Err(Error::new(Code::LimitExceeded, "a backup has at most 30,000 bytes").into());
+        return Err(limit(format!("a backup has at most {MAX_BACKUP} bytes")));
     }
-    // Of a channel that was forgotten nothing is kept.
-    app.core.status(channel_id).await?;
-    let write = Write::Put { key: backup_key(channel_id), value: backup.to_vec() };
-    Ok(app.store.commit(&[write]).await?)
+    if !app.backups.take(channel_id, 1) || !app.shared_backups.take(session.origin(), 1) {
+        return Err(Code::RateLimited.into());
+    }
+    Ok(app.core.backup(channel_id, backup.into()).await?)
 }
 
-pub(super) fn read<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, RpcError> {
-    parse(params).map_err(RpcError::params)
+/// Gives a backup back to whoever holds the key of the channel's signer: nobody else is told that there is one.
+async fn get_backup(
+    app: &App,
+    origin: Origin,
+    session: Option<&mut Session>,
+    params: BackupGet,
+) -> Result<Option<Bytes>, RpcError> {
+    let BackupGet { channel_id, signature } = params;
+    let attached = session.as_ref().is_some_and(|session| session.attached.contains_key(&channel_id));
+    match (attached, signature, session) {
+        (true, ..) => {}
+        (false, None, _) => return Err(Code::NotAuthenticated.into()),
+        (false, Some(signature), Some(session)) => {
+            session.prove(app, channel_id, signature)?;
+        }
+        (false, Some(signature), None) => {
+            if !app.buckets.take(origin, COSTLY.min(app.limits.burst)) {
+                return Err(Code::RateLimited.into());
+            }
+            let signer = app.core.status(channel_id, false).await?.channel.a.signer;
+            let shown = app.challenges.recent(channel_id).into_iter().any(|challenge| {
+                let digest = app.domain.digest(&abi::Session { channelId: channel_id.0, challenge });
+                signature.verify(digest, signer).is_ok()
+            });
+            if !shown {
+                return Err(
+                    Error::new(Code::BadSignature, "no recent challenge was signed by the channel's key").into()
+                );
+            }
+        }
+    }
+    if !app.restores.take(channel_id, 1) {
+        return Err(Code::RateLimited.into());
+    }
+    // One at a time, so that a commit waits for one at most.
+    let _turn = app.reading.lock().await;
+    Ok(app.store.value(&backup_key(channel_id)).await?.map(Bytes::from))
 }
 
-fn parse<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, String> {
+/// The parameters of a call.
+pub(crate) fn read<C: Call>(params: Option<&RawValue>) -> Result<C, RpcError> {
     let text = params.map_or("{}", RawValue::get);
     if !text.starts_with('{') {
-        return Err("params are an object, by name".to_owned());
+        return Err(RpcError::params("params are an object, by name".to_owned()));
     }
-    serde_json::from_str(text).map_err(|error| error.to_string())
+    json::decode(text).map_err(|error| {
+        let Shape::Object(fields) = C::SHAPE else { return RpcError::params(error.detail().to_owned()) };
+        let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
+        RpcError::params(format!("{}; {} takes {{{}}}", error.detail(), C::NAME, names.join(", ")))
+    })
 }
 
-pub(super) fn value(result: &impl serde::Serialize) -> Result<Value, RpcError> {
-    serde_json::to_value(result).map_err(|_| Code::Internal.into())
+/// What a call costs, in requests.
+pub(super) fn price(method: &str) -> u32 {
+    match Method::of(method) {
+        Some(Method::Attach | Method::BackupGet | Method::BackupPut | Method::Register) => COSTLY,
+        _ => 1,
+    }
+}
+
+/// What a call answers, with the names of its fields in their order.
+pub(crate) fn value<C: Call<Result: ToJson>>(result: &C::Result) -> Result<Value, RpcError> {
+    serde_json::from_str(&json::encode(result)).map_err(|_| Code::Internal.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::Address;
+    use farthing_protocol::message::Message;
+
+    #[test]
+    fn messages_are_counted_in_what_carries_them() {
+        let messages = vec![Message::Sync { lanes: Vec::new() }; 3];
+        let text = json::encode(&Messages { channel_id: ChannelId(B256::repeat_byte(1)), messages });
+        let Frame { channel_id, messages } = serde_json::from_str(&text).unwrap();
+        assert_eq!((channel_id, messages.len()), (ChannelId(B256::repeat_byte(1)), 3));
+    }
+
+    #[test]
+    fn parameters_that_are_not_the_methods_are_refused_with_those_that_are() {
+        let refused = |text: &str| {
+            let raw: Box<RawValue> = serde_json::from_str(text).unwrap();
+            read::<Lookup>(Some(&raw)).unwrap_err().told().message.to_owned()
+        };
+        let zero = Address::ZERO;
+        for text in ["{}", "[]", r#"{"address":5}"#, r#"{"address":"0x12"}"#] {
+            assert!(!refused(text).is_empty(), "{text}");
+        }
+        for text in
+            [format!(r#"{{"address":"{zero}","more":1}}"#), format!(r#"{{"address":"{zero}","address":"{zero}"}}"#)]
+        {
+            assert!(refused(&text).ends_with("farthing_lookup takes {address}"), "{text}");
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! SQLite: one file, one connection, one owner. WAL with `synchronous=FULL`, so that a commit has reached the
 //! disk when it returns; an exclusive lock, so that two hubs can't sign from one file.
 
-use super::{Attempt, Status, Store, Stored, Transaction, transactions};
-use farthing_protocol::journal::Write;
+use super::{Attempt, NonceEnd, Store, Stored, StoredOrder, Transaction, orders, steps, transactions};
+use farthing_protocol::journal::{self, Write};
 use farthing_protocol::{Code, Error};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
@@ -12,8 +12,9 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 
-/// The version of the tables' content. A hub refuses a file with a higher one.
-const FORMAT: u64 = 1;
+/// The version of the tables' content, which is the records' own (it was 3 when this was 1). A hub refuses a file with a
+/// higher one, and raises a lower one: what it writes from then on, the hub before could not read.
+const FORMAT: u64 = journal::FORMAT as u64 - 2;
 
 /// Most rows in one statement.
 const ROWS: usize = 128;
@@ -46,28 +47,28 @@ impl Sqlite {
         let mut connection = options.connect().await.map_err(|error| about(&error))?;
         // Takes the exclusive lock, which a connection gets with its first write.
         connection.execute("BEGIN EXCLUSIVE; COMMIT").await.map_err(|error| about(&error))?;
-        sqlx::migrate!("./migrations").run(&mut connection).await.map_err(|error| match error {
+        steps::migrator().run(&mut connection).await.map_err(|error| match error {
             sqlx::migrate::MigrateError::VersionMissing(version) => {
                 Error::new(Code::StorageVersion, format!("{} has tables of version {version}", path.display()))
             }
             other => Error::new(Code::StorageFailed, format!("cannot migrate {}: {other}", path.display())),
         })?;
         let store = Self { connection: Mutex::new(Some(connection)) };
-        store.check_format(path).await?;
+        store.check_format(path, FORMAT).await?;
         Ok(store)
     }
 
-    async fn check_format(&self, path: &Path) -> Result<(), Error> {
-        let Some(text) = self.fact("format").await? else {
-            return self.set_fact("format", FORMAT.to_string()).await;
-        };
-        match text.parse::<u64>() {
-            Ok(FORMAT) => Ok(()),
-            Ok(version) if version > FORMAT => Err(Error::new(
+    /// Before anything is written, but for tables that are new.
+    async fn check_format(&self, path: &Path, newest: u64) -> Result<(), Error> {
+        let stored = self.fact("format").await?;
+        match stored.as_deref().map(str::parse::<u64>) {
+            Some(Ok(version)) if version == newest => Ok(()),
+            Some(Ok(version)) if version > newest => Err(Error::new(
                 Code::StorageVersion,
-                format!("{} has format {version}; this build knows {FORMAT}", path.display()),
+                format!("{} has format {version}; this build knows {newest}", path.display()),
             )),
-            _ => Err(Error::new(Code::StorageCorrupt, format!("{} names no format", path.display()))),
+            None | Some(Ok(1..)) => self.set_fact("format", newest.to_string()).await,
+            Some(_) => Err(Error::new(Code::StorageCorrupt, format!("{} names no format", path.display()))),
         }
     }
 
@@ -106,6 +107,17 @@ impl Store for Sqlite {
                 .await
                 .map_err(failed)?;
             rows.iter().map(|row| Ok((row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?))).collect()
+        })
+    }
+
+    fn value<'a>(&'a self, key: &'a str) -> Stored<'a, Option<Vec<u8>>> {
+        Box::pin(async move {
+            let mut locked = self.lock().await?;
+            sqlx::query_scalar("SELECT value FROM kv WHERE key = ?")
+                .bind(key)
+                .fetch_optional(locked.connection()?)
+                .await
+                .map_err(failed)
         })
     }
 
@@ -165,8 +177,20 @@ impl Store for Sqlite {
         })
     }
 
-    fn enqueue<'a>(&'a self, transaction: &'a Transaction) -> Stored<'a, ()> {
-        Box::pin(transactions::enqueue(self, transaction))
+    fn enqueue<'a>(&'a self, orders: &'a [StoredOrder]) -> Stored<'a, ()> {
+        Box::pin(orders::enqueue(self, orders))
+    }
+
+    fn open_orders(&self) -> Stored<'_, Vec<StoredOrder>> {
+        Box::pin(orders::open(self))
+    }
+
+    fn order<'a>(&'a self, id: &'a str) -> Stored<'a, Option<StoredOrder>> {
+        Box::pin(orders::one(self, id))
+    }
+
+    fn give_up<'a>(&'a self, id: &'a str, not_before: u64, now: u64) -> Stored<'a, ()> {
+        Box::pin(orders::give_up(self, id, not_before, now))
     }
 
     fn open_transactions(&self) -> Stored<'_, Vec<Transaction>> {
@@ -177,16 +201,28 @@ impl Store for Sqlite {
         Box::pin(transactions::ended_from(self, nonce))
     }
 
-    fn transaction<'a>(&'a self, id: &'a str) -> Stored<'a, Option<Transaction>> {
-        Box::pin(transactions::one(self, id))
+    fn signed<'a>(&'a self, transaction: &'a Transaction, orders: &'a [String]) -> Stored<'a, u64> {
+        Box::pin(transactions::signed(self, transaction, orders))
     }
 
-    fn signed<'a>(&'a self, id: &'a str, nonce: u64, gas: u64, attempt: &'a Attempt) -> Stored<'a, ()> {
-        Box::pin(transactions::signed(self, id, nonce, gas, attempt))
+    fn signed_again<'a>(&'a self, id: u64, attempt: &'a Attempt) -> Stored<'a, ()> {
+        Box::pin(transactions::signed_again(self, id, attempt))
     }
 
-    fn set_status<'a>(&'a self, id: &'a str, status: Status, block: Option<u64>) -> Stored<'a, ()> {
-        Box::pin(transactions::set_status(self, id, status, block))
+    fn end_nonce(&self, end: NonceEnd) -> Stored<'_, ()> {
+        Box::pin(orders::end_nonce(self, end))
+    }
+
+    fn revive(&self, id: u64) -> Stored<'_, ()> {
+        Box::pin(transactions::revive(self, id))
+    }
+
+    fn has_orders(&self, id: u64) -> Stored<'_, bool> {
+        Box::pin(transactions::has_orders(self, id))
+    }
+
+    fn forget_ended(&self, before: u64, block: u64, most: u32) -> Stored<'_, u64> {
+        Box::pin(transactions::forget_ended(self, before, block, most))
     }
 
     fn close(&self) -> Stored<'_, ()> {
@@ -285,14 +321,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_newer_format_is_refused_and_a_closed_store_fails() {
+    async fn an_older_format_is_raised_and_a_newer_one_is_refused_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hub.sqlite");
         let store = Sqlite::open(&path).await.unwrap();
-        store.set_fact("format", "2".into()).await.unwrap();
+        store.commit(&[w("c/1", b"kept")]).await.unwrap();
+        assert_eq!(store.fact("format").await.unwrap(), Some(FORMAT.to_string()));
+        // As the next build opens it.
+        store.check_format(&path, FORMAT + 1).await.unwrap();
+        assert_eq!(store.fact("format").await.unwrap(), Some((FORMAT + 1).to_string()));
         store.close().await.unwrap();
         assert_eq!(store.commit(&[w("a", b"")]).await.unwrap_err().code(), Code::StorageFailed);
+
+        let before = std::fs::read(&path).unwrap();
         assert_eq!(Sqlite::open(&path).await.unwrap_err().code(), Code::StorageVersion);
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        for nonsense in ["0", "", "one", "-1"] {
+            let connection = SqliteConnectOptions::new().filename(&path).connect().await;
+            let mut connection = connection.unwrap();
+            let text = "UPDATE meta SET value = ? WHERE key = 'format'";
+            sqlx::query(text).bind(nonsense).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+            assert_eq!(Sqlite::open(&path).await.unwrap_err().code(), Code::StorageCorrupt, "{nonsense:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn tables_of_a_newer_build_are_refused_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hub.sqlite");
+        let store = Sqlite::open(&path).await.unwrap();
+        let text = "INSERT INTO _sqlx_migrations VALUES (9999, 'later', '2030-01-01', TRUE, x'00', 1)";
+        store.lock().await.unwrap().connection().unwrap().execute(text).await.unwrap();
+        store.close().await.unwrap();
+        let before = std::fs::read(&path).unwrap();
+        assert_eq!(Sqlite::open(&path).await.unwrap_err().code(), Code::StorageVersion);
+        assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 
     #[tokio::test]

@@ -8,12 +8,12 @@ use super::store::{Running, Watched};
 use super::tower::Tower;
 use crate::chain::Order;
 use crate::clock;
-use crate::store::{Status, Store, Transaction};
-use alloy_primitives::{Bytes, U256};
+use crate::store::{Status, Store, StoredOrder};
+use alloy_primitives::{B256, Bytes, U256};
 use farthing_protocol::abi::IFarthing;
-use farthing_protocol::chain::{ChainCall, Head};
+use farthing_protocol::chain::{ChainCall, EvidenceItem, Head, Purpose};
 use farthing_protocol::watch::AgreedProof;
-use farthing_protocol::{Asset, ChannelDef, ChannelId, Error};
+use farthing_protocol::{Amount, Asset, ChannelDef, ChannelId, ETH, Error};
 use std::collections::BTreeMap;
 
 impl Tower {
@@ -60,7 +60,7 @@ impl Tower {
         for (proof, _) in watched.lanes {
             by_asset.entry(proof.lane().asset).or_default().push(proof);
         }
-        // A call for each asset: the contract refuses all proofs of a call if one is of an asset that was closed.
+        // A call for each asset: what is under way is known by its content.
         for (asset, proofs) in by_asset {
             self.answer_asset(id, &watched.channel, ends_at, asset, &proofs).await?;
         }
@@ -94,12 +94,14 @@ impl Tower {
         let wanted = calldata(channel, &better);
         // An earlier answer with both lanes covers one with the lane that is left.
         let whole = calldata(channel, proofs);
+        // What the client would lose is not known here; the tower's own limits bound what it spends.
+        let purpose = Purpose::Protect { asset, amount: Amount::MAX, deadline: ends_at };
         let store = self.inner.store.sqlite();
         for attempt in 0..self.inner.config.limits.answers {
             let name = format!("{id}/proofs/{ends_at}/{asset}/{attempt}");
-            match store.transaction(&name).await? {
+            match store.order(&name).await? {
                 None => {
-                    self.order(name, "submitProofs", wanted);
+                    self.order(name, id, "submitProofs", wanted, purpose);
                     return Ok(());
                 }
                 Some(known) if known.data == *wanted || known.data == *whole => {
@@ -107,8 +109,8 @@ impl Tower {
                         return Ok(());
                     }
                     // Given up before it was signed: what it saw then may have been another chain.
-                    if known.attempts.is_empty() {
-                        self.order(name, "submitProofs", known.data.into());
+                    if known.transaction.is_none() {
+                        self.order(name, id, "submitProofs", known.data.into(), purpose);
                         return Ok(());
                     }
                 }
@@ -119,40 +121,48 @@ impl Tower {
         Ok(())
     }
 
-    /// Records evidence that is about to expire and that the chain does not have.
+    /// Records evidence that is about to expire and that the chain does not have; the sender puts it
+    /// into as few transactions as take it.
     pub(super) async fn record_evidence(&self, head: Head) -> Result<(), Error> {
         let now = head.timestamp.max(clock::now());
         let due = self.inner.store.evidence_until(now.saturating_add(self.inner.config.record_margin)).await?;
+        let mut orders = Vec::new();
         for piece in due.into_iter().filter(|piece| head.timestamp <= piece.expiry) {
             let key = piece.condition.key(piece.expiry);
             if self.inner.view(IFarthing::unitsOfCall { key: key.0 }).await? >= piece.units {
                 continue;
             }
             let (name, units) = (format!("evidence/{}/{}", key.0, piece.units), piece.units);
-            let known = self.inner.store.sqlite().transaction(&name).await?;
-            if known.is_some_and(|known| is_under_way(&known) || !known.attempts.is_empty()) {
+            let known = self.inner.store.sqlite().order(&name).await?;
+            if known.is_some_and(|known| is_under_way(&known) || known.status == Status::Mined) {
                 continue;
             }
             tracing::info!(channel = %piece.channel, key = %key.0, units, "evidence is about to expire");
             let (condition, expiry, evidence) = (piece.condition, piece.expiry, piece.evidence);
-            let call = ChainCall::RecordEvidence { condition, expiry, evidence };
-            self.order(name, call.label(), call.calldata(|_| piece.channel));
+            let call = ChainCall::RecordEvidence { items: [EvidenceItem { condition, expiry, evidence }].into() };
+            let purpose = Purpose::Protect { asset: ETH, amount: Amount::MAX, deadline: expiry };
+            orders.push(order(name, piece.channel, call.label(), call.calldata(|_| piece.channel), purpose));
         }
+        self.inner.orders.place_all(orders);
         Ok(())
     }
 
-    fn order(&self, id: String, label: &'static str, data: Bytes) {
-        // The sender ends only with the node.
-        let _ = self.inner.orders.send(Order { id, label, data, value: U256::ZERO, allowance: None });
+    fn order(&self, id: String, channel: ChannelId, label: &'static str, data: Bytes, purpose: Purpose) {
+        // What is asked for at every block is asked for again.
+        let _ = self.inner.orders.place(order(id, channel, label, data, purpose));
     }
 }
 
-const fn is_under_way(transaction: &Transaction) -> bool {
-    matches!(transaction.status, Status::Queued | Status::Sent)
+const fn order(id: String, channel: ChannelId, label: &'static str, data: Bytes, purpose: Purpose) -> Order {
+    Order { id, channel, label, data, value: U256::ZERO, allowance: None, purpose }
+}
+
+const fn is_under_way(order: &StoredOrder) -> bool {
+    matches!(order.status, Status::Queued | Status::Sent)
 }
 
 fn calldata(channel: &ChannelDef, proofs: &[AgreedProof]) -> Bytes {
     let proofs = proofs.iter().map(|proof| (proof.lane(), *proof.signed(), Some(*proof.acknowledgement()))).collect();
     // Proofs name no channel id of their own; the contract computes it.
-    ChainCall::SubmitProofs { channel: *channel, proofs }.calldata(|_| ChannelId(alloy_primitives::B256::ZERO))
+    ChainCall::SubmitProofs { channel: *channel, proofs }.calldata(|_| ChannelId(B256::ZERO))
 }

@@ -2,8 +2,7 @@
 
 use super::store::Running;
 use super::tower::Tower;
-use crate::chain::{Block, Heard, Listener};
-use crate::core::Outcome;
+use crate::chain::{Block, Heard, Listener, Outcome};
 use farthing_protocol::chain::{AssetStatus, ChainFact, Head};
 use farthing_protocol::{Blame, ChannelDef, ChannelId, Error};
 use std::collections::BTreeSet;
@@ -11,6 +10,11 @@ use std::collections::BTreeSet;
 impl Listener for Tower {
     async fn announced(&self, _channels: Vec<ChannelDef>) -> Result<Vec<ChannelId>, Error> {
         Ok(Vec::new())
+    }
+
+    async fn facts(&self, facts: Vec<(Option<ChannelId>, ChainFact)>, newest: u64) -> Result<Vec<ChannelId>, Error> {
+        let result = self.learn(facts, newest).await;
+        self.failed_with(result)
     }
 
     async fn chain(&self, facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head) -> Result<Heard, Error> {
@@ -34,7 +38,8 @@ impl Listener for Tower {
 }
 
 impl Tower {
-    async fn hear(&self, facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head) -> Result<Heard, Error> {
+    /// Takes in what was read when `newest` was the newest block; returns the channels that are over.
+    async fn learn(&self, facts: Vec<(Option<ChannelId>, ChainFact)>, newest: u64) -> Result<Vec<ChannelId>, Error> {
         let store = &self.inner.store;
         let mut gone = Vec::new();
         for (channel, fact) in facts {
@@ -42,7 +47,7 @@ impl Tower {
             match fact {
                 ChainFact::ExitStarted { ends_at } => {
                     tracing::info!(%channel, ends_at, "an exit has started");
-                    store.set_exit(channel, Some(Running { ends_at, seen: head.number })).await?;
+                    store.set_exit(channel, Some(Running { ends_at, seen: newest })).await?;
                 }
                 ChainFact::Asset { asset, status, .. } if status != AssetStatus::Open => {
                     if store.forget_proofs(channel, Some(asset)).await? {
@@ -57,6 +62,12 @@ impl Tower {
                 | ChainFact::Claimed { .. } => {}
             }
         }
+        Ok(gone)
+    }
+
+    async fn hear(&self, facts: Vec<(Option<ChannelId>, ChainFact)>, head: Head) -> Result<Heard, Error> {
+        let store = &self.inner.store;
+        let mut gone = self.learn(facts, head.number).await?;
         gone.extend(self.answer_exits(head).await?);
         self.record_evidence(head).await?;
         gone.extend(store.forget_expired(head.final_timestamp).await?);
@@ -67,7 +78,7 @@ impl Tower {
             Ok(balance) => self.set_balance(balance),
             Err(error) => tracing::warn!(%error, "the gas account's balance could not be read"),
         }
-        Ok(Heard { unread: BTreeSet::new(), gone })
+        Ok(Heard { unread: Vec::new(), gone })
     }
 
     /// An asset may have been closed before anybody asked to have it watched.

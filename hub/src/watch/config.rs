@@ -1,8 +1,8 @@
 //! The watchtower's configuration: a TOML file, with every option also from `FARTHING_WATCH_*`, checked once at start.
 
-use crate::config::raw::options;
-use crate::config::{DEVELOPMENT_CHAIN, LogFormat, Secret};
-use crate::keys;
+use crate::chain::GasPolicy;
+use crate::config::raw::{Urls, options};
+use crate::config::{DEVELOPMENT_CHAIN, LogFormat, Secret, Spending, keys};
 use alloy_primitives::Address;
 use anyhow::{Context, Result, ensure};
 use farthing_protocol::amount::Amount;
@@ -30,7 +30,7 @@ const SIGNER_LABEL: &str = "farthing watchtower signer";
 pub struct RawWatch {
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
-    pub rpc_url: url::Url,
+    pub rpc_url: Urls,
     pub chain_id: u64,
     pub contract: Address,
     pub confirmations: Option<u64>,
@@ -55,6 +55,8 @@ pub struct RawWatch {
     pub record_margin: u64,
     #[serde(default)]
     pub clients: BTreeSet<Address>,
+    #[serde(default)]
+    pub gas: Spending,
     #[serde(default)]
     pub limits: WatchLimits,
 }
@@ -107,8 +109,8 @@ impl RawWatch {
 pub struct WatchConfig {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The chain's JSON-RPC. May hold an access token: never log it, log [`WatchConfig::rpc_host`].
-    pub rpc_url: Secret<url::Url>,
+    /// The chain's JSON-RPC, of one node or several. May hold access tokens: never log it, log [`WatchConfig::rpc_origins`].
+    pub rpc_url: Secret<Vec<url::Url>>,
     /// EIP-155 chain id that the RPC must have.
     pub chain_id: u64,
     /// The contract's address.
@@ -135,6 +137,8 @@ pub struct WatchConfig {
     pub record_margin: u64,
     /// Signers that are served; empty: all, but without evidence.
     pub clients: BTreeSet<Address>,
+    /// What may be spent on answers.
+    pub gas: GasPolicy,
     /// What clients may ask for.
     pub limits: WatchLimits,
 }
@@ -142,7 +146,7 @@ pub struct WatchConfig {
 impl WatchConfig {
     /// Checks what was read.
     pub fn check(raw: RawWatch) -> Result<Self> {
-        ensure!(matches!(raw.rpc_url.scheme(), "http" | "https"), "rpc_url: only http and https are supported");
+        raw.rpc_url.check()?;
         ensure!(!raw.contract.is_zero(), "contract: the zero address is no contract");
         ensure!(raw.log_range > 0, "log_range: must be at least 1");
         ensure!(raw.record_margin > 0, "record_margin: must be at least 1 second");
@@ -164,11 +168,14 @@ impl WatchConfig {
             None => gas_key.child(SIGNER_LABEL).context("cannot derive the signer's key")?,
         };
         let development = raw.chain_id == DEVELOPMENT_CHAIN;
+        ensure!(raw.gas.reserve.is_none(), "gas.reserve: a watchtower only protects; set min_balance");
+        let gas =
+            GasPolicy { reserve: alloy_primitives::U256::ZERO, ..raw.gas.check(development, std::iter::empty())? };
         let poll = raw.poll_interval_ms.unwrap_or(if development { 200 } else { 1_000 });
         ensure!(poll > 0, "poll_interval_ms: must be at least 1");
         Ok(Self {
             listen: raw.listen,
-            rpc_url: Secret(raw.rpc_url),
+            rpc_url: Secret(raw.rpc_url.0),
             chain_id: raw.chain_id,
             contract: raw.contract,
             confirmations: raw.confirmations.unwrap_or(if development { 1 } else { 12 }),
@@ -182,6 +189,7 @@ impl WatchConfig {
             min_balance: raw.min_balance,
             record_margin: raw.record_margin,
             clients: raw.clients,
+            gas,
             limits,
         })
     }
@@ -193,10 +201,10 @@ impl WatchConfig {
         if self.clients.is_empty() { 0 } else { self.limits.evidence_per_lane }
     }
 
-    /// The RPC's host, which is safe to log.
+    /// Where the RPC is, which is safe to log.
     #[must_use]
-    pub fn rpc_host(&self) -> &str {
-        self.rpc_url.0.host_str().unwrap_or("?")
+    pub fn rpc_origins(&self) -> String {
+        Urls(self.rpc_url.0.clone()).origins()
     }
 
     /// For `--print-config`: everything but secrets.
@@ -204,7 +212,7 @@ impl WatchConfig {
     pub fn printable(&self) -> serde_json::Value {
         serde_json::json!({
             "listen": self.listen.to_string(),
-            "rpc_url": format!("{}://{}/…", self.rpc_url.0.scheme(), self.rpc_host()),
+            "rpc_url": self.rpc_origins(),
             "chain_id": self.chain_id,
             "contract": self.contract,
             "confirmations": self.confirmations,

@@ -1,5 +1,6 @@
--- A watchtower's tables, beside those of the node itself (meta, txs, attempts). Integers of the protocol are
--- big-endian blobs of their full width: SQLite's own have a sign.
+-- Format 1 of a watchtower's tables; what changes is a step of its own (`STEPS` in store.rs). They are beside those of the
+-- node itself (meta, tx_orders, transactions, attempts). Integers of the protocol are big-endian blobs of their full width:
+-- SQLite's own have a sign.
 
 CREATE TABLE IF NOT EXISTS watched (
     channel BLOB PRIMARY KEY NOT NULL,

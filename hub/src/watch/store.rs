@@ -15,8 +15,10 @@ use sqlx::{Connection, Executor, Row};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-const SCHEMA: &str = include_str!("schema.sql");
-const FORMAT: &str = "1";
+/// The tower's tables: each step leads from the format before it to the next. None is changed after its release.
+const STEPS: [&str; 1] = [include_str!("schema.sql")];
+
+const FORMAT_KEY: &str = "watch-format";
 
 /// Checked proofs that a client asks to have watched.
 #[derive(Clone, Debug)]
@@ -92,16 +94,36 @@ pub struct TowerStore {
 }
 
 impl TowerStore {
-    /// The tower's tables in this file. Refuses those of a newer version.
+    /// The tower's tables in this file, brought up to date. Refuses those of a newer version.
     pub async fn open(sqlite: Arc<Sqlite>) -> Result<Self, Error> {
-        match sqlite.fact("watch-format").await?.as_deref() {
-            None | Some(FORMAT) => {}
-            Some(other) => {
-                return Err(Error::new(Code::StorageVersion, format!("the tower's tables have format {other}")));
+        Self::open_with(sqlite, &STEPS).await
+    }
+
+    /// All missing steps are taken together, or none.
+    async fn open_with(sqlite: Arc<Sqlite>, steps: &[&'static str]) -> Result<Self, Error> {
+        let format = match sqlite.fact(FORMAT_KEY).await?.as_deref().map(str::parse::<usize>) {
+            None => 0,
+            Some(Ok(format @ 1..)) => format,
+            Some(_) => return Err(Error::new(Code::StorageCorrupt, "the tower's tables name no format")),
+        };
+        let Some(missing) = steps.get(format..) else {
+            let about = format!("the tower's tables have format {format}; this build knows {}", steps.len());
+            return Err(Error::new(Code::StorageVersion, about));
+        };
+        if !missing.is_empty() {
+            let mut locked = sqlite.lock().await?;
+            let mut transaction = locked.connection()?.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+            for step in missing {
+                transaction.execute(*step).await.map_err(failed)?;
             }
+            sqlx::query("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)")
+                .bind(FORMAT_KEY)
+                .bind(steps.len().to_string())
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed)?;
+            transaction.commit().await.map_err(failed)?;
         }
-        sqlite.lock().await?.connection()?.execute(SCHEMA).await.map_err(failed)?;
-        sqlite.set_fact("watch-format", FORMAT.into()).await?;
         Ok(Self { sqlite })
     }
 
@@ -297,3 +319,6 @@ async fn lanes(connection: &mut SqliteConnection, id: ChannelId) -> Result<Vec<(
 pub(super) fn key_of(lane: LaneId) -> (Vec<u8>, i64) {
     (lane.asset.to_vec(), i64::from(lane.payer.index()))
 }
+
+#[cfg(test)]
+mod tests;

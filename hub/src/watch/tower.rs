@@ -3,7 +3,7 @@
 
 use super::config::WatchConfig;
 use super::store::{Put, PutLane, Taken, TowerStore, Watched};
-use crate::chain::{Block, Order, Rpc};
+use crate::chain::{Block, Orders, Rpc};
 use crate::clock;
 use crate::health::Health;
 use alloy_primitives::{Address, Bytes, U256};
@@ -37,8 +37,8 @@ pub(super) struct Inner {
     pub(super) domain: Domain,
     pub(super) store: TowerStore,
     pub(super) rpc: Rpc,
-    pub(super) orders: mpsc::UnboundedSender<Order>,
-    /// Channels that the watcher has to read.
+    pub(super) orders: Orders,
+    /// Channels that the follower has to read.
     looks: mpsc::UnboundedSender<ChannelId>,
     jobs: mpsc::Sender<Job>,
     gas: Mutex<Gas>,
@@ -79,7 +79,7 @@ pub(super) struct Parts {
     pub(super) store: TowerStore,
     pub(super) rpc: Rpc,
     pub(super) health: Arc<Health>,
-    pub(super) orders: mpsc::UnboundedSender<Order>,
+    pub(super) orders: Orders,
     pub(super) looks: mpsc::UnboundedSender<ChannelId>,
 }
 
@@ -111,7 +111,7 @@ impl Tower {
         self.inner.jobs.send(Job::Put(Box::new(put), reply)).await.map_err(|_| gone())?;
         let Taken { times, look } = taken.await.map_err(|_| gone())??;
         if look {
-            // The watcher ends only with the node.
+            // The follower ends only with the node.
             let _ = self.inner.looks.send(id);
         }
         Ok(lanes.iter().zip(times).map(|(lane, time)| self.receipt(id, &lane.proof, time)).collect())

@@ -16,6 +16,8 @@ pub const OWNER_KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efca
 
 pub struct Chain {
     anvil: Child,
+    /// EIP-155 chain id.
+    pub id: u64,
     pub url: String,
     pub rpc: Rpc,
     pub contract: Address,
@@ -31,10 +33,15 @@ impl Drop for Chain {
 }
 
 impl Chain {
-    /// A chain that mines a block for each transaction, with both contracts deployed.
+    /// A chain for developers that mines a block for each transaction, with both contracts deployed.
     pub async fn start() -> Self {
+        Self::start_as(31_337).await
+    }
+
+    /// The same, under another chain's id: a hub is more careful there.
+    pub async fn start_as(id: u64) -> Self {
         let mut anvil = Command::new(anvil_bin())
-            .args(["--port", "0", "--hardfork", "osaka"])
+            .args(["--port", "0", "--hardfork", "osaka", "--chain-id", &id.to_string()])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -49,7 +56,7 @@ impl Chain {
         std::thread::spawn(move || lines.for_each(drop));
         let url = format!("http://{address}");
         let rpc = Rpc::new(url.parse().unwrap());
-        let mut chain = Self { anvil, url, rpc, contract: Address::ZERO, dai: Address::ZERO, accounts: Vec::new() };
+        let mut chain = Self { anvil, id, url, rpc, contract: Address::ZERO, dai: Address::ZERO, accounts: Vec::new() };
         let accounts = chain.ask("eth_accounts", json!([])).await;
         chain.accounts = serde_json::from_value(accounts).unwrap();
         let arguments = IFarthing::constructorCall {
@@ -65,13 +72,8 @@ impl Chain {
 
     pub async fn ask(&self, method: &str, params: Value) -> Value {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-        let response = reqwest::Client::new()
-            .post(&self.url)
-            .header("content-type", "application/json")
-            .body(body)
-            .send()
-            .await
-            .unwrap();
+        let response =
+            super::http().post(&self.url).header("content-type", "application/json").body(body).send().await.unwrap();
         let answer: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
         assert!(answer.get("error").is_none(), "{method}: {answer}");
         answer["result"].clone()

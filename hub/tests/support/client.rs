@@ -5,14 +5,14 @@ use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolCall;
 use farthing_hub::chain::Rpc;
 use farthing_hub::clock;
-use farthing_hub::core::notifications;
 use farthing_hub::store::{Sqlite, Store};
 use farthing_protocol::abi::{self, AssetState, IFarthing};
 use farthing_protocol::amount::Amount;
+use farthing_protocol::api::PayeeInfo;
+use farthing_protocol::api::frames::notifications;
 use farthing_protocol::chain::{AssetStatus, ChainCall, ChainFact, Head};
 use farthing_protocol::channel::Policy;
 use farthing_protocol::eip712::Domain;
-use farthing_protocol::hub::PayeeInfo;
 use farthing_protocol::message::Message;
 use farthing_protocol::sign::SecretKey;
 use farthing_protocol::types::Participant;
@@ -20,9 +20,12 @@ use farthing_protocol::wallet::{Event, PayRequest, Payee, Payment, PaymentId, Wa
 use farthing_protocol::{Asset, ChannelDef, ChannelId, ETH, Sides};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::net::TcpSocket;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite;
@@ -32,6 +35,9 @@ type Job = Box<dyn FnOnce(&mut Wallet) + Send>;
 type Condition = Box<dyn FnMut(&Wallet) -> bool + Send>;
 
 pub type Told = Arc<std::sync::Mutex<std::collections::BTreeMap<PaymentId, Payment>>>;
+
+/// A hub that is silent for so long has not let its client in.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 enum Command {
     Run(Job),
@@ -49,6 +55,8 @@ pub struct ClientConfig {
     pub assets: Vec<Asset>,
     pub store: PathBuf,
     pub confirmations: u64,
+    /// The address that it connects from; a hub's limits go by it.
+    pub from: Ipv4Addr,
 }
 
 /// A client in a task of its own.
@@ -61,6 +69,8 @@ pub struct Client {
     pub calls: Arc<std::sync::Mutex<Vec<ChainCall>>>,
     /// Every payment as the application was last told of it.
     pub told: Told,
+    /// Whether it has a connection.
+    pub online: Arc<AtomicBool>,
 }
 
 impl ClientConfig {
@@ -76,13 +86,14 @@ impl ClientConfig {
             salt: 0,
         };
         Self {
-            domain: Domain::new(31_337, chain.contract),
+            domain: Domain::new(chain.id, chain.contract),
             def,
             key,
             rpc: chain.rpc.clone(),
             assets: vec![ETH, chain.dai],
             store: folder.join(format!("client-{account}.sqlite")),
             confirmations: 2,
+            from: Ipv4Addr::LOCALHOST,
         }
     }
 
@@ -105,13 +116,15 @@ impl ClientConfig {
         let store = Sqlite::open(&self.store).await.unwrap();
         let config = WalletConfig { domain: self.domain, def: self.def, policy: Policy::default() };
         let entries = store.load(&Wallet::prefix(&config)).await.unwrap();
-        let wallet = Wallet::restore(config, self.key.clone(), &entries).unwrap();
+        let wallet = Wallet::restore(config, Some(self.key.clone()), &entries).unwrap();
         let (commands, inbox) = mpsc::unbounded_channel();
         let calls = Arc::new(std::sync::Mutex::new(Vec::new()));
         let id = self.id();
         let told = Told::default();
-        let task = tokio::spawn(run(wallet, store, inbox, self.clone(), Arc::clone(&calls), Arc::clone(&told)));
-        Client { config: self, id, commands, task, calls, told }
+        let online = Arc::new(AtomicBool::new(false));
+        let shared = (Arc::clone(&calls), Arc::clone(&told), Arc::clone(&online));
+        let task = tokio::spawn(run(wallet, store, inbox, self.clone(), shared));
+        Client { config: self, id, commands, task, calls, told, online }
     }
 }
 
@@ -161,8 +174,7 @@ pub fn request(to: Payee, asset: Asset, amount: Amount) -> PayRequest {
 /// A call over HTTP.
 pub async fn call(url: &str, method: &str, params: Value) -> Result<Value, Value> {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-    let response =
-        reqwest::Client::new().post(url).body(body).send().await.map_err(|error| json!(error.to_string()))?;
+    let response = super::http().post(url).body(body).send().await.map_err(|error| json!(error.to_string()))?;
     let mut answer: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
     if answer.get("error").is_some() { Err(answer["error"].take()) } else { Ok(answer["result"].take()) }
 }
@@ -194,19 +206,37 @@ pub async fn socket_call(
     }
 }
 
+/// A WebSocket from an address of this machine.
+pub async fn connect_from(from: Ipv4Addr, url: &str) -> Result<Socket, Value> {
+    let said = |error: &dyn std::fmt::Display| json!(error.to_string());
+    let to: SocketAddr = url.trim_start_matches("http://").parse().map_err(|error| said(&error))?;
+    let tcp = TcpSocket::new_v4().map_err(|error| said(&error))?;
+    tcp.bind(SocketAddr::from((from, 0))).map_err(|error| said(&error))?;
+    let stream = tcp.connect(to).await.map_err(|error| said(&error))?;
+    stream.set_nodelay(true).map_err(|error| said(&error))?;
+    let stream = tokio_tungstenite::MaybeTlsStream::Plain(stream);
+    let socket = tokio_tungstenite::client_async(format!("ws://{to}/"), stream).await;
+    socket.map(|(socket, _)| socket).map_err(|error| said(&error))
+}
+
 /// Connects and proves the key.
 pub async fn attach(config: &ClientConfig, url: &str) -> Result<Socket, Value> {
-    let url = url.replacen("http", "ws", 1);
-    let (mut socket, _) = tokio_tungstenite::connect_async_with_config(url, None, true)
-        .await
-        .map_err(|error| json!(error.to_string()))?;
+    let mut socket = connect_from(config.from, url).await?;
+    prove(&mut socket, config).await?;
+    Ok(socket)
+}
+
+/// Proves the key on a connection, which gets the channel's messages from then on.
+pub async fn prove(socket: &mut Socket, config: &ClientConfig) -> Result<(), Value> {
     let id = config.id();
-    let answer = socket_call(&mut socket, "farthing_challenge", json!({ "channelId": id }), drop).await?;
+    let answer = socket_call(socket, "farthing_challenge", json!({ "channelId": id }), drop).await?;
     let challenge: B256 = serde_json::from_value(answer["challenge"].clone()).unwrap();
     let signature = config.key.sign(config.domain.digest(&abi::Session { channelId: id.0, challenge }));
     let params = json!({ "channelId": id, "signature": signature });
-    socket_call(&mut socket, "farthing_attach", params, |_| panic!("a message came before the answer")).await?;
-    Ok(socket)
+    // Of this channel nothing may come before the answer; of others that the connection has, it may.
+    let own = id.to_string();
+    let other = move |text: String| assert!(!text.contains(&own), "a message came before the answer");
+    socket_call(socket, "farthing_attach", params, other).await.map(drop)
 }
 
 async fn run(
@@ -214,8 +244,7 @@ async fn run(
     store: Sqlite,
     mut inbox: mpsc::UnboundedReceiver<Command>,
     config: ClientConfig,
-    calls: Arc<std::sync::Mutex<Vec<ChainCall>>>,
-    told: Told,
+    (calls, told, online): (Arc<std::sync::Mutex<Vec<ChainCall>>>, Told, Arc<AtomicBool>),
 ) {
     let mut waiting: Vec<(Condition, oneshot::Sender<()>)> = Vec::new();
     let mut ticks = tokio::time::interval(Duration::from_millis(50));
@@ -237,7 +266,8 @@ async fn run(
                 Some(Command::Run(job)) => job(&mut wallet),
                 Some(Command::When(condition, done)) => waiting.push((condition, done)),
                 Some(Command::Connect(url, done)) => {
-                    let result = match attach(&config, &url).await {
+                    let attached = tokio::time::timeout(PATIENCE, attach(&config, &url)).await;
+                    let result = match attached.unwrap_or_else(|_| Err(json!("the hub does not answer"))) {
                         Ok(socket) => {
                             let (out, mut stream) = socket.split();
                             sink = Some(out);
@@ -250,6 +280,7 @@ async fn run(
                                 }
                                 let _ = frames_in.send(None);
                             });
+                            online.store(true, Ordering::Release);
                             wallet.connected(clock::now());
                             Ok(())
                         }
@@ -262,6 +293,7 @@ async fn run(
                 for frame in batch.drain(..) {
                     let Some(text) = frame else {
                         sink = None;
+                        online.store(false, Ordering::Release);
                         wallet.disconnected();
                         continue;
                     };
@@ -279,12 +311,12 @@ async fn run(
             },
             _ = ticks.tick() => wallet.tick(clock::now()),
         }
-        while let Some((commit, sealed)) = wallet.poll_commit(clock::now()).unwrap() {
+        while let Some(commit) = wallet.poll_commit(clock::now()).unwrap() {
             if !commit.writes.is_empty() {
                 store.commit(&commit.writes).await.unwrap();
             }
             let mut out = Vec::new();
-            for effect in sealed.open(&commit.durable()).unwrap() {
+            for effect in wallet.committed(commit.durable()).unwrap() {
                 match effect {
                     WalletEffect::Send(message) => out.push(message),
                     WalletEffect::Submit { call, .. } => calls.lock().unwrap().push(call),
@@ -294,7 +326,6 @@ async fn run(
                     WalletEffect::Event(_) => {}
                 }
             }
-            wallet.committed();
             if let Some(sink) = &mut sink {
                 for frame in notifications(config.id(), &out).unwrap() {
                     let _ = sink.send(tungstenite::Message::Text(frame.into())).await;

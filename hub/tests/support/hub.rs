@@ -57,6 +57,14 @@ pub async fn start(chain: &Chain, database: &Path, more: &str) -> Node {
     Node::start(config, store).await.unwrap()
 }
 
+/// A hub in this process, on a configuration of the test's own.
+pub async fn start_on(toml: &str, database: &Path) -> Node {
+    let key = [("FARTHING_HUB_PRIVATE_KEY".to_owned(), OWNER_KEY.to_owned())];
+    let config = Config::check(Raw::parse(toml, "test.toml", key.into_iter()).unwrap()).unwrap();
+    let store = Arc::new(Sqlite::open(database).await.unwrap());
+    Node::start(config, store).await.unwrap()
+}
+
 /// A hub in a process of its own. Killed when dropped.
 pub struct Process {
     pub child: Child,

@@ -18,17 +18,28 @@
 
 pub mod chain;
 pub mod client;
+pub mod faulty;
 pub mod hub;
+pub mod proxy;
+pub mod sending;
 pub mod tower;
 
 pub use chain::Chain;
 pub use client::{Client, ClientConfig};
 pub use hub::{Process, config, start};
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Everything ends before this, or the test fails.
 pub const DEADLINE: Duration = Duration::from_secs(40);
+
+/// What all requests are made with: making it reads certificates, which takes longer than a request. A connection belongs
+/// to the runtime that made it, so none is kept for a later request.
+pub fn http() -> &'static reqwest::Client {
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    CLIENT.get_or_init(|| reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap())
+}
 
 /// Asks again and again until the answer is there.
 pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {

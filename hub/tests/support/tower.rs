@@ -172,7 +172,7 @@ impl Pair {
     pub async fn settle(&self, chain: &Chain) -> (U256, U256) {
         chain.ask("evm_increaseTime", json!([PERIOD + 1])).await;
         chain.mine(1).await;
-        let call = ChainCall::Settle { channel: self.def, asset: self.asset };
+        let call = ChainCall::Settle { channel: self.def, assets: vec![self.asset] };
         let data = call.calldata(|_| self.id()).to_vec();
         assert!(chain.send(chain.accounts[9], chain.contract, data, Amount::ZERO).await);
         (chain.balance(self.def.a.owner, self.asset).await, chain.balance(self.def.b.owner, self.asset).await)

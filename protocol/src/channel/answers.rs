@@ -2,29 +2,30 @@
 
 use super::outgoing::{Refused, refused_ops};
 use super::{Channel, Event, Fact};
-use crate::error::Code;
 use crate::lane::{LockRef, Op};
 use crate::proof::{LaneId, SignedProof};
+use crate::reason::Reason;
 use crate::sign::Signature;
 use crate::types::Asset;
 use alloc::vec::Vec;
 
-/// Refusals in a row after which a wrong base is no longer taken for an overtaken message.
-const MAX_OVERTAKEN: u32 = 16;
-
 impl Channel {
     pub(super) fn handle_accepted(&mut self, asset: Asset, nonce: u64, acknowledgement: Option<Signature>, now: u64) {
         // [18] An acknowledgement that may come too late to be shown on chain ends nothing.
-        let in_time = self.state.exit.is_none() && self.check_fresh(now).is_ok();
+        let in_time = self.ledger.state().exit.is_none() && self.ledger.check_fresh(now).is_ok();
         let acknowledgement = acknowledgement.filter(|_| in_time);
-        let Some(book) = self.book(asset) else { return };
+        let Some(book) = self.ledger.book(asset) else { return };
         let in_flight = book.out.in_flight.iter().map(|flight| flight.update.signed_proof());
         let Some(signed) = in_flight.chain(book.out.accepted).find(|signed| signed.proof.nonce == nonce) else {
             return;
         };
         let acknowledgement = acknowledgement.filter(|signature| {
-            let digest = signed.proof.acknowledgement_digest(&self.domain, self.id, self.our_lane(asset));
-            signature.verify(digest, self.peer_signer()).is_ok()
+            let digest = signed.proof.acknowledgement_digest(
+                self.ledger.domain(),
+                self.ledger.id(),
+                self.ledger.our_lane(asset),
+            );
+            signature.verify(digest, self.ledger.peer_signer()).is_ok()
         });
         let known = nonce == book.out.accepted_nonce();
         let acknowledged = book.out.acknowledged.as_ref().is_some_and(|(proof, _)| proof.proof.nonce == nonce);
@@ -36,8 +37,8 @@ impl Channel {
 
     /// The peer holds our proof `nonce`.
     pub(super) fn accepted(&mut self, asset: Asset, nonce: u64, acknowledgement: Option<Signature>) {
-        let lane = self.our_lane(asset);
-        let Some(book) = self.book(asset) else { return };
+        let lane = self.ledger.our_lane(asset);
+        let Some(book) = self.ledger.book(asset) else { return };
         let redeemed = redeemed_by(book, lane, nonce);
         let ended: Vec<Refused> = book
             .out
@@ -46,19 +47,19 @@ impl Channel {
             .filter(|refused| acknowledgement.is_some() && refused.until <= nonce)
             .copied()
             .collect();
-        self.refusals = 0;
-        self.record(Fact::PeerAccepted { asset, nonce, acknowledgement });
-        self.emit(Event::Accepted { lane, nonce });
+        self.signing.accepted();
+        self.ledger.record(Fact::PeerAccepted { asset, nonce, acknowledgement });
+        self.outbox.emit(Event::Accepted { lane, nonce });
         for event in redeemed {
-            self.emit(event);
+            self.outbox.emit(event);
         }
         for refused in ended {
-            self.emit(refused.end_event(lane));
+            self.outbox.emit(refused.end_event(lane));
         }
     }
 
-    pub(super) fn handle_refused(&mut self, asset: Asset, nonce: u64, code: &str, last: Option<SignedProof>) {
-        let Some(book) = self.book(asset) else { return };
+    pub(super) fn handle_refused(&mut self, asset: Asset, nonce: u64, code: &Reason, last: Option<SignedProof>) {
+        let Some(book) = self.ledger.book(asset) else { return };
         if !book.out.in_flight.iter().any(|flight| flight.update.proof.nonce == nonce) {
             return;
         }
@@ -69,9 +70,9 @@ impl Channel {
                 self.accepted(asset, last.proof.nonce, None);
             }
         }
-        let Some(book) = self.book(asset) else { return };
+        let Some(book) = self.ledger.book(asset) else { return };
         let until = book.out.highest.saturating_add(1);
-        let lane = self.our_lane(asset);
+        let lane = self.ledger.our_lane(asset);
         let first = book.out.in_flight.iter().find(|flight| flight.update.proof.nonce == nonce);
         let releases: Vec<LockRef> = first
             .map(|flight| flight.undo.releases(&flight.update.ops))
@@ -79,16 +80,8 @@ impl Channel {
             .into_iter()
             .map(|(_, slot, before)| LockRef { lane, placed: before.placed, slot })
             .collect();
-        // Whatever comes next must differ from what was refused, or both sides would go round in circles.
         let pays = |op: &Op| matches!(op, Op::Transfer { .. } | Op::Lock { .. });
-        // A wrong base is set right by the next proof: after a reconnect, new updates may overtake repeated ones.
-        self.refusals = self.refusals.saturating_add(1);
-        let wrong_base = [Code::UnknownBase, Code::BadNonce].iter().any(|known| known.as_str() == code);
-        let overtaken = wrong_base && self.refusals < MAX_OVERTAKEN;
-        let Some(book) = self.book(asset) else { return };
-        let first = book.out.in_flight.iter().find(|flight| flight.update.proof.nonce == nonce);
-        let stuck =
-            !overtaken && releases.is_empty() && first.is_some_and(|flight| !flight.update.ops.iter().any(pays));
+        let pays = first.is_none_or(|flight| flight.update.ops.iter().any(pays));
         let refused: Vec<Refused> = book
             .out
             .in_flight
@@ -96,22 +89,18 @@ impl Channel {
             .filter(|flight| flight.update.proof.nonce >= nonce)
             .flat_map(|flight| refused_ops(&flight.update, until))
             .collect();
-        self.record(Fact::PeerRefused { asset, nonce });
-        self.to_release.extend(releases.iter().copied());
-        self.deferred.extend(releases);
-        if stuck {
-            self.paused.insert(asset);
-        }
+        self.ledger.record(Fact::PeerRefused { asset, nonce });
+        self.signing.refused(asset, code, releases, pays);
         for refused in refused {
             let (op, lock) = refused.names(lane);
-            self.emit(Event::Refused { op, lock, code: code.into() });
+            self.outbox.emit(Event::Refused { op, lock, code: code.clone() });
         }
     }
 
-    pub(super) fn handle_fail(&mut self, asset: Asset, slot: u16, placed: u64, code: &str) {
-        let lock = LockRef { lane: self.our_lane(asset), placed, slot };
-        if self.lock(&lock).is_some() && self.to_release.insert(lock) {
-            self.emit(Event::Failed { lock, code: code.into() });
+    pub(super) fn handle_fail(&mut self, asset: Asset, slot: u16, placed: u64, code: Reason) {
+        let lock = LockRef { lane: self.ledger.our_lane(asset), placed, slot };
+        if self.ledger.lock(&lock).is_some() && self.signing.agree(lock) {
+            self.outbox.emit(Event::Failed { lock, code: code.clone() });
         }
     }
 }

@@ -1,13 +1,14 @@
 //! What a channel tells: effects for its driver, events for the machine that owns it.
 
-use super::{ExitStage, SignedClosing, SignedWithdrawal};
+use super::{CallId, ExitStage, Refused, SignedClosing, SignedWithdrawal};
 use crate::amount::Amount;
-use crate::chain::ChainCall;
+use crate::chain::{ChainCall, Purpose};
 use crate::codec::stored;
 use crate::error::Error;
 use crate::lane::LockRef;
 use crate::message::Message;
 use crate::proof::LaneId;
+use crate::reason::{Matter, Reason};
 use crate::types::Asset;
 use alloc::string::String;
 use alloy_primitives::Bytes;
@@ -21,9 +22,11 @@ pub enum Effect {
     /// Send a transaction; the id stays the same if it is asked for again.
     Submit {
         /// Idempotency key.
-        id: String,
+        id: CallId,
         /// What to call.
         call: ChainCall,
+        /// Why.
+        purpose: Purpose,
     },
 }
 
@@ -73,7 +76,7 @@ pub enum Event {
         /// For a lock, its name.
         lock: Option<LockRef>,
         /// Why, as the peer says.
-        code: String,
+        code: Reason,
     },
     /// The refused op can no longer cost anything.
     RefusalFinal {
@@ -136,7 +139,7 @@ pub enum Event {
         /// The lock.
         lock: LockRef,
         /// Why, as the peer says.
-        code: String,
+        code: Reason,
     },
     /// The payer asks us to give its lock up.
     CancelAsked {
@@ -170,10 +173,10 @@ pub enum Event {
     },
     /// The peer did not sign.
     Declined {
-        /// `withdraw`, `close` or `reveal`.
-        what: String,
+        /// What.
+        what: Matter,
         /// Why, as the peer says.
-        code: String,
+        code: Reason,
         /// In its words.
         message: String,
     },
@@ -195,4 +198,18 @@ pub enum Event {
     },
     /// The peer holds newer state of ours than we do; nothing is signed until it is restored.
     Outdated,
+}
+
+impl Refused {
+    pub(super) fn names(&self, lane: LaneId) -> (OpRef, Option<LockRef>) {
+        let lock = self.lock.map(|lock| LockRef { lane, placed: lock.placed, slot: lock.slot });
+        (OpRef { lane, nonce: self.nonce, index: self.index }, lock)
+    }
+
+    pub(super) fn end_event(&self, lane: LaneId) -> Event {
+        match self.names(lane) {
+            (_, Some(lock)) if self.released => Event::ReleaseFinal { lock },
+            (op, lock) => Event::RefusalFinal { op, lock },
+        }
+    }
 }

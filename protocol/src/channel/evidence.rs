@@ -1,14 +1,17 @@
 //! Evidence: how it becomes known, how the payer learns of it, and when it goes on chain.
 
-use super::{Channel, Event, Fact};
-use crate::chain::ChainCall;
+use super::call_id::Item;
+use super::{Channel, Fact};
+use crate::amount::Amount;
+use crate::chain::{ChainCall, EvidenceItem, Purpose};
 use crate::condition::{ConditionKey, Kind};
 use crate::error::{Code, Error};
+use crate::gas;
 use crate::lane::LockRef;
+use crate::map::Map;
 use crate::message::Message;
+use crate::reason::Matter;
 use crate::types::Asset;
-use alloc::format;
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloy_primitives::Bytes;
 
@@ -16,194 +19,183 @@ impl Channel {
     /// Takes in evidence for a lock that we are paid with, and asks the payer to redeem.
     /// The evidence is durable before it is shown.
     pub fn learn(&mut self, lock: &LockRef, evidence: &Bytes) -> Result<(), Error> {
-        let pending = self.lock(lock).ok_or_else(|| Error::from(Code::UnknownPayment))?;
-        let units = pending.condition.evaluate(&self.domain, pending.expiry, evidence)?;
+        let pending = self.ledger.lock(lock).ok_or_else(|| Error::from(Code::UnknownPayment))?;
+        let units = pending.condition.evaluate(self.ledger.domain(), pending.expiry, evidence)?;
         let key = pending.lock.key;
-        if self.state.evidence.get(&key).is_none_or(|known| known.units < units) {
-            self.record(Fact::Evidence { key, units, evidence: evidence.clone(), on_chain: false });
+        if self.ledger.adds(key, units, evidence) {
+            self.ledger.record(Fact::Evidence { key, units, evidence: evidence.clone(), on_chain: false });
             // A lock of ours with the same key will be redeemed too, so whoever it is paired with has to know.
-            for (lock, units) in self.our_locks(key, units) {
-                self.tell_revealed(lock, units, evidence.clone());
+            for (lock, units) in self.ledger.our_locks(key, units) {
+                self.outbox.tell_revealed(lock, units, evidence.clone());
             }
         }
         self.reveal(lock);
         Ok(())
     }
 
-    /// The locks that we pay with and that have this key, and the units that `units` prove of each.
-    fn our_locks(&self, key: ConditionKey, units: u32) -> Vec<(LockRef, u32)> {
-        let mut ours = Vec::new();
-        for (asset, book) in &self.state.assets {
-            let lane = self.our_lane(*asset);
-            ours.extend(book.out.lane.slots_of(&key).filter_map(|slot| {
-                let pending = book.out.lane.locks.get(&slot)?;
-                Some((LockRef { lane, placed: pending.placed, slot }, units.min(pending.lock.n)))
-            }));
-        }
-        ours
-    }
-
     /// Gives the rest of a lock up, so that the payer may release it before its expiry.
     /// Refused while we hold evidence for more than was redeemed. [5]
     pub fn give_up(&mut self, lock: &LockRef, code: Code) -> Result<(), Error> {
-        let pending = self.lock(lock).ok_or_else(|| Error::from(Code::UnknownPayment))?;
-        let known = self.state.evidence.get(&pending.lock.key).map_or(0, |known| known.units);
+        let pending = self.ledger.lock(lock).ok_or_else(|| Error::from(Code::UnknownPayment))?;
+        let known = self.ledger.known_units(&pending.lock.key);
         if known.min(pending.lock.n) > pending.lock.redeemed && !crate::rule_off!(5) {
             return Err(Error::new(Code::ReleaseRefused, "we hold evidence for more than was redeemed"));
         }
         let LockRef { lane, placed, slot } = *lock;
-        let given_up = self.book(lane.asset).is_some_and(|book| book.inc.given_up.contains(&(placed, slot)));
-        if !given_up {
-            self.record(Fact::GaveUp { asset: lane.asset, placed, slot });
+        if !self.ledger.has_given_up(lock) {
+            self.ledger.record(Fact::GaveUp { asset: lane.asset, placed, slot });
         }
-        self.send(Message::Fail { asset: lane.asset, slot, placed, code: code.as_str().into() });
+        self.outbox.send(Message::Fail { asset: lane.asset, slot, placed, code: code.into() });
         Ok(())
     }
 
     /// Asks the payee to give a lock of ours up.
     pub fn ask_cancel(&mut self, lock: &LockRef) -> Result<(), Error> {
-        if self.lock(lock).is_none() || lock.lane.payer != self.us {
+        if self.ledger.lock(lock).is_none() || lock.lane.payer != self.ledger.us() {
             return Err(Code::UnknownPayment.into());
         }
-        self.send(Message::Cancel { asset: lock.lane.asset, slot: lock.slot, placed: lock.placed });
+        self.outbox.send(Message::Cancel { asset: lock.lane.asset, slot: lock.slot, placed: lock.placed });
         Ok(())
     }
 
     /// Tells the payer that its offer is held for a payee who is away.
     pub fn tell_held(&mut self, lock: &LockRef) {
-        self.send(Message::Held { asset: lock.lane.asset, slot: lock.slot, placed: lock.placed });
+        self.outbox.send(Message::Held { asset: lock.lane.asset, slot: lock.slot, placed: lock.placed });
     }
 
     /// Shows the payer the best evidence that we hold for its lock.
     fn reveal(&mut self, lock: &LockRef) {
-        let Some(pending) = self.lock(lock) else {
+        let Some(pending) = self.ledger.lock(lock) else {
             return;
         };
-        let Some(known) = self.state.evidence.get(&pending.lock.key) else {
+        let Some(known) = self.ledger.known(&pending.lock.key) else {
             return;
         };
         if known.evidence.is_empty() || known.units.min(pending.lock.n) <= pending.lock.redeemed {
             return;
         }
         let evidence = known.evidence.clone();
-        self.send(Message::Reveal { asset: lock.lane.asset, slot: lock.slot, placed: lock.placed, evidence });
+        self.outbox.send(Message::Reveal { asset: lock.lane.asset, slot: lock.slot, placed: lock.placed, evidence });
     }
 
     /// After a reconnect: shows again what was shown before and may have been lost.
     pub(super) fn repeat_evidence(&mut self) {
-        let locks: Vec<LockRef> = self.incoming_locks().collect();
+        let locks: Vec<LockRef> = self.ledger.incoming_locks().collect();
         for lock in locks {
             self.reveal(&lock);
             let LockRef { lane, placed, slot } = lock;
-            if self.book(lane.asset).is_some_and(|book| book.inc.given_up.contains(&(placed, slot))) {
-                let code = Code::PaymentFailed.as_str().into();
-                self.send(Message::Fail { asset: lane.asset, slot, placed, code });
+            if self.ledger.has_given_up(&lock) {
+                let code = Code::PaymentFailed.into();
+                self.outbox.send(Message::Fail { asset: lane.asset, slot, placed, code });
             }
         }
     }
 
     pub(super) fn handle_reveal(&mut self, asset: Asset, slot: u16, placed: u64, evidence: &Bytes, now: u64) {
-        let lock = LockRef { lane: self.our_lane(asset), placed, slot };
-        let Some(pending) = self.lock(&lock) else {
+        let lock = LockRef { lane: self.ledger.our_lane(asset), placed, slot };
+        let Some(pending) = self.ledger.lock(&lock) else {
             return;
         };
         let (key, n, expiry) = (pending.lock.key, pending.lock.n, pending.expiry);
-        let on_time = self.latest_time(now).saturating_add(self.policy.safety_margin) <= expiry;
-        let units = match pending.condition.evaluate(&self.domain, expiry, evidence) {
+        let on_time = self.ledger.latest_time(now).saturating_add(self.ledger.policy().safety_margin) <= expiry;
+        let units = match pending.condition.evaluate(self.ledger.domain(), expiry, evidence) {
             Ok(units) if on_time => units,
             Ok(_) => {
                 let error = Error::new(Code::BadExpiry, "too close to the expiry; record the evidence on chain");
-                return self.decline("reveal", &error);
+                return self.outbox.decline(Matter::Reveal, &error);
             }
-            Err(error) => return self.decline("reveal", &error),
+            Err(error) => return self.outbox.decline(Matter::Reveal, &error),
         };
-        if self.state.evidence.get(&key).is_none_or(|known| known.units < units) {
-            self.record(Fact::Evidence { key, units, evidence: evidence.clone(), on_chain: false });
+        if self.ledger.adds(key, units, evidence) {
+            self.ledger.record(Fact::Evidence { key, units, evidence: evidence.clone(), on_chain: false });
         }
-        self.tell_revealed(lock, units.min(n), evidence.clone());
+        self.outbox.tell_revealed(lock, units.min(n), evidence.clone());
     }
 
-    /// Tells that a lock of ours is going to be redeemed, once for each number of units.
-    pub(super) fn tell_revealed(&mut self, lock: LockRef, units: u32, evidence: Bytes) {
-        if self.told.insert((lock, units)) {
-            self.emit(Event::Revealed { lock, units, evidence });
-        }
-    }
-
-    /// Evidence at a final block counts for every lock with the key, ours and the peer's.
-    pub(super) fn learn_from_chain(&mut self, key: ConditionKey, units: u32, evidence: &Bytes, _now: u64) {
+    /// Evidence at a final block counts for every lock with the key, ours and the peer's. The chain tells units by a
+    /// view; without the evidence itself they count all the same, and it may follow.
+    pub(super) fn learn_from_chain(&mut self, key: ConditionKey, units: u32, evidence: &Bytes) {
         if self.unread_keys().contains(&key) {
-            self.read.insert(key);
+            self.ledger.note_read(key);
         }
-        let ours = self.our_locks(key, units);
-        let concerned = self.state.assets.values().any(|book| {
-            book.inc.lane.slots_of(&key).next().is_some()
-                || book.out.refused.iter().any(|refused| refused.lock.is_some_and(|lock| lock.key == key))
-        });
-        let claimable = self.settled.values().any(|lane| lane.slots_of(&key).next().is_some());
-        let concerned = concerned || claimable;
-        let known = self.state.evidence.get(&key).map_or(0, |known| known.on_chain);
-        if known < units && (concerned || !ours.is_empty()) {
-            self.record(Fact::Evidence { key, units, evidence: evidence.clone(), on_chain: true });
+        let ours = self.ledger.our_locks(key, units);
+        let concerned = self.ledger.is_concerned(key) || self.exit.settled().has_key(&key);
+        let known = self.ledger.recorded_units(&key);
+        if (known < units || self.ledger.adds(key, units, evidence)) && units > 0 && (concerned || !ours.is_empty()) {
+            self.ledger.record(Fact::Evidence { key, units, evidence: evidence.clone(), on_chain: true });
+            let known = self.ledger.known(&key).filter(|known| known.units == units);
+            let proof = known.map_or_else(Bytes::new, |known| known.evidence.clone());
             for (lock, units) in ours {
-                self.tell_revealed(lock, units, evidence.clone());
+                self.outbox.tell_revealed(lock, units, proof.clone());
             }
         }
         self.lapse_refused();
     }
 
-    /// Records evidence on chain for locks that the payer does not redeem in time, if they are worth the gas.
+    /// Records evidence on chain for locks that the payer does not redeem in time, if they are worth the gas: what
+    /// brings most first, in as few calls as take it.
     pub(super) fn record_due_evidence(&mut self, now: u64) {
-        let time = self.latest_time(now);
-        let due: Vec<(String, ChainCall)> = self
-            .state
-            .assets
-            .iter()
-            .flat_map(|(asset, book)| book.inc.lane.locks.values().map(move |pending| (asset, pending)))
-            .filter(|(asset, pending)| {
-                let known = self.state.evidence.get(&pending.lock.key);
-                let worth = self
-                    .policy
-                    .dust
-                    .get(*asset)
-                    .is_none_or(|dust| pending.lock.value().is_ok_and(|value| value >= dust.threshold));
-                let margin = pending.expiry.saturating_sub(self.policy.safety_margin);
-                let unpaid = known.is_some_and(|known| {
-                    known.units.min(pending.lock.n) > pending.lock.redeemed && known.on_chain < known.units
-                });
-                let native = !matches!(pending.condition.kind(), Kind::External(_));
-                // At an exit the margin does not matter: the lock is claimed on chain.
-                let due = time >= margin || self.state.exit.is_some();
-                unpaid && worth && native && due && time <= pending.expiry
-            })
-            .filter_map(|(_, pending)| {
-                let known = self.state.evidence.get(&pending.lock.key)?;
-                let id = format!("{}/evidence/{}/{}", self.id, pending.lock.key.0, known.units);
-                let call = ChainCall::RecordEvidence {
-                    condition: pending.condition.clone(),
-                    expiry: pending.expiry,
-                    evidence: known.evidence.clone(),
-                };
-                Some((id, call))
-            })
-            .collect();
-        for (id, call) in due {
-            if self.submitted.insert(id.clone()) {
-                self.submit(id, call);
+        let assets: Vec<Asset> = self.assets().collect();
+        for asset in assets {
+            let mut due: Vec<Due> = self.due_evidence(asset, now).into_values().collect();
+            due.sort_by_key(|due| core::cmp::Reverse(due.amount));
+            for batch in gas::evidence_calls(due, |due| (&due.item, due.units)) {
+                let amount = sum(batch.iter().map(|due| due.amount));
+                let deadline = batch.iter().map(|due| due.item.expiry).min().unwrap_or_default();
+                let names = batch.iter().map(|due| due.name).collect();
+                let items = batch.into_iter().map(|due| due.item).collect();
+                let purpose = Purpose::Protect { asset, amount, deadline };
+                self.outbox.ask_about(self.ledger.id(), names, ChainCall::RecordEvidence { items }, purpose);
             }
         }
     }
 
-    pub(super) fn decline(&mut self, what: &str, error: &Error) {
-        let code = error.code().as_str().into();
-        self.send(Message::Declined { what: what.into(), code, message: error.to_string() });
+    /// Evidence that has to be recorded and that no call records yet, by key: one piece may be for several locks.
+    fn due_evidence(&self, asset: Asset, now: u64) -> Map<ConditionKey, Due> {
+        let time = self.ledger.latest_time(now);
+        let mut found: Map<ConditionKey, Due> = Map::new();
+        let locks = self.ledger.book(asset).into_iter().flat_map(|book| book.inc.lane.locks.values());
+        for pending in locks {
+            let key = pending.lock.key;
+            let Some(known) = self.ledger.known(&key).filter(|known| known.on_chain < known.units) else {
+                continue;
+            };
+            let native = !matches!(pending.condition.kind(), Kind::External(_));
+            let margin =
+                pending.expiry.saturating_sub(self.ledger.policy().safety_margin.max(self.ledger.policy().record_lead));
+            // At an exit the margin does not matter: the lock is claimed on chain.
+            let due = time >= margin || self.ledger.state().exit.is_some();
+            let brings = pending.lock.provable(known.units);
+            // Too late is what the chain says, never our clock: it may be ahead.
+            if !native || !due || self.ledger.chain_time() > pending.expiry || brings.is_zero() {
+                continue;
+            }
+            let entry = found.get(&key).map_or(Amount::ZERO, |due| due.amount);
+            let name = Item::Evidence { key, units: known.units };
+            let (condition, expiry, evidence) = (pending.condition.clone(), pending.expiry, known.evidence.clone());
+            let item = EvidenceItem { condition, expiry, evidence };
+            let amount = sum([entry, brings].into_iter());
+            found.insert(key, Due { name, item, units: known.units, amount });
+        }
+        found.retain(|_, due| {
+            due.amount >= self.ledger.policy().least(asset, &due.item.condition, due.units)
+                && !self.outbox.calls().hold(&due.name)
+        });
+        found
     }
 }
 
-impl Channel {
-    /// Whether we gave the rest of an incoming lock up.
-    #[must_use]
-    pub fn has_given_up(&self, lock: &LockRef) -> bool {
-        self.book(lock.lane.asset).is_some_and(|book| book.inc.given_up.contains(&(lock.placed, lock.slot)))
-    }
+/// Evidence that has to be recorded.
+struct Due {
+    /// Of the key and the units.
+    name: Item,
+    item: EvidenceItem,
+    units: u32,
+    /// What it brings.
+    amount: Amount,
+}
+
+/// Of amounts in one asset; more than there can be is as much as there can be.
+pub(super) fn sum(amounts: impl Iterator<Item = Amount>) -> Amount {
+    amounts.fold(Amount::ZERO, |sum, next| sum.plus(next).unwrap_or(Amount::MAX))
 }

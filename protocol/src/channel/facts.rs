@@ -1,9 +1,9 @@
 //! The facts of a channel and the state that they add up to. Applying a fact never fails and never decides:
 //! whoever records it has checked it.
 
-use super::cooperative::{SignedClosing, SignedWithdrawal};
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
+use super::signed::{SignedClosing, SignedWithdrawal};
 use crate::amount::Amount;
 use crate::chain::{AssetStatus, ChainFact};
 use crate::codec::stored;
@@ -215,7 +215,7 @@ pub struct State {
     pub restored: bool,
 }
 
-stored!(struct State { assets, evidence, exit, outdated, leaving, restored });
+stored!(struct State { assets, evidence, exit, outdated, leaving, restored since 2 });
 
 impl State {
     /// Replays a fact read from the store. Unlike [`State::apply`] it also redoes the changes of the lanes.
@@ -248,9 +248,8 @@ impl State {
     pub(crate) fn lost_by(&self, asset: Asset, released: &[(u32, u16, PendingLock)]) -> Amount {
         let given_up = self.assets.get(&asset).map(|book| &book.inc.given_up);
         let unpaid = released.iter().filter_map(|(_, slot, pending)| {
-            let lock = pending.lock;
-            let known = self.evidence.get(&lock.key).map_or(0, |known| known.units).min(lock.n);
-            let unpaid = lock.unit_price.times(known.saturating_sub(lock.redeemed)).unwrap_or(Amount::MAX);
+            let known = self.evidence.get(&pending.lock.key).map_or(0, |known| known.units);
+            let unpaid = pending.lock.provable(known);
             (!given_up.is_some_and(|set| set.contains(&(pending.placed, *slot)))).then_some(unpaid)
         });
         unpaid.fold(Amount::ZERO, |sum, next| sum.plus(next).unwrap_or(Amount::MAX))
@@ -278,7 +277,8 @@ impl State {
             }
             Fact::Evidence { key, units, evidence, on_chain } => {
                 let known = self.evidence.or_default(*key);
-                if *units > known.units {
+                // Units may be known before what proves them.
+                if *units > known.units || (*units == known.units && known.evidence.is_empty()) {
                     known.units = *units;
                     known.evidence = evidence.clone();
                 }

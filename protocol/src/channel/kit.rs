@@ -3,15 +3,19 @@
 //! Invariant: it holds no key, and every lock of every proof that an exit can be settled by, as far as we know them.
 
 use super::{AssetBook, Channel};
-use crate::chain::{AssetStatus, ChainCall};
+use crate::amount::Amount;
+use crate::chain::{AssetStatus, ChainCall, EvidenceItem};
 use crate::condition::{ConditionKey, Kind};
+use crate::gas;
 use crate::lane::{Lane, PendingLock};
+use crate::map::Map;
 use crate::proof::{LaneId, SignedProof};
 use crate::sign::Signature;
 use crate::types::{Asset, Side, Sides};
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::hex;
+use core::cmp::Reverse;
 use core::fmt::{Display, Write};
 
 /// For whoever opens the file and has no tool. Without quotes and backslashes, so that it needs no escapes.
@@ -20,8 +24,8 @@ finds it can't take money with it, since the contract pays your account alone. W
 --kit FILE --rpc URL. With a browser wallet: open exit/index.html of the farthing package from your disk. By hand, in \
 any wallet that sends calldata: from the account `owner`, on the chain `chainId`, send each entry of `transactions` to \
 the address `contract` with its `data` and no value. First startExit (if somebody has started the exit already: \
-submitProofs, before the challenge period ends), at once each recordEvidence, before its expiry; then wait for \
-`channel.challengePeriod` seconds and send each settle. Locks that are still open then are claimed by either tool.";
+submitProofs, before the challenge period ends), at once each recordEvidence or recordEvidenceBatch, before its items \
+expire; then wait for `channel.challengePeriod` seconds and send each settle or settleBatch. Locks that are still open then are claimed by either tool.";
 
 impl Channel {
     /// What it takes to leave without the peer, the store or this program.
@@ -29,24 +33,24 @@ impl Channel {
     pub fn exit_kit(&self) -> String {
         let mut json = Json(String::from("{"));
         json.text("format", &"farthing-exit-kit");
-        json.plain("version", 1);
+        json.plain("version", 2);
         json.text("help", &HELP);
-        json.plain("chainId", self.domain.chain_id());
-        json.bytes("contract", self.domain.contract().as_slice());
-        json.bytes("channelId", self.id.0.as_slice());
+        json.plain("chainId", self.ledger.domain().chain_id());
+        json.bytes("contract", self.ledger.domain().contract().as_slice());
+        json.bytes("channelId", self.ledger.id().0.as_slice());
         json.open("channel", '{');
         for (name, side) in [("a", Side::A), ("b", Side::B)] {
-            let participant = self.def.participant(side);
+            let participant = self.ledger.def().participant(side);
             json.open(name, '{');
             json.bytes("owner", participant.owner.as_slice());
             json.bytes("signer", participant.signer.as_slice());
             json.close('}');
         }
-        json.plain("challengePeriod", self.def.challenge_period.into());
-        json.text("salt", &self.def.salt);
+        json.plain("challengePeriod", self.ledger.def().challenge_period.into());
+        json.text("salt", &self.ledger.def().salt);
         json.close('}');
-        json.plain("us", self.us.index().into());
-        json.bytes("owner", self.def.participant(self.us).owner.as_slice());
+        json.plain("us", self.ledger.us().index().into());
+        json.bytes("owner", self.ledger.def().participant(self.ledger.us()).owner.as_slice());
         self.write_transactions(&mut json);
         json.open("assets", '[');
         for (asset, book) in self.kit_books() {
@@ -59,54 +63,80 @@ impl Channel {
     }
 
     fn kit_books(&self) -> impl Iterator<Item = (&Asset, &AssetBook)> {
-        let concerns = |book: &AssetBook| book.status != AssetStatus::Closed && book.deposits != Sides::default();
-        self.state.assets.iter().filter(move |(_, book)| concerns(book))
+        let held = |book: &AssetBook| book.status != AssetStatus::Closed && book.deposits != Sides::default();
+        self.ledger.state().assets.iter().filter(move |(asset, book)| held(book) && self.ledger.concerns(asset, book))
     }
 
     fn write_transactions(&self, json: &mut Json) {
         json.open("transactions", '[');
         self.write_call(json, &self.start_exit(), &|_| ());
-        let mut known_keys: Vec<ConditionKey> = Vec::new();
-        for pending in self.kit_books().flat_map(|(_, book)| book.inc.lane.locks.values()) {
-            let key = pending.lock.key;
-            let Some(known) = self.state.evidence.get(&key) else { continue };
-            let unpaid = known.units.min(pending.lock.n) > pending.lock.redeemed && !known.evidence.is_empty();
-            if !unpaid || known_keys.contains(&key) || matches!(pending.condition.kind(), Kind::External(_)) {
-                continue;
-            }
-            known_keys.push(key);
-            let call = ChainCall::RecordEvidence {
-                condition: pending.condition.clone(),
-                expiry: pending.expiry,
-                evidence: known.evidence.clone(),
-            };
+        for batch in gas::evidence_calls(self.kit_evidence(), |(item, units)| (item, *units)) {
+            let (items, units): (Vec<EvidenceItem>, Vec<u32>) = batch.into_iter().unzip();
+            let call = ChainCall::RecordEvidence { items: items.clone() };
             self.write_call(json, &call, &|json| {
-                json.bytes("condition", pending.condition.address.as_slice());
-                json.bytes("params", &pending.condition.params);
-                json.plain("expiry", pending.expiry);
-                json.bytes("evidence", &known.evidence);
-                json.plain("units", known.units.into());
+                json.open("items", '[');
+                for (item, units) in items.iter().zip(&units) {
+                    json.open("", '{');
+                    json.bytes("condition", item.condition.address.as_slice());
+                    json.bytes("params", &item.condition.params);
+                    json.plain("expiry", item.expiry);
+                    json.bytes("evidence", &item.evidence);
+                    json.plain("units", (*units).into());
+                    json.close('}');
+                }
+                json.close(']');
             });
         }
-        let answer = ChainCall::SubmitProofs { channel: self.def, proofs: self.exit_proofs() };
-        self.write_call(json, &answer, &|_| ());
-        for (asset, _) in self.kit_books() {
-            let call = ChainCall::Settle { channel: self.def, asset: *asset };
-            self.write_call(json, &call, &|json| json.bytes("asset", asset.as_slice()));
+        let proofs = self.exit_proofs();
+        let chunks = proofs.chunks(gas::MAX_PROOFS).map(<[_]>::to_vec);
+        // Without any proof, one that shows nothing: who sends by hand finds the call where the paragraph says.
+        let chunks = if proofs.is_empty() { Vec::from([Vec::new()]) } else { chunks.collect() };
+        for proofs in chunks {
+            self.write_call(json, &ChainCall::SubmitProofs { channel: *self.ledger.def(), proofs }, &|_| ());
+        }
+        let assets: Vec<Asset> = self.kit_books().map(|(asset, _)| *asset).collect();
+        for assets in assets.chunks(gas::MAX_SETTLED) {
+            let call = ChainCall::Settle { channel: *self.ledger.def(), assets: assets.to_vec() };
+            self.write_call(json, &call, &|json| {
+                json.open("assets", '[');
+                for asset in assets {
+                    json.bytes("", asset.as_slice());
+                }
+                json.close(']');
+            });
         }
         json.close(']');
+    }
+
+    /// What we can prove for locks that were not paid, with the units, and the most valuable first.
+    fn kit_evidence(&self) -> Vec<(EvidenceItem, u32)> {
+        let mut found: Map<ConditionKey, (Amount, EvidenceItem, u32)> = Map::new();
+        for pending in self.kit_books().flat_map(|(_, book)| book.inc.lane.locks.values()) {
+            let key = pending.lock.key;
+            let Some(known) = self.ledger.known(&key) else { continue };
+            let brings = pending.lock.provable(known.units);
+            let native = !matches!(pending.condition.kind(), Kind::External(_));
+            if brings.is_zero() || known.evidence.is_empty() || !native || found.contains_key(&key) {
+                continue;
+            }
+            let (condition, expiry, evidence) = (pending.condition.clone(), pending.expiry, known.evidence.clone());
+            found.insert(key, (brings, EvidenceItem { condition, expiry, evidence }, known.units));
+        }
+        let mut found: Vec<_> = found.into_values().collect();
+        found.sort_by_key(|(brings, ..)| Reverse(*brings));
+        found.into_iter().map(|(_, item, units)| (item, units)).collect()
     }
 
     fn write_call(&self, json: &mut Json, call: &ChainCall, more: &dyn Fn(&mut Json)) {
         json.open("", '{');
         json.text("call", &call.label());
         more(json);
-        json.bytes("data", &call.calldata(|_| self.id));
+        json.bytes("data", &call.calldata(|_| self.ledger.id()));
         json.close('}');
     }
 
     fn write_asset(&self, json: &mut Json, asset: Asset, book: &AssetBook) {
-        let (ours, theirs) = (self.our_lane(asset), self.their_lane(asset));
+        let (ours, theirs) = (self.ledger.our_lane(asset), self.ledger.their_lane(asset));
         json.open("", '{');
         json.bytes("asset", asset.as_slice());
         json.open("proofs", '[');

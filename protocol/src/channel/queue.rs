@@ -25,6 +25,16 @@ struct Waiting {
     next_slot: u16,
 }
 
+impl Waiting {
+    fn forget(&mut self, op: &Op) {
+        self.cost = self.cost.saturating_minus(cost(op));
+        if let Op::Lock { slot, condition, expiry, .. } = op {
+            self.slots.remove(slot);
+            self.keys.remove(&condition.key(*expiry));
+        }
+    }
+}
+
 /// The ops that wait, by asset.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
@@ -46,12 +56,19 @@ impl Queue {
     pub(crate) fn pop(&mut self, asset: Asset) -> Option<Queued> {
         let waiting = self.assets.get_mut(&asset)?;
         let queued = waiting.ops.pop_front()?;
-        waiting.cost = waiting.cost.saturating_minus(cost(&queued.op));
-        if let Op::Lock { slot, condition, expiry, .. } = &queued.op {
-            waiting.slots.remove(slot);
-            waiting.keys.remove(&condition.key(*expiry));
-        }
+        waiting.forget(&queued.op);
         Some(queued)
+    }
+
+    /// Takes the op with this ticket out, wherever it stands.
+    pub(crate) fn remove(&mut self, ticket: u64) -> bool {
+        for waiting in self.assets.values_mut() {
+            let Some(place) = waiting.ops.iter().position(|queued| queued.ticket == ticket) else { continue };
+            let Some(queued) = waiting.ops.remove(place) else { continue };
+            waiting.forget(&queued.op);
+            return true;
+        }
+        false
     }
 
     pub(crate) fn front(&self, asset: Asset) -> Option<&Queued> {

@@ -73,14 +73,14 @@ impl Channel {
     /// Only for the other participant, and only what is durable: the answer depends on the next commit.
     #[must_use]
     pub fn show_lane(&self, id: LaneId, from: u16, key: &SecretKey) -> LanePage {
-        let Some(book) = self.book(id.asset) else { return LanePage::default() };
-        let ours = id.payer == self.us;
+        let Some(book) = self.ledger.book(id.asset) else { return LanePage::default() };
+        let ours = id.payer == self.ledger.us();
         let signed = if ours { book.out.accepted } else { book.inc.accepted };
         let Some(signed) = signed else { return LanePage::default() };
         // What is in flight follows by itself, when the other side is back.
         let at_proof = if ours { book.out.lane_at(signed.proof.nonce) } else { None };
         let lane = at_proof.as_ref().unwrap_or(&book.inc.lane);
-        let digest = || signed.proof.acknowledgement_digest(&self.domain, self.id, id);
+        let digest = || signed.proof.acknowledgement_digest(self.ledger.domain(), self.ledger.id(), id);
         let mut page = LanePage {
             signed: Some(signed),
             acknowledgement: (!ours).then(|| key.sign(digest())),
@@ -119,7 +119,7 @@ impl Channel {
         let Some(LanePage { signed: Some(signed), acknowledgement, .. }) = first else {
             return if locks.is_empty() { Ok(None) } else { Err(bad()) };
         };
-        signed.verify(&self.domain, self.id, id, self.def.participant(id.payer).signer)?;
+        signed.verify(self.ledger.domain(), self.ledger.id(), id, self.ledger.def().participant(id.payer).signer)?;
         let sound = |pending: &PendingLock| {
             let Lock { n, unit_price, redeemed, .. } = pending.lock;
             redeemed < n && !unit_price.is_zero() && pending.placed <= signed.proof.nonce

@@ -14,10 +14,9 @@ pub(crate) const MAX_NONCE: u64 = 1 << 48;
 impl Channel {
     /// The connection is there: tell the peer what we hold.
     pub fn connected(&mut self) {
-        self.synced = false;
-        self.connecting = true;
-        self.try_again();
-        let lanes = self.state.assets.iter().filter_map(|(asset, book)| {
+        self.link.connect();
+        self.signing.try_again();
+        let lanes = self.ledger.state().assets.iter().filter_map(|(asset, book)| {
             // The newest of ours that the peer said it holds. What is in flight follows as it is.
             let signed = book.out.accepted;
             let accepted = book.inc.accepted;
@@ -29,87 +28,87 @@ impl Channel {
             })
         });
         let sync = Message::Sync { lanes: lanes.collect() };
-        self.send(sync);
+        self.outbox.send(sync);
         let funds: Vec<Message> = self
-            .state
+            .ledger
+            .state()
             .assets
             .iter()
             .map(|(asset, book)| Message::Funds { asset: *asset, deposits: book.deposits })
             .collect();
         for message in funds {
-            self.send(message);
+            self.outbox.send(message);
         }
     }
 
     /// The connection is gone.
     pub const fn disconnected(&mut self) {
-        self.synced = false;
-        self.connecting = self.state.restored;
+        self.link.disconnect(self.ledger.state().restored);
     }
 
     /// Whether the peer shows, by our own signature, a proof of our lane that we do not know: a newer one, or what
     /// another device with the same key signed in place of ours.
     fn is_behind(&self, entry: &LaneSync) -> bool {
         let Some(signed) = entry.accepted else { return false };
-        let known = self.book(entry.asset).is_some_and(|book| {
+        let known = self.ledger.book(entry.asset).is_some_and(|book| {
             signed.proof.nonce < book.out.accepted_nonce()
                 || book.out.has_signed(&signed)
                 || book.out.has_refused(&signed)
         });
-        let signer = self.def.participant(self.us).signer;
-        !known && signed.verify(&self.domain, self.id, self.our_lane(entry.asset), signer).is_ok()
+        let signer = self.ledger.def().participant(self.ledger.us()).signer;
+        !known
+            && signed.verify(self.ledger.domain(), self.ledger.id(), self.ledger.our_lane(entry.asset), signer).is_ok()
     }
 
     /// Our store is an old one: nothing is signed until this is resolved.
     fn become_outdated(&mut self) {
-        if !self.state.outdated {
-            self.record(Fact::Outdated);
-            self.emit(Event::Outdated);
+        if !self.ledger.state().outdated {
+            self.ledger.record(Fact::Outdated);
+            self.outbox.emit(Event::Outdated);
         }
     }
 
     /// After a restore from an old backup, the peer's lane may be ahead of ours. What it signed counts at an exit.
     fn take_bare(&mut self, asset: Asset, signed: SignedProof) {
-        let Some(book) = self.book(asset) else { return };
+        let Some(book) = self.ledger.book(asset) else { return };
         // The contract refuses one whose locks contradict their root, and all that is shown along with it.
         if signed.proof.locked.is_zero() != (signed.proof.locks_root == empty_root()) {
             return;
         }
         let newest = book.inc.bare.map_or(0, |bare| bare.proof.nonce).max(book.inc.accepted_nonce());
-        let lane = self.their_lane(asset);
+        let lane = self.ledger.their_lane(asset);
         if signed.proof.nonce > newest
             && signed.proof.nonce < MAX_NONCE
-            && signed.verify(&self.domain, self.id, lane, self.peer_signer()).is_ok()
+            && signed.verify(self.ledger.domain(), self.ledger.id(), lane, self.ledger.peer_signer()).is_ok()
         {
-            self.record(Fact::Bare { asset, signed });
+            self.ledger.record(Fact::Bare { asset, signed });
         }
     }
 
     pub(super) fn handle_sync(&mut self, lanes: Vec<LaneSync>, now: u64) {
         // One answer for each connection: it repeats everything that is open.
-        if self.synced {
+        if !self.link.sync() {
             return;
         }
         // We signed this and do not know it: our store is an old one.
         if lanes.iter().any(|entry| self.is_behind(entry)) {
             self.become_outdated();
         }
-        self.connecting = false;
-        if self.state.restored {
-            self.record(Fact::Synced);
+        if self.ledger.state().restored {
+            self.ledger.record(Fact::Synced);
         }
         for entry in lanes {
             let LaneSync { asset, signed, accepted, acknowledgement } = entry;
             self.notice_forgotten(asset, signed);
             // What we know that we signed needs no other check.
-            let known = |signed: &SignedProof| self.book(asset).is_some_and(|book| book.out.has_signed(signed));
+            let known = |signed: &SignedProof| self.ledger.book(asset).is_some_and(|book| book.out.has_signed(signed));
             if let Some(accepted) = accepted.filter(known) {
                 self.handle_accepted(asset, accepted.proof.nonce, acknowledgement, now);
             }
         }
-        self.synced = true;
         let updates: Vec<Message> = self
-            .state
+            .ledger
+            .state()
             .assets
             .iter()
             .flat_map(|(asset, book)| {
@@ -117,10 +116,12 @@ impl Channel {
             })
             .collect();
         for update in updates {
-            self.send(update);
+            self.outbox.send(update);
         }
         self.repeat_evidence();
-        self.repeat_proposals();
+        for proposal in self.ledger.open_proposals() {
+            self.outbox.send(proposal);
+        }
     }
 
     /// The peer names the newest proof of its own that we said we accepted. If we do not know it, our store is an old
@@ -128,12 +129,12 @@ impl Channel {
     /// lies about this harms its own channel only.
     fn notice_forgotten(&mut self, asset: Asset, signed: Option<SignedProof>) {
         let Some(signed) = signed else { return };
-        let is_open = self.book(asset).is_none_or(|book| book.status == AssetStatus::Open);
-        let known = self.book(asset).map_or(0, |book| book.inc.accepted_nonce());
-        let lane = self.their_lane(asset);
+        let is_open = self.ledger.book(asset).is_none_or(|book| book.status == AssetStatus::Open);
+        let known = self.ledger.book(asset).map_or(0, |book| book.inc.accepted_nonce());
+        let lane = self.ledger.their_lane(asset);
         if is_open
             && signed.proof.nonce > known
-            && signed.verify(&self.domain, self.id, lane, self.peer_signer()).is_ok()
+            && signed.verify(self.ledger.domain(), self.ledger.id(), lane, self.ledger.peer_signer()).is_ok()
         {
             self.become_outdated();
             self.take_bare(asset, signed);

@@ -52,13 +52,16 @@ impl Hub {
     /// Deadlines; call it about once a second.
     pub fn tick(&mut self, now: u64) {
         self.clock = self.clock.max(now);
+        let lead = self.record_lead();
         for id in self.awake_now() {
             if let Some(entry) = self.channels.get_mut(&id) {
+                entry.channel.set_record_lead(lead);
                 entry.channel.tick(now);
                 self.dirty.insert(id);
             }
             self.react(id, now);
         }
+        self.reclaim(now);
         self.drop_expired(now);
         let waiting: Vec<ChannelId> = self.held.keys().copied().collect();
         for payee in waiting {
@@ -112,7 +115,7 @@ mod tests {
     use super::*;
     use crate::Amount;
     use crate::chain::AssetStatus;
-    use crate::channel::Policy;
+    use crate::channel::{CallId, Policy};
     use crate::eip712::Domain;
     use crate::hub::{HubConfig, HubEffect, Registration};
     use crate::message::Message;
@@ -130,6 +133,9 @@ mod tests {
             policy: Policy::default(),
             assets: [].into(),
             challenge_period: (1, u32::MAX),
+            backlog: Default::default(),
+            relay: Default::default(),
+            strangers: Default::default(),
         };
         Hub::new(config, key)
     }
@@ -152,9 +158,8 @@ mod tests {
 
     fn commit(hub: &mut Hub) -> Vec<HubEffect> {
         let mut effects = Vec::new();
-        while let Some((commit, sealed)) = hub.poll_commit(NOW).unwrap() {
-            effects.extend(sealed.open(&commit.durable()).unwrap());
-            hub.committed();
+        while let Some(commit) = hub.poll_commit(NOW).unwrap() {
+            effects.extend(hub.committed(commit.durable()).unwrap());
         }
         effects
     }
@@ -197,7 +202,13 @@ mod tests {
             &|hub| hub.handle(id, Message::Sync { lanes: Vec::new() }, NOW).unwrap(),
             &|hub| hub.chain(Some(id), &funded(6), NOW),
             &|hub| hub.chain(Some(id), &ChainFact::ExitGone, NOW),
-            &|hub| hub.submit_failed(id, "x", &hub.channels[&id].channel.start_exit()),
+            &|hub| {
+                hub.submit_failed(
+                    id,
+                    &CallId::collateral(id, ETH, Amount::ZERO),
+                    &hub.channels[&id].channel.start_exit(),
+                )
+            },
         ];
         for (index, waker) in wakers.iter().enumerate() {
             assert_eq!(hub.awake_count(), 0, "before {index}");

@@ -1,13 +1,12 @@
 //! Which channels the hub has, and whom they belong to.
 
-use super::Hub;
+use super::{Entry, Hub};
 use crate::abi;
+use crate::api::PayeeInfo;
 use crate::channel::Channel;
 use crate::codec::stored;
 use crate::error::{Code, Error};
 use crate::journal::{Journal, Write, encode};
-use crate::json::bridge::as_serde;
-use crate::json::wire;
 use crate::sign::{PublicKey, Signature};
 use crate::types::{ChannelDef, ChannelId, Participant, Side};
 use alloc::format;
@@ -26,20 +25,10 @@ pub struct Registration {
 
 stored!(struct Registration { channel, public_key, binding });
 
-/// What a payer needs to know of a payee. It checks all of it itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PayeeInfo {
-    /// The payee's channel.
-    pub channel: ChannelDef,
-    /// Of its signer; secrets are encrypted to it.
-    pub public_key: PublicKey,
-    /// The owner's signature that binds the signer.
-    pub binding: Option<Bytes>,
-    /// Whether it is connected now.
-    pub online: bool,
-}
-
-wire!(struct PayeeInfo { channel, public_key = "publicKey", binding, online });
+/// Marks that are stored beside a registration: the signer has proved its key.
+pub(super) const PROVEN: u8 = 1;
+/// The chain was read for the channel.
+pub(super) const READ: u8 = 2;
 
 impl Hub {
     /// Admits a channel with this hub's terms. Repeating it adds what was missing.
@@ -65,22 +54,43 @@ impl Hub {
             let digest = domain.digest(&abi::Binding { owner: def.a.owner, signer: def.a.signer, channelId: id.0 });
             Signature::from_slice(binding)?.verify(digest, def.a.owner)?;
         }
-        let key = format!("c/{id}/def");
         if let Some(entry) = self.channels.get_mut(&id) {
             let mut merged = entry.registration.clone();
             merged.public_key = merged.public_key.or(registration.public_key);
             merged.binding = merged.binding.or(registration.binding);
             if merged != entry.registration {
-                self.writes.push(Write::Put { key, value: encode(&(&merged, entry.proven)) });
                 entry.registration = merged;
+                let write = entry.def_write(id);
+                self.gate.write([write]);
                 self.list(id);
             }
             return Ok(id);
         }
-        let channel = Channel::new(domain, def, Side::B, self.config.policy.clone())?;
-        self.writes.push(Write::Put { key, value: encode(&(&registration, false)) });
-        self.insert(channel, Journal::new(format!("c/{id}")), registration, false);
+        let channel = Channel::new(domain, def, Side::B, self.config.channel_policy())?;
+        self.insert(channel, Journal::new(format!("c/{id}")), registration, 0);
+        self.store_def(id);
         Ok(id)
+    }
+
+    /// All that the chain holds of these channels at a final block was told: it is never again as if nothing were
+    /// known of them.
+    pub fn mark_read(&mut self, ids: impl IntoIterator<Item = ChannelId>) {
+        for id in ids {
+            let Some(entry) = self.channels.get_mut(&id).filter(|entry| !entry.read) else { continue };
+            entry.read = true;
+            self.store_def(id);
+        }
+    }
+
+    /// Whether the chain was read for a channel, at least once since it was registered. What has happened to it since
+    /// then is told with the blocks in which it happened, also after a restart.
+    #[must_use]
+    pub fn was_read(&self, id: &ChannelId) -> bool {
+        self.channels.get(id).is_some_and(|entry| entry.read)
+    }
+
+    fn store_def(&mut self, id: ChannelId) {
+        self.gate.write(self.channels.get(&id).map(|entry| entry.def_write(id)));
     }
 
     /// Lists a channel under its signer's address once the signer has proved itself, and under its owner's
@@ -104,7 +114,7 @@ impl Hub {
         let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
         if !entry.proven {
             entry.proven = true;
-            self.writes.push(Write::Put { key: format!("c/{id}/def"), value: encode(&(&entry.registration, true)) });
+            self.store_def(id);
         }
         self.list(id);
         Ok(())
@@ -124,4 +134,10 @@ impl Hub {
     }
 }
 
-as_serde!(PayeeInfo);
+impl Entry {
+    fn def_write(&self, id: ChannelId) -> Write {
+        let proven = if self.proven { PROVEN } else { 0 };
+        let read = if self.read { READ } else { 0 };
+        Write::Put { key: format!("c/{id}/def"), value: encode(&(&self.registration, proven | read)) }
+    }
+}

@@ -2,6 +2,7 @@
 //! or is given back. The hub can't keep the money and can't lose it.
 
 use super::{ChannelLock, Hub};
+use crate::amount::Amount;
 use crate::channel::Event;
 use crate::error::{Code, Error};
 use crate::lane::{Op, PendingLock};
@@ -32,6 +33,7 @@ impl Hub {
             }
             Event::Dropped { ticket, error } => {
                 if let Some(incoming) = self.take_ticket(ticket) {
+                    self.note_ended(&incoming);
                     match error.code() {
                         Code::InsufficientFunds | Code::ChainStale => self.hold(id, incoming),
                         code => self.give_back(incoming, code),
@@ -45,6 +47,7 @@ impl Hub {
                         // The incoming lock may be gone already; then there is nothing to claim upstream.
                         let _ = entry.channel.learn(&incoming, &evidence);
                     }
+                    self.note_revealed((channel, incoming), now);
                 }
                 self.touch(id);
             }
@@ -63,7 +66,10 @@ impl Hub {
             Event::ReleaseFinal { lock } | Event::RefusalFinal { lock: Some(lock), .. } => {
                 self.outgoing_ended((id, lock), Code::PayeeDeclined);
             }
-            Event::Redeemed { lock, done, .. } if lock.lane.payer == Side::A => {
+            Event::Redeemed { lock, .. } if lock.lane.payer == Side::B => self.note_paid(id, lock.lane.asset, now),
+            Event::Redeemed { lock, done, .. } => {
+                self.note_revealed((id, lock), now);
+                self.note_money(id, lock.lane.asset);
                 if done {
                     self.forget_incoming((id, lock));
                 } else if let Some(code) = self.ending.get(&(id, lock)).copied() {
@@ -83,12 +89,11 @@ impl Hub {
                 self.forward_held(id, now);
             }
             Event::PeerFunds { .. } | Event::Accepted { .. } => self.forward_held(id, now),
+            Event::Received { op, .. } => self.note_money(id, op.lane.asset),
             Event::Signed { .. }
             | Event::Refused { .. }
             | Event::RefusalFinal { .. }
-            | Event::Received { .. }
             | Event::Paid { .. }
-            | Event::Redeemed { .. }
             | Event::Held { .. }
             | Event::WithdrawalReady { .. }
             | Event::ClosingReady { .. }
@@ -135,11 +140,7 @@ impl Hub {
         let asset = lock.lane.asset;
         let limits = self.config.assets.get(&asset).ok_or_else(|| Error::from(Code::UnknownAsset))?;
         let value = pending.lock.value()?;
-        let deposit = self
-            .channels
-            .get(payer)
-            .and_then(|entry| entry.channel.book(asset))
-            .map_or_else(Default::default, |book| book.deposits.a);
+        let deposit = self.channels.get(payer).map_or(Amount::ZERO, |entry| entry.channel.deposit(asset, Side::A));
         if value < limits.min_payment || value > limits.max_payment || deposit > limits.channel_capacity {
             return Err(Code::LimitExceeded.into());
         }
@@ -164,6 +165,16 @@ impl Hub {
         if !entry.online {
             return self.hold(payee, incoming);
         }
+        if !self.has_room(&incoming, now) {
+            // What waits already goes on waiting; whoever pays anew learns at once that it is too much.
+            return match self.held_at.contains_key(&incoming) {
+                true => {}
+                false => self.give_back(incoming, Code::TooManyLocks),
+            };
+        }
+        let Some(entry) = self.channels.get_mut(&payee) else {
+            return;
+        };
         let Some(slot) = entry.channel.free_slot(asset) else {
             return self.give_back(incoming, Code::TooManyLocks);
         };
@@ -180,7 +191,7 @@ impl Hub {
             // Two payers may have been given the same hash; the hub pays each lock for itself.
             Err(error) if error.code() == Code::InsufficientFunds => {
                 let value = pending.lock.value().unwrap_or_default();
-                match self.raise_collateral(payee, asset, value) {
+                match self.raise_collateral(incoming.0, payee, asset, value) {
                     Ok(()) => return self.hold(payee, incoming),
                     Err(error) => Err(error),
                 }
@@ -192,6 +203,7 @@ impl Hub {
             Ok(()) => {
                 self.tickets.insert(ticket, incoming);
                 self.queued.insert(incoming);
+                self.note_pending(incoming);
                 self.unhold(&incoming);
                 self.touch(payee);
             }
@@ -200,6 +212,13 @@ impl Hub {
     }
 
     fn hold(&mut self, payee: ChannelId, incoming: ChannelLock) {
+        if self.held_at.contains_key(&incoming) {
+            return;
+        }
+        if !self.has_room_to_hold(&incoming) {
+            return self.give_back(incoming, Code::TooManyLocks);
+        }
+        self.backlog.held.add(incoming, 1);
         if self.held.entry(payee).or_default().insert(incoming) {
             self.held_at.insert(incoming, payee);
             self.touch(incoming.0);
@@ -211,6 +230,7 @@ impl Hub {
 
     fn unhold(&mut self, incoming: &ChannelLock) {
         let Some(payee) = self.held_at.remove(incoming) else { return };
+        self.backlog.held.remove(incoming);
         if let Some(locks) = self.held.get_mut(&payee) {
             locks.remove(incoming);
             if locks.is_empty() {
@@ -297,7 +317,7 @@ impl Hub {
                 continue;
             };
             entry.channel.resume();
-            let assets: Vec<Asset> = entry.channel.state().assets.keys().copied().collect();
+            let assets: Vec<Asset> = entry.channel.assets().collect();
             for asset in assets {
                 self.put_collateral(id, asset);
             }
@@ -312,6 +332,7 @@ impl Hub {
             outgoing.push((*from, *to));
         }
         for (from, to) in outgoing {
+            self.note_pending(from);
             let standing = self
                 .channels
                 .get(&to.0)
@@ -322,6 +343,7 @@ impl Hub {
             {
                 let _ = entry.channel.learn(&from.1, &evidence);
             }
+            self.note_revealed(from, now);
             if !standing {
                 self.give_back(from, Code::PayeeDeclined);
             }
@@ -335,14 +357,14 @@ impl Hub {
         }
     }
 
-    fn incoming(&self, (channel, lock): &ChannelLock) -> Option<PendingLock> {
+    pub(crate) fn incoming(&self, (channel, lock): &ChannelLock) -> Option<PendingLock> {
         self.channels.get(channel)?.channel.lock(lock).cloned()
     }
 
     /// Evidence that the payee showed, for the payer's lock of the same pair.
     fn evidence_of(&self, outgoing: &ChannelLock, incoming: &ChannelLock) -> Option<alloy_primitives::Bytes> {
         let key = self.incoming(incoming)?.lock.key;
-        let known = self.channels.get(&outgoing.0)?.channel.state().evidence.get(&key)?;
+        let known = self.channels.get(&outgoing.0)?.channel.known(&key)?;
         (!known.evidence.is_empty()).then(|| known.evidence.clone())
     }
 }

@@ -4,19 +4,28 @@
 //! never by key, and the pair is durable before the outgoing lock is sent. [6]
 
 mod awake;
+mod backlog;
 mod collateral;
+mod config;
 mod directory;
 mod forward;
+mod reclaim;
+mod relay;
+mod strangers;
 mod unfunded;
 
-pub use directory::{PayeeInfo, Registration};
+pub use backlog::{BacklogLimits, EVIDENCE_GAS, evidence_gas};
+pub use config::{AssetPolicy, HubConfig};
+pub use directory::Registration;
+pub use relay::{RELAY_GAS, RelayLimits};
+pub use strangers::{STRANGER_GAS, StrangerLimits};
 
 use crate::amount::Amount;
-use crate::chain::{ChainCall, Head};
-use crate::channel::{Channel, Effect, Fact, LanePage, Policy, State};
-use crate::eip712::Domain;
+use crate::chain::{ChainCall, Head, Purpose};
+use crate::channel::{CallId, Channel, Effect, Fact, LanePage, State};
 use crate::error::{Code, Error};
-use crate::journal::{Commit, Journal, Sealed, Write, decode, encode};
+use crate::gate::{Commit, Gate, Receipt};
+use crate::journal::{Journal, Write, decode, encode};
 use crate::lane::LockRef;
 use crate::message::Message;
 use crate::proof::LaneId;
@@ -27,36 +36,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloy_primitives::Address;
-
-/// What the hub allows and puts in, for one asset.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct AssetPolicy {
-    /// Most that a client may deposit into one channel.
-    pub channel_capacity: Amount,
-    /// Least that a payment may be.
-    pub min_payment: Amount,
-    /// Most that a payment may be.
-    pub max_payment: Amount,
-    /// What the hub puts in once a client's deposit is confirmed.
-    pub collateral: Amount,
-    /// Most that the hub puts into one channel.
-    pub max_collateral: Amount,
-}
-
-/// What a hub is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct HubConfig {
-    /// Chain and contract.
-    pub domain: Domain,
-    /// The account that funds the hub's sides.
-    pub owner: Address,
-    /// What it accepts in each channel.
-    pub policy: Policy,
-    /// What it allows, by asset.
-    pub assets: BTreeMap<Asset, AssetPolicy>,
-    /// Least and most seconds of a challenge period.
-    pub challenge_period: (u32, u32),
-}
+use backlog::Backlog;
+use reclaim::Purse;
+use relay::Relayed;
+use strangers::Strangers;
 
 /// What the hub asks its driver to do, once the facts are durable.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,11 +55,13 @@ pub enum HubEffect {
     /// Send a transaction, once for each id.
     Submit {
         /// Idempotency key.
-        id: String,
+        id: CallId,
         /// For which channel.
         channel: ChannelId,
         /// What to call.
         call: ChainCall,
+        /// Why.
+        purpose: Purpose,
     },
 }
 
@@ -91,18 +76,27 @@ pub(crate) struct Entry {
     /// Whether the signer has proved its key on a connection. Before that nobody can be paid under its address:
     /// anyone can register a channel that names somebody else.
     pub(crate) proven: bool,
+    /// Whether the chain was read for it, at least once since it was registered.
+    pub(crate) read: bool,
     pub(crate) online: bool,
     /// Deposit totals of ours that have been asked for and not been seen.
     pub(crate) wanted: BTreeMap<Asset, Amount>,
     /// Its place among the unfunded channels, if it is one.
     pub(crate) unfunded: Option<u64>,
+    /// Our money in it, by asset.
+    pub(crate) purses: BTreeMap<Asset, Purse>,
+    /// When its client was last there, and the same as it is stored.
+    pub(crate) seen: u64,
+    pub(crate) seen_stored: u64,
+    /// Whether there was something to ask of its client while it was away.
+    pub(crate) missed: bool,
 }
 
 /// The hub's logic.
 #[derive(Debug)]
 pub struct Hub {
     pub(crate) config: HubConfig,
-    key: SecretKey,
+    pub(crate) key: SecretKey,
     pub(crate) channels: BTreeMap<ChannelId, Entry>,
     /// Owners' and signers' addresses.
     pub(crate) directory: BTreeMap<Address, ChannelId>,
@@ -120,6 +114,18 @@ pub struct Hub {
     pub(crate) held_at: BTreeMap<ChannelLock, ChannelId>,
     /// Incoming locks whose outgoing lock has ended, but that still have evidence to be redeemed for.
     pub(crate) ending: BTreeMap<ChannelLock, Code>,
+    /// What is in flight, and what of it could have to go on chain.
+    pub(crate) backlog: Backlog,
+    /// What was sent for clients lately.
+    pub(crate) relayed: Relayed,
+    /// What was put in lately for clients without a deposit.
+    pub(crate) strangers: Strangers,
+    /// Whether there is no gas for anything but protecting what there is.
+    pub(crate) insolvent: bool,
+    /// Deposits of ours that lie idle.
+    pub(crate) idle: BTreeMap<Asset, Amount>,
+    /// When which money of ours is looked at next.
+    pub(crate) due: BTreeSet<(u64, ChannelId, Asset)>,
     next_ticket: u64,
     /// The chain, as last seen.
     pub(crate) head: Option<Head>,
@@ -131,17 +137,13 @@ pub struct Hub {
     pub(crate) clock: u64,
     /// Channels that may have something to sign, store or say; all of them are awake.
     pub(crate) dirty: BTreeSet<ChannelId>,
-    pub(crate) writes: Vec<Write>,
-    pub(crate) effects: Vec<HubEffect>,
-    commits: u64,
-    outstanding: bool,
-    poisoned: bool,
+    pub(crate) gate: Gate<HubEffect>,
 }
 
 impl Hub {
     /// A hub without channels.
     #[must_use]
-    pub const fn new(config: HubConfig, key: SecretKey) -> Self {
+    pub fn new(config: HubConfig, key: SecretKey) -> Self {
         Self {
             config,
             key,
@@ -154,17 +156,19 @@ impl Hub {
             queued: BTreeSet::new(),
             held_at: BTreeMap::new(),
             ending: BTreeMap::new(),
+            backlog: Backlog::default(),
+            relayed: Relayed::default(),
+            strangers: Strangers::default(),
+            insolvent: false,
+            idle: BTreeMap::new(),
+            due: BTreeSet::new(),
             next_ticket: 0,
             head: None,
             awake: BTreeSet::new(),
             unfunded: BTreeSet::new(),
             clock: 0,
             dirty: BTreeSet::new(),
-            writes: Vec::new(),
-            effects: Vec::new(),
-            commits: 0,
-            outstanding: false,
-            poisoned: false,
+            gate: Gate::default(),
         }
     }
 
@@ -185,16 +189,26 @@ impl Hub {
                 .iter()
                 .find(|(name, _)| *name == def_key)
                 .ok_or_else(|| Error::new(Code::StorageCorrupt, "a channel's definition is missing"))?;
-            let (registration, proven): (Registration, bool) = decode(value)?;
+            let (registration, marks): (Registration, u8) = decode(value)?;
+            if marks > directory::PROVEN | directory::READ {
+                return Err(Error::new(Code::StorageCorrupt, "a channel has unknown marks"));
+            }
+            let seen_key = format!("{prefix}/seen");
             let (journal, snapshot, batches) = Journal::load::<State, Fact>(prefix, &entries)?;
             let mut state = snapshot.unwrap_or_default();
             for fact in batches.iter().flatten() {
                 state.replay(fact)?;
             }
+            let seen = entries.iter().find(|(name, _)| *name == seen_key).map(|(_, value)| decode::<u64>(value));
             let Self { config, .. } = &hub;
-            let channel =
-                Channel::with_state(config.domain, registration.channel, Side::B, config.policy.clone(), state)?;
-            hub.insert(channel, journal, registration, proven);
+            let policy = config.channel_policy();
+            let channel = Channel::with_state(config.domain, registration.channel, Side::B, policy, state)?;
+            let channel_id = channel.id();
+            hub.insert(channel, journal, registration, marks);
+            if let (Some(seen), Some(entry)) = (seen.transpose()?, hub.channels.get_mut(&channel_id)) {
+                entry.seen = seen;
+                entry.seen_stored = seen;
+            }
         }
         for (name, value) in entries.iter().filter(|(name, _)| name.starts_with("pair/")) {
             let (incoming, outgoing): (ChannelLock, ChannelLock) = decode(value)?;
@@ -258,6 +272,8 @@ impl Hub {
         let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
         entry.online = true;
         entry.channel.connected();
+        self.note_back(id);
+        let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
         // Its own payments that wait: it may have missed that, and can't know otherwise.
         let waiting = self.held_at.keys().filter(|(payer, _)| *payer == id);
         for (_, lock) in waiting {
@@ -273,14 +289,17 @@ impl Hub {
             entry.online = false;
             entry.channel.disconnected();
         }
+        self.note_away(id);
     }
 
     /// Takes in a message of a client that proved its signer key. Refusals are answered by effects.
     pub fn handle(&mut self, id: ChannelId, message: Message, now: u64) -> Result<(), Error> {
         self.check_sound()?;
+        if !self.channels.contains_key(&id) {
+            return Err(Code::UnknownChannel.into());
+        }
         self.touch(id);
-        let entry = self.channels.get_mut(&id).ok_or_else(|| Error::from(Code::UnknownChannel))?;
-        entry.channel.handle(message, &self.key, now);
+        self.handle_paid(id, message, now);
         self.react(id, now);
         Ok(())
     }
@@ -295,19 +314,20 @@ impl Hub {
     }
 
     /// A transaction that was asked for was not mined and won't be: it is asked for again while it is due.
-    pub fn submit_failed(&mut self, id: ChannelId, submission: &str, call: &ChainCall) {
+    pub fn submit_failed(&mut self, id: ChannelId, submission: &CallId, call: &ChainCall) {
         self.wake(id);
         let Some(entry) = self.channels.get_mut(&id) else { return };
         entry.channel.submit_failed(submission);
         if let ChainCall::Deposit { asset, .. } = call {
             entry.wanted.remove(asset);
+            self.note_money(id, *asset);
         }
     }
 
-    /// The next commit and the effects that depend on it; `None` if there is nothing to do, or while one is outstanding.
-    pub fn poll_commit(&mut self, now: u64) -> Result<Option<(Commit, Sealed<HubEffect>)>, Error> {
+    /// The next commit; `None` if there is nothing to do, or while one is on its way to the store.
+    pub fn poll_commit(&mut self, now: u64) -> Result<Option<Commit>, Error> {
         self.check_sound()?;
-        if self.outstanding {
+        if self.gate.is_waiting() {
             return Ok(None);
         }
         // Signing makes events, and events make more to sign; both end, since each op is queued once.
@@ -330,49 +350,35 @@ impl Hub {
             }
             let output = entry.channel.drain();
             if !output.facts.is_empty() {
-                let locks = |channel: &Channel| {
-                    channel
-                        .state
-                        .assets
-                        .values()
-                        .map(|book| book.out.lane.locks.len().saturating_add(book.inc.lane.locks.len()))
-                        .sum()
-                };
-                let size: usize = locks(&entry.channel);
+                let size = entry.channel.lock_count();
                 if entry.journal.is_snapshot_due(output.facts.len(), size) {
-                    entry.channel.state.forget_spent_evidence();
+                    entry.channel.forget_spent_evidence();
                 }
                 let channel = &entry.channel;
-                let writes = entry.journal.append(&output.facts, size, || channel.state.clone())?;
-                self.writes.extend(writes);
+                let writes = entry.journal.append(&output.facts, size, || channel.state().clone())?;
+                self.gate.write(writes);
             }
-            self.effects.extend(output.effects.into_iter().map(|effect| match effect {
+            self.gate.decide(output.effects.into_iter().map(|effect| match effect {
                 Effect::Send(message) => HubEffect::Send { channel: id, message },
-                Effect::Submit { id: key, call } => HubEffect::Submit { id: key, channel: id, call },
+                Effect::Submit { id: key, call, purpose } => HubEffect::Submit { id: key, channel: id, call, purpose },
             }));
             self.lull(id);
         }
-        if self.writes.is_empty() && self.effects.is_empty() {
-            return Ok(None);
-        }
-        self.commits = self.commits.saturating_add(1);
-        self.outstanding = true;
-        let commit = Commit::new(self.commits, core::mem::take(&mut self.writes));
-        Ok(Some((commit, Sealed::new(self.commits, core::mem::take(&mut self.effects)))))
+        Ok(self.gate.commit())
     }
 
-    /// The outstanding commit has been opened; the next one may be polled.
-    pub const fn committed(&mut self) {
-        self.outstanding = false;
+    /// The commit is durable: what depends on it.
+    pub fn committed(&mut self, receipt: Receipt) -> Result<Vec<HubEffect>, Error> {
+        self.gate.committed(receipt)
     }
 
     /// The store failed: nothing is signed or accepted until the hub is restored from it.
     pub const fn poison(&mut self) {
-        self.poisoned = true;
+        self.gate.poison();
     }
 
     pub(crate) fn check_sound(&self) -> Result<(), Error> {
-        if self.poisoned { Err(Code::StorageFailed.into()) } else { Ok(()) }
+        self.gate.check_sound()
     }
 
     pub(crate) const fn ticket(&mut self) -> u64 {
@@ -380,10 +386,24 @@ impl Hub {
         self.next_ticket
     }
 
-    pub(crate) fn insert(&mut self, channel: Channel, journal: Journal, registration: Registration, proven: bool) {
+    pub(crate) fn insert(&mut self, channel: Channel, journal: Journal, registration: Registration, marks: u8) {
         let id = channel.id();
+        let (proven, read) = (marks & directory::PROVEN != 0, marks & directory::READ != 0);
         let wanted = BTreeMap::new();
-        let entry = Entry { channel, journal, registration, proven, online: false, wanted, unfunded: None };
+        let entry = Entry {
+            channel,
+            journal,
+            registration,
+            proven,
+            read,
+            online: false,
+            wanted,
+            unfunded: None,
+            purses: BTreeMap::new(),
+            seen: self.clock,
+            seen_stored: 0,
+            missed: false,
+        };
         self.channels.insert(id, entry);
         self.note_unfunded(id);
         // It has to see a head of its own, after its facts, before it may miss any.
@@ -394,14 +414,15 @@ impl Hub {
     pub(crate) fn store_pair(&mut self, incoming: ChannelLock, outgoing: ChannelLock) -> Result<(), Error> {
         self.outgoing_of.insert(incoming, outgoing);
         self.incoming_of.insert(outgoing, incoming);
-        self.writes.push(Write::Put { key: pair_key(&incoming), value: encode(&(incoming, outgoing)) });
+        self.gate.write([Write::Put { key: pair_key(&incoming), value: encode(&(incoming, outgoing)) }]);
         Ok(())
     }
 
     pub(crate) fn forget_pair(&mut self, incoming: &ChannelLock) {
+        self.note_ended(incoming);
         if let Some(outgoing) = self.outgoing_of.remove(incoming) {
             self.incoming_of.remove(&outgoing);
-            self.writes.push(Write::Delete { key: pair_key(incoming) });
+            self.gate.write([Write::Delete { key: pair_key(incoming) }]);
         }
     }
 }

@@ -41,6 +41,32 @@ impl Hub {
         forgotten
     }
 
+    /// Whether nobody has put money into a channel; false of one that is not known.
+    #[must_use]
+    pub fn is_unfunded(&self, id: &ChannelId) -> bool {
+        // Its place among the others may be one commit behind.
+        self.channels.get(id).is_some_and(|entry| entry.unfunded.is_some() && entry.channel.is_blank())
+    }
+
+    /// Forgets an unfunded channel whose place is needed, also if its client is connected; not if anything else makes it
+    /// of use. The writes are in the next commit.
+    pub fn forget_unused(&mut self, id: ChannelId) -> Option<Registration> {
+        let was_online = self.is_online(&id);
+        if let Some(entry) = self.channels.get_mut(&id).filter(|entry| entry.unfunded.is_some()) {
+            entry.online = false;
+        }
+        if !self.is_unfunded(&id) || self.is_of_use(id) {
+            if let Some(entry) = self.channels.get_mut(&id) {
+                entry.online = was_online;
+            }
+            return None;
+        }
+        let mut freed = BTreeSet::new();
+        let forgotten = self.forget(id, &mut freed);
+        self.list_again(&freed);
+        forgotten
+    }
+
     /// Keeps the list of unfunded channels what it says.
     pub(crate) fn note_unfunded(&mut self, id: ChannelId) {
         let Some(entry) = self.channels.get(&id) else { return };
@@ -71,7 +97,11 @@ impl Hub {
 
     /// Adds the addresses that it was listed under to `freed`.
     fn forget(&mut self, id: ChannelId, freed: &mut BTreeSet<Address>) -> Option<Registration> {
+        self.forget_purses(id);
         let entry = self.channels.remove(&id)?;
+        if entry.seen_stored > 0 {
+            self.gate.write([Write::Delete { key: format!("c/{id}/seen") }]);
+        }
         if let Some(since) = entry.unfunded {
             self.unfunded.remove(&(since, id));
         }
@@ -83,8 +113,8 @@ impl Hub {
                 freed.insert(address);
             }
         }
-        self.writes.push(Write::Delete { key: format!("c/{id}/def") });
-        self.writes.extend(entry.journal.remove());
+        self.gate.write([Write::Delete { key: format!("c/{id}/def") }]);
+        self.gate.write(entry.journal.remove());
         Some(entry.registration)
     }
 
@@ -139,6 +169,9 @@ mod tests {
             policy: Policy::default(),
             assets: [].into(),
             challenge_period: (1, u32::MAX),
+            backlog: Default::default(),
+            relay: Default::default(),
+            strangers: Default::default(),
         }
     }
 
@@ -165,15 +198,14 @@ mod tests {
         }
 
         fn commit(&mut self) {
-            while let Some((commit, sealed)) = self.hub.poll_commit(NOW).unwrap() {
+            while let Some(commit) = self.hub.poll_commit(NOW).unwrap() {
                 for write in &commit.writes {
                     match write {
                         Write::Put { key, value } => drop(self.store.insert(key.clone(), value.clone())),
                         Write::Delete { key } => drop(self.store.remove(key)),
                     }
                 }
-                sealed.open(&commit.durable()).unwrap();
-                self.hub.committed();
+                self.hub.committed(commit.durable()).unwrap();
             }
         }
 
@@ -237,6 +269,26 @@ mod tests {
         stored.look(2);
         assert_eq!(stored.forget(NOW + 9 * AGE, 0), 1);
         assert!(stored.hub.channel(&deposited).is_none() && stored.hub.channel(&exiting).is_some());
+    }
+
+    #[test]
+    fn one_whose_place_is_needed_goes_though_it_is_connected_unless_it_is_of_use_otherwise() {
+        let mut stored = Stored::new();
+        let [online, deposited] = [0, 1].map(|salt| stored.register(salt));
+        assert!(stored.hub.forget_unused(online).is_none(), "it has not seen the chain");
+        stored.hub.connected(online, NOW).unwrap();
+        stored.hub.chain(Some(deposited), &funded(1), NOW);
+        stored.look(1);
+        assert!(stored.hub.is_unfunded(&online) && !stored.hub.is_unfunded(&deposited));
+        assert!(stored.hub.forget_unused(deposited).is_none());
+        stored.hub.awake.insert(online);
+        assert!(stored.hub.forget_unused(online).is_none() && stored.hub.is_online(&online), "nothing changed");
+        stored.hub.awake.remove(&online);
+        assert!(stored.hub.forget_unused(online).is_some());
+        stored.commit();
+        assert!(stored.hub.channel(&online).is_none() && stored.keys_of(online) == 0);
+        assert_eq!(stored.hub.unfunded_count(), 0);
+        assert!(!stored.hub.is_unfunded(&online) && stored.hub.forget_unused(online).is_none());
     }
 
     #[test]

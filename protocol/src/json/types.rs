@@ -125,14 +125,41 @@ impl<T: FromJson> FromJson for Vec<T> {
 
 impl<T: ToJson> ToJson for Vec<T> {
     fn write(&self, out: &mut String) {
-        out.push('[');
-        for (index, entry) in self.iter().enumerate() {
-            if index > 0 {
-                out.push(',');
-            }
-            entry.write(out);
+        write_list(self, out);
+    }
+
+    fn is_none(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+fn write_list<T: ToJson>(list: &[T], out: &mut String) {
+    out.push('[');
+    for (index, entry) in list.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
         }
-        out.push(']');
+        entry.write(out);
+    }
+    out.push(']');
+}
+
+impl<const N: usize> FromJson for [B256; N] {
+    fn read(value: &Value<'_>, fault: &mut Fault) -> Self {
+        let mut read = [B256::ZERO; N];
+        match value {
+            Value::List(values) if values.len() == N => {
+                read.iter_mut().zip(values).for_each(|(entry, value)| *entry = B256::read(value, fault));
+            }
+            _ => fault.found(),
+        }
+        read
+    }
+}
+
+impl<const N: usize> ToJson for [B256; N] {
+    fn write(&self, out: &mut String) {
+        write_list(self, out);
     }
 }
 
@@ -164,6 +191,11 @@ fn put_hex(bytes: &[u8], out: &mut String) {
             out.push(char::from_digit(digit.into(), 16).unwrap_or_default());
         }
     }
+}
+
+/// A number with its sign.
+pub(crate) fn put_number(number: i32, out: &mut String) {
+    put_display(&number, out);
 }
 
 /// What `Display` says.

@@ -4,24 +4,28 @@
 //! from the key and a random id that is stored with it. [10]
 
 mod adopt;
+mod event;
 mod payment;
+mod preimage;
 mod receive;
 mod send;
 
 pub use adopt::Shown;
+pub use event::{Balance, Event, WalletEffect};
 pub use payment::{Direction, Payment, PaymentId, Status};
+pub use preimage::Unproven;
 pub use send::{PayRequest, Payee, check_payee};
 
 use crate::amount::Amount;
-use crate::chain::{AssetStatus, ChainCall, ChainFact, Head};
-use crate::channel::{
-    Channel, Effect, Event as ChannelEvent, ExitStage, Fact, OpRef, Policy, SignedClosing, SignedWithdrawal, State,
-};
+use crate::chain::{ChainFact, Head};
+use crate::channel::{CallId, Channel, Effect, Event as ChannelEvent, Fact, Holdings, OnChain, OpRef, Policy, State};
 use crate::codec::stored;
+use crate::condition::ConditionKey;
 use crate::eip712::Domain;
 use crate::envelope::SharedKey;
 use crate::error::{Code, Error};
-use crate::journal::{Commit, Journal, Sealed, Write, decode, encode};
+use crate::gate::{Commit, Gate, Receipt};
+use crate::journal::{Journal, Write, decode, encode};
 use crate::lane::LockRef;
 use crate::map::{Map, Set};
 use crate::message::{Closing, Message, Withdrawal};
@@ -48,87 +52,6 @@ pub struct WalletConfig {
     pub policy: Policy,
 }
 
-/// What an application is told.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// A payment is new or has changed.
-    Payment(Payment),
-    /// What can be spent or received has changed.
-    Balance {
-        /// Which asset.
-        asset: Asset,
-    },
-    /// A withdrawal has both signatures.
-    Withdrawal(SignedWithdrawal),
-    /// A closing has both signatures.
-    Closing(SignedClosing),
-    /// The hub did not sign a withdrawal or closing, or refused evidence.
-    Declined {
-        /// `withdraw`, `close` or `reveal`.
-        what: String,
-        /// Why, as the hub says.
-        code: String,
-        /// In its words.
-        message: String,
-    },
-    /// An exit has started on chain.
-    ExitStarted {
-        /// Unix seconds.
-        ends_at: u64,
-    },
-    /// An exit got on, or a reorg threw it back.
-    Exit {
-        /// Where it stands.
-        stage: ExitStage,
-    },
-    /// The hub does not pay a payment to us though its evidence is on chain and its time is over: only an exit gets
-    /// the money.
-    Overdue {
-        /// Which payment.
-        lock: LockRef,
-    },
-    /// The hub holds newer state of ours than this store; nothing is signed until it is restored.
-    Outdated,
-}
-
-/// What a wallet asks its driver to do, once the facts are durable.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(clippy::large_enum_variant, reason = "effects are short-lived")]
-pub enum WalletEffect {
-    /// Send to the hub, if connected; if not, the next sync makes up for it.
-    Send(Message),
-    /// Send a transaction, once for each id.
-    Submit {
-        /// Idempotency key.
-        id: String,
-        /// What to call.
-        call: ChainCall,
-    },
-    /// Tell the application.
-    Event(Event),
-}
-
-/// What a wallet has of an asset.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Balance {
-    /// Which asset.
-    pub asset: Asset,
-    /// What can be spent now.
-    pub available: Amount,
-    /// In payments of ours that are not settled.
-    pub locked_out: Amount,
-    /// In payments to us that are not settled.
-    pub locked_in: Amount,
-    /// What the hub can still pay us, as far as we know.
-    pub receivable: Amount,
-    /// Confirmed deposits of ours.
-    pub deposited: Amount,
-    /// Confirmed withdrawals of ours.
-    pub withdrawn: Amount,
-    /// What became of it.
-    pub status: AssetStatus,
-}
-
 #[derive(Clone, Debug)]
 enum WalletFact {
     Channel(Fact),
@@ -149,7 +72,8 @@ stored!(struct WalletState { channel, live });
 #[derive(Debug)]
 pub struct Wallet {
     channel: Channel,
-    key: SecretKey,
+    /// Without it nothing is signed or accepted: what is there is read, and taken home by an exit.
+    key: Option<SecretKey>,
     journal: Journal,
     /// Payments that can still change, and ended ones that are not in the history yet.
     payments: Map<PaymentId, Payment>,
@@ -159,22 +83,22 @@ pub struct Wallet {
     queued: Map<u64, Payment>,
     queued_ids: Set<PaymentId>,
     changed: Set<PaymentId>,
+    /// Payments that were made, by the chain's word, and whose preimage is not known.
+    unproven: Map<ConditionKey, (PaymentId, Unproven)>,
     next_ticket: u64,
     /// Shared keys with payees of this session.
     payer_keys: Map<Address, SharedKey>,
     /// The last payer's shared key.
     payee_key: Option<(PublicKey, SharedKey)>,
     events: Vec<Event>,
-    commits: u64,
-    outstanding: bool,
-    poisoned: bool,
+    gate: Gate<WalletEffect>,
 }
 
 impl Wallet {
     /// A wallet without history. Only for a channel that neither the chain nor the hub knows.
     pub fn new(config: WalletConfig, key: SecretKey) -> Result<Self, Error> {
         let journal = Journal::new(prefix_of(&config));
-        Self::assemble(config, key, journal, WalletState::default())
+        Self::assemble(config, Some(key), journal, WalletState::default())
     }
 
     /// The store's prefix for a wallet: load it and give the entries to [`Wallet::restore`].
@@ -183,8 +107,9 @@ impl Wallet {
         prefix_of(config)
     }
 
-    /// A wallet as its store holds it.
-    pub fn restore(config: WalletConfig, key: SecretKey, entries: &[(String, Vec<u8>)]) -> Result<Self, Error> {
+    /// A wallet as its store holds it. Without the signer's key it is for reading, exit and exit kit: all that has to
+    /// be signed by the signer is refused with `unsupported`.
+    pub fn restore(config: WalletConfig, key: Option<SecretKey>, entries: &[(String, Vec<u8>)]) -> Result<Self, Error> {
         let (journal, snapshot, batches) = Journal::load::<WalletState, WalletFact>(prefix_of(&config), entries)?;
         let mut state = snapshot.unwrap_or_default();
         let mut payments: Map<PaymentId, Payment> = state.live.drain(..).map(|payment| (payment.id, payment)).collect();
@@ -200,9 +125,14 @@ impl Wallet {
         Self::assemble(config, key, journal, state)
     }
 
-    fn assemble(config: WalletConfig, key: SecretKey, journal: Journal, state: WalletState) -> Result<Self, Error> {
+    fn assemble(
+        config: WalletConfig,
+        key: Option<SecretKey>,
+        journal: Journal,
+        state: WalletState,
+    ) -> Result<Self, Error> {
         let WalletConfig { domain, def, policy } = config;
-        if def.a.signer != key.address() {
+        if key.as_ref().is_some_and(|key| def.a.signer != key.address()) {
             return Err(Error::new(Code::InvalidArgument, "the key is not the channel's signer"));
         }
         let channel = Channel::with_state(domain, def, Side::A, policy, state.channel)?;
@@ -216,16 +146,18 @@ impl Wallet {
             queued: Map::new(),
             queued_ids: Set::new(),
             changed: Set::new(),
+            unproven: Map::new(),
             next_ticket: 0,
             payer_keys: Map::new(),
             payee_key: None,
             events: Vec::new(),
-            commits: 0,
-            outstanding: false,
-            poisoned: false,
+            gate: Gate::default(),
         };
         for payment in state.live {
             wallet.index(payment);
+        }
+        for lock in wallet.by_lock.keys().copied().collect::<Vec<_>>() {
+            wallet.await_preimage(&lock);
         }
         wallet.channel.resume();
         Ok(wallet)
@@ -248,10 +180,11 @@ impl Wallet {
         self.channel.id()
     }
 
-    /// The signer's key.
-    #[must_use]
-    pub const fn key(&self) -> &SecretKey {
-        &self.key
+    /// The signer's key, for what can't be done without it.
+    fn signer(&self) -> Result<&SecretKey, Error> {
+        self.key.as_ref().ok_or_else(|| {
+            Error::new(Code::Unsupported, "the key that signs for this channel is not there: it can be read and left")
+        })
     }
 
     /// A payment that can still change, or that ended lately. Older ones are in the history.
@@ -263,9 +196,7 @@ impl Wallet {
     /// Payments that can still change, and those that ended lately, newest first.
     #[must_use]
     pub fn payments(&self) -> Vec<Payment> {
-        let all = self.payments.values().chain(self.queued.values());
-        let ordered: Map<_, _> = all.map(|payment| (Reverse((payment.created, payment.id)), payment)).collect();
-        ordered.into_values().cloned().collect()
+        newest_first(&mut self.payments.values().chain(self.queued.values()))
     }
 
     /// Ended payments, as a value under `<prefix>/history/` holds them.
@@ -273,40 +204,47 @@ impl Wallet {
         decode(value)
     }
 
+    /// All payments of a wallet whose channel is over, newest first; `entries` are those under its prefix.
+    pub fn stored_payments(prefix: &str, entries: &[(String, Vec<u8>)]) -> Result<Vec<Payment>, Error> {
+        let (_, snapshot, batches) = Journal::load::<WalletState, WalletFact>(String::from(prefix), entries)?;
+        let mut payments: Map<PaymentId, Payment> = Map::new();
+        let history = format!("{prefix}/history/");
+        for (_, value) in entries.iter().filter(|(key, _)| key.starts_with(&history)) {
+            for payment in Self::decode_history(value)? {
+                payments.insert(payment.id, payment);
+            }
+        }
+        for payment in snapshot.unwrap_or_default().live {
+            payments.insert(payment.id, payment);
+        }
+        for fact in batches.into_iter().flatten() {
+            if let WalletFact::Payment(payment) = fact {
+                payments.insert(payment.id, payment);
+            }
+        }
+        Ok(newest_first(&mut payments.values()))
+    }
+
     /// What the wallet has, by asset.
     #[must_use]
     pub fn balances(&self) -> Vec<Balance> {
-        self.channel.state().assets.keys().map(|asset| self.balance(*asset)).collect()
+        self.channel.assets().map(|asset| self.balance(asset)).collect()
     }
 
     /// What the wallet has of an asset.
     #[must_use]
     pub fn balance(&self, asset: Asset) -> Balance {
-        let available = self.channel.available(asset);
-        let Some(book) = self.channel.book(asset) else {
-            return Balance {
-                asset,
-                available,
-                locked_out: Amount::ZERO,
-                locked_in: Amount::ZERO,
-                receivable: Amount::ZERO,
-                deposited: Amount::ZERO,
-                withdrawn: Amount::ZERO,
-                status: AssetStatus::Open,
-            };
-        };
-        let received = book.out.lane.transferred;
-        let spent = book.inc.lane.spent().unwrap_or(Amount::MAX);
-        let receivable = self.channel.funds(asset, Side::B, received).unwrap_or_default().saturating_minus(spent);
+        let OnChain { deposits, withdrawn, status } = self.channel.on_chain(asset);
+        let Holdings { locked_out, locked_in, receivable } = self.channel.holdings(asset);
         Balance {
             asset,
-            available,
-            locked_out: book.out.worst().saturating_minus(book.out.lane.transferred),
-            locked_in: book.inc.lane.locked,
+            available: self.channel.available(asset),
+            locked_out,
+            locked_in,
             receivable,
-            deposited: book.deposits.a,
-            withdrawn: book.withdrawn.a,
-            status: book.status,
+            deposited: deposits.a,
+            withdrawn: withdrawn.a,
+            status,
         }
     }
 
@@ -323,7 +261,9 @@ impl Wallet {
     /// Takes in a message of the hub.
     pub fn handle(&mut self, message: Message, now: u64) -> Result<(), Error> {
         self.check_sound()?;
-        self.channel.handle(message, &self.key, now);
+        // As in signer(), which would borrow the whole wallet.
+        let Some(key) = &self.key else { return Err(Code::Unsupported.into()) };
+        self.channel.handle(message, key, now);
         self.react(now);
         Ok(())
     }
@@ -338,6 +278,7 @@ impl Wallet {
     pub fn chain(&mut self, fact: &ChainFact, now: u64) {
         self.channel.handle_chain(fact, now);
         self.react(now);
+        self.take_preimage(fact, now);
     }
 
     /// Deadlines; call it about once a second.
@@ -347,13 +288,13 @@ impl Wallet {
     }
 
     /// A transaction that was asked for was not mined and won't be: it is asked for again while it is due.
-    pub fn submit_failed(&mut self, id: &str) {
+    pub fn submit_failed(&mut self, id: &CallId) {
         self.channel.submit_failed(id);
     }
 
     /// Keys whose recorded units have to be read; see [`Channel::unread_keys`].
     #[must_use]
-    pub fn unread_keys(&self) -> Set<crate::condition::ConditionKey> {
+    pub fn unread_keys(&self) -> Set<ConditionKey> {
         self.channel.unread_keys()
     }
 
@@ -379,13 +320,27 @@ impl Wallet {
         submit: bool,
     ) -> Result<Withdrawal, Error> {
         self.check_sound()?;
-        self.channel.propose_withdrawal(asset, amount, recipient, owner_signature, deadline, submit, &self.key)
+        let key = self.signer()?.clone();
+        self.channel.propose_withdrawal(asset, amount, recipient, owner_signature, deadline, submit, &key)
+    }
+
+    /// Sends a withdrawal ourselves that the hub was asked to send and refused to; see [`Channel::withdraw_ourselves`].
+    pub fn withdraw_ourselves(&mut self, withdrawal: &Withdrawal) -> Result<(), Error> {
+        self.check_sound()?;
+        self.channel.withdraw_ourselves(withdrawal)
+    }
+
+    /// The same for a closing.
+    pub fn close_ourselves(&mut self, closing: &Closing) -> Result<(), Error> {
+        self.check_sound()?;
+        self.channel.close_ourselves(closing)
     }
 
     /// Signs a closing of some assets and asks the hub to sign it too; [`Event::Closing`] follows.
     pub fn close(&mut self, assets: &[Asset], deadline: u64, submit: bool) -> Result<Closing, Error> {
         self.check_sound()?;
-        self.channel.propose_closing(assets, deadline, submit, &self.key)
+        let key = self.signer()?.clone();
+        self.channel.propose_closing(assets, deadline, submit, &key)
     }
 
     /// Leaves without the hub's help: nothing more is signed or accepted, and the exit goes on by itself, after a
@@ -397,13 +352,15 @@ impl Wallet {
         Ok(())
     }
 
-    /// The next commit and the effects that depend on it; `None` if there is nothing to do, or while one is outstanding.
-    pub fn poll_commit(&mut self, now: u64) -> Result<Option<(Commit, Sealed<WalletEffect>)>, Error> {
+    /// The next commit; `None` if there is nothing to do, or while one is on its way to the store.
+    pub fn poll_commit(&mut self, now: u64) -> Result<Option<Commit>, Error> {
         self.check_sound()?;
-        if self.outstanding {
+        if self.gate.is_waiting() {
             return Ok(None);
         }
-        self.channel.flush(&self.key, now);
+        if let Some(key) = &self.key {
+            self.channel.flush(key, now);
+        }
         self.react(now);
         let output = self.channel.drain();
         let mut facts: Vec<WalletFact> = output.facts.into_iter().map(WalletFact::Channel).collect();
@@ -413,50 +370,42 @@ impl Wallet {
                 self.events.push(Event::Payment(payment.clone()));
             }
         }
-        let mut effects: Vec<WalletEffect> = output
-            .effects
-            .into_iter()
-            .map(|effect| match effect {
-                Effect::Send(message) => WalletEffect::Send(message),
-                Effect::Submit { id, call } => WalletEffect::Submit { id, call },
-            })
-            .collect();
-        effects.extend(core::mem::take(&mut self.events).into_iter().map(WalletEffect::Event));
-        if facts.is_empty() && effects.is_empty() {
-            return Ok(None);
+        // Before what depends on it: an effect whose facts can't be written is lost with them.
+        if !facts.is_empty() {
+            let writes = self.write(&facts)?;
+            self.gate.write(writes);
         }
-        let writes = if facts.is_empty() { Vec::new() } else { self.write(&facts)? };
-        self.commits = self.commits.saturating_add(1);
-        self.outstanding = true;
-        Ok(Some((Commit::new(self.commits, writes), Sealed::new(self.commits, effects))))
+        self.gate.decide(output.effects.into_iter().map(|effect| match effect {
+            Effect::Send(message) => WalletEffect::Send(message),
+            Effect::Submit { id, call, purpose } => WalletEffect::Submit { id, call, purpose },
+        }));
+        self.gate.decide(core::mem::take(&mut self.events).into_iter().map(WalletEffect::Event));
+        Ok(self.gate.commit())
     }
 
-    /// The outstanding commit has been opened; the next one may be polled.
-    pub const fn committed(&mut self) {
-        self.outstanding = false;
+    /// The commit is durable: what depends on it.
+    pub fn committed(&mut self, receipt: Receipt) -> Result<Vec<WalletEffect>, Error> {
+        self.gate.committed(receipt)
     }
 
     /// The store failed: nothing is signed or accepted until the wallet is restored from it.
     pub const fn poison(&mut self) {
-        self.poisoned = true;
+        self.gate.poison();
     }
 
     /// Whether the store has failed.
     #[must_use]
     pub const fn is_poisoned(&self) -> bool {
-        self.poisoned
+        self.gate.is_poisoned()
     }
 
     /// The writes for a batch of facts. With a snapshot, ended payments move to the history.
     fn write(&mut self, facts: &[WalletFact]) -> Result<Vec<Write>, Error> {
-        let book_size =
-            |book: &crate::channel::AssetBook| book.out.lane.locks.len().saturating_add(book.inc.lane.locks.len());
-        let locks: usize = self.channel.state.assets.values().map(book_size).sum();
         let live = self.payments.values().filter(|payment| !payment.is_final()).count();
-        let size = locks.saturating_add(live);
+        let size = self.channel.lock_count().saturating_add(live);
         let mut writes = Vec::new();
         if self.journal.is_snapshot_due(facts.len(), size) {
-            self.channel.state.forget_spent_evidence();
+            self.channel.forget_spent_evidence();
             let ended: Vec<Payment> = self.payments.values().filter(|payment| payment.is_final()).cloned().collect();
             for payment in &ended {
                 self.unindex(payment);
@@ -468,7 +417,7 @@ impl Wallet {
         }
         let (channel, payments) = (&self.channel, &self.payments);
         // What WalletState reads.
-        let snapshot = || (&channel.state, payments.values().collect::<Vec<_>>());
+        let snapshot = || (channel.state(), payments.values().collect::<Vec<_>>());
         writes.extend(self.journal.append(facts, size, snapshot)?);
         Ok(writes)
     }
@@ -481,7 +430,9 @@ impl Wallet {
         for (lane, signed, acknowledgement) in channel.exit_proofs() {
             let digest = signed.proof.acknowledgement_digest(channel.domain(), channel.id(), lane);
             // The peer's newest proof is ours to acknowledge: we accepted it, and show it ourselves if need be.
-            let acknowledgement = acknowledgement.unwrap_or_else(|| self.key.sign(digest));
+            let Some(acknowledgement) = acknowledgement.or_else(|| Some(self.key.as_ref()?.sign(digest))) else {
+                continue;
+            };
             let acknowledgement = Some(acknowledgement);
             lanes.push(WatchedLane {
                 asset: lane.asset,
@@ -497,18 +448,15 @@ impl Wallet {
     /// What a backup holds of this wallet: a snapshot for its journal, and how far it has come.
     #[must_use]
     pub fn backup(&self) -> (Vec<u8>, u64) {
-        let progress = self.channel.state.assets.values().map(|book| book.out.highest.saturating_add(book.inc.seen));
         // A place for backups takes some kilobytes, however many payments there were: what has ended stays behind, but
         // for the newest, so that a call that is repeated with its id is not paid again.
-        let mut restored = State { restored: true, ..self.channel.state.clone() };
-        restored.drop_spent_evidence();
         let (mut kept, mut ended): (Vec<&Payment>, Vec<&Payment>) =
             self.payments.values().partition(|payment| !payment.is_final());
         ended.sort_by_key(|payment| Reverse(payment.updated));
         kept.extend(ended.into_iter().take(ENDED_IN_BACKUP));
         // What WalletState reads, after no record at all.
-        let state = (restored, kept);
-        (encode(&(0_u64, state)), progress.fold(0, u64::saturating_add))
+        let state = (self.channel.backup(), kept);
+        (encode(&(0_u64, state)), self.channel.progress())
     }
 
     /// The first writes of a wallet that is restored from a backup.
@@ -518,7 +466,7 @@ impl Wallet {
     }
 
     fn check_sound(&self) -> Result<(), Error> {
-        if self.poisoned { Err(Code::StorageFailed.into()) } else { Ok(()) }
+        self.gate.check_sound()
     }
 
     fn index(&mut self, payment: Payment) {
@@ -560,6 +508,10 @@ impl Wallet {
                 ChannelEvent::Chain { asset } | ChannelEvent::PeerFunds { asset } => {
                     self.events.push(Event::Balance { asset });
                 }
+                // The hub takes some of its own back: less can be received.
+                ChannelEvent::WithdrawalReady { signed } if signed.withdrawal.side == Side::B => {
+                    self.events.push(Event::Balance { asset: signed.withdrawal.asset });
+                }
                 ChannelEvent::WithdrawalReady { signed } => self.events.push(Event::Withdrawal(signed)),
                 ChannelEvent::ClosingReady { signed } => self.events.push(Event::Closing(signed)),
                 ChannelEvent::Declined { what, code, message } => {
@@ -578,6 +530,11 @@ impl Wallet {
             }
         }
     }
+}
+
+fn newest_first(payments: &mut dyn Iterator<Item = &Payment>) -> Vec<Payment> {
+    let ordered: Map<_, _> = payments.map(|payment| (Reverse(payment.order()), payment)).collect();
+    ordered.into_values().cloned().collect()
 }
 
 fn prefix_of(config: &WalletConfig) -> String {

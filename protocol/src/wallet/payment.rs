@@ -4,6 +4,7 @@ use crate::amount::Amount;
 use crate::channel::OpRef;
 use crate::codec::stored;
 use crate::lane::LockRef;
+use crate::reason::Reason;
 use crate::types::Asset;
 use alloc::string::String;
 use alloy_primitives::Address;
@@ -66,8 +67,8 @@ pub struct Payment {
     pub memo: String,
     /// How far it is.
     pub status: Status,
-    /// Why it failed, as a stable code.
-    pub code: Option<String>,
+    /// Why it failed.
+    pub code: Option<Reason>,
     /// Unix seconds.
     pub created: u64,
     /// Unix seconds.
@@ -103,6 +104,20 @@ impl fmt::Debug for Payment {
 }
 
 impl Payment {
+    /// Where it stands in a history: later ones are larger. Of the same second, those of a lane in the order in which they
+    /// were signed.
+    #[must_use]
+    pub fn order(&self) -> (u64, u64, u32, PaymentId) {
+        let (nonce, index) = match (self.op, self.lock, self.direction) {
+            (Some(op), ..) => (op.nonce, op.index),
+            (None, Some(lock), _) => (lock.placed, u32::from(lock.slot)),
+            // Not signed yet.
+            (None, None, Direction::Sent) => (u64::MAX, u32::MAX),
+            (None, None, Direction::Received) => (0, 0),
+        };
+        (self.created, nonce, index, self.id)
+    }
+
     /// Whether it can't change any more.
     #[must_use]
     pub const fn is_final(&self) -> bool {

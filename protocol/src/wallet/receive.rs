@@ -6,15 +6,14 @@ use crate::condition::{Kind, sha256};
 use crate::envelope::{Letter, SharedKey, ephemeral_of};
 use crate::error::{Code, Error};
 use crate::lane::LockRef;
-use crate::types::Asset;
-use alloc::string::String;
+use crate::types::{Asset, ChannelId};
 use alloy_primitives::{Bytes, keccak256};
 
 impl Wallet {
     pub(super) fn react_to_being_paid(&mut self, event: Event, now: u64) {
         match event {
             Event::Received { op, amount, memo } => {
-                let id = id_of(op.lane.asset, op.nonce, op.index);
+                let id = id_of(self.id(), op.lane.asset, op.nonce, op.index);
                 let payment = Payment {
                     id,
                     direction: Direction::Received,
@@ -60,11 +59,32 @@ impl Wallet {
                         }
                         payment.status = Status::Failed;
                         payment.settled = true;
-                        payment.code = Some(String::from(Code::PaymentExpired.as_str()));
+                        payment.code = Some(Code::PaymentExpired.into());
                     });
                 }
             }
-            _ => {}
+            // Not all of it yet, nothing that was received, or no affair of a payment's: `react` has told it.
+            Event::Redeemed { .. }
+            | Event::Signed { .. }
+            | Event::Dropped { .. }
+            | Event::Accepted { .. }
+            | Event::Refused { .. }
+            | Event::RefusalFinal { .. }
+            | Event::Paid { .. }
+            | Event::Revealed { .. }
+            | Event::ReleaseFinal { .. }
+            | Event::Failed { .. }
+            | Event::CancelAsked { .. }
+            | Event::Held { .. }
+            | Event::Chain { .. }
+            | Event::PeerFunds { .. }
+            | Event::WithdrawalReady { .. }
+            | Event::ClosingReady { .. }
+            | Event::Declined { .. }
+            | Event::ExitStarted { .. }
+            | Event::Exit { .. }
+            | Event::Overdue { .. }
+            | Event::Outdated => {}
         }
     }
 
@@ -80,7 +100,7 @@ impl Wallet {
         }
         let amount = pending.lock.value()?;
         self.channel.learn(lock, &Bytes::copy_from_slice(&letter.secret))?;
-        let id = id_of(lock.lane.asset, lock.placed, u32::from(lock.slot));
+        let id = id_of(self.id(), lock.lane.asset, lock.placed, u32::from(lock.slot));
         let payment = Payment {
             id,
             direction: Direction::Received,
@@ -108,7 +128,7 @@ impl Wallet {
         let key = match &self.payee_key {
             Some((known, key)) if *known == ephemeral => key.clone(),
             _ => {
-                let key = SharedKey::of_payee(&self.key, &ephemeral)?;
+                let key = SharedKey::of_payee(self.signer()?, &ephemeral)?;
                 self.payee_key = Some((ephemeral, key.clone()));
                 key
             }
@@ -118,8 +138,10 @@ impl Wallet {
 }
 
 /// What was received with an op has a name that follows from the op's: after a restart it is the same.
-pub(super) fn id_of(asset: Asset, nonce: u64, place: u32) -> PaymentId {
-    let mut data = asset.to_vec();
+pub(super) fn id_of(channel: ChannelId, asset: Asset, nonce: u64, place: u32) -> PaymentId {
+    // Payments of earlier channels stay in the history.
+    let mut data = channel.0.to_vec();
+    data.extend(asset);
     data.extend(nonce.to_be_bytes());
     data.extend(place.to_be_bytes());
     let mut id = [0; 16];

@@ -3,16 +3,16 @@
 use super::{Direction, Payment, PaymentId, Status, Wallet};
 use crate::abi;
 use crate::amount::Amount;
+use crate::api::PayeeInfo;
 use crate::channel::Event;
 use crate::condition::{Condition, sha256};
 use crate::eip712::Domain;
 use crate::envelope::{Letter, SharedKey};
 use crate::error::{Code, Error};
-use crate::hub::PayeeInfo;
 use crate::lane::{MAX_MEMO, Op};
 use crate::sign::{SecretKey, Signature};
 use crate::types::{Asset, Participant, Side};
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloy_primitives::Address;
 
 /// Whom to pay.
@@ -119,6 +119,29 @@ impl Wallet {
         Ok(id)
     }
 
+    /// While the hub is away, payments that are asked for are not signed: whoever gives up waiting can have them back.
+    pub const fn hold(&mut self, holding: bool) {
+        self.channel.hold(holding);
+    }
+
+    /// Takes a payment back that is not signed: it never will be. `false`: it is signed, or not known.
+    pub fn take_back(&mut self, id: &PaymentId, why: Code) -> bool {
+        let ticket = self.queued.iter().find(|(_, payment)| payment.id == *id).map(|(ticket, _)| *ticket);
+        let Some(ticket) = ticket.filter(|ticket| self.channel.unqueue(*ticket)) else { return false };
+        self.drop_queued(ticket, why);
+        true
+    }
+
+    fn drop_queued(&mut self, ticket: u64, why: Code) {
+        if let Some(mut payment) = self.queued.remove(&ticket) {
+            self.queued_ids.remove(&payment.id);
+            payment.status = Status::Failed;
+            payment.code = Some(why.into());
+            // Nothing was signed, so nothing is stored.
+            self.events.push(super::Event::Payment(payment));
+        }
+    }
+
     /// Asks the hub to give a payment back that the payee has not taken.
     pub fn cancel(&mut self, id: &PaymentId) -> Result<(), Error> {
         self.check_sound()?;
@@ -131,13 +154,13 @@ impl Wallet {
         let hub = self.channel.def().b;
         check_payee(self.channel.domain(), &hub, to, info)?;
         if info.channel.a.signer == self.channel.def().a.signer {
-            return Err(Error::new(Code::InvalidArgument, "payer and payee are the same"));
+            return Err(Error::new(Code::InvalidArgument, "payer and payee are the same: pay another account"));
         }
         // [10] From the key and a random id that is stored with the payment; never from a counter.
         let secret = if crate::rule_off!(10) {
-            self.key.secret("Farthing lock secret", &(self.payments.len() as u64).to_be_bytes())
+            self.signer()?.secret("Farthing lock secret", &(self.payments.len() as u64).to_be_bytes())
         } else {
-            self.key.secret("Farthing lock secret", &request.id)
+            self.signer()?.secret("Farthing lock secret", &request.id)
         };
         let hash = sha256(&secret);
         let signer = info.channel.a.signer;
@@ -175,15 +198,7 @@ impl Wallet {
                     self.index(payment);
                 }
             }
-            Event::Dropped { ticket, error } => {
-                if let Some(mut payment) = self.queued.remove(&ticket) {
-                    self.queued_ids.remove(&payment.id);
-                    payment.status = Status::Failed;
-                    payment.code = Some(error.code().as_str().to_string());
-                    // Nothing was signed, so nothing is stored.
-                    self.events.push(super::Event::Payment(payment));
-                }
-            }
+            Event::Dropped { ticket, error } => self.drop_queued(ticket, error.code()),
             Event::Accepted { lane, nonce } => {
                 let done: alloc::vec::Vec<PaymentId> = self
                     .by_op
@@ -216,12 +231,14 @@ impl Wallet {
                 }
             }),
             Event::Revealed { lock, evidence, .. } => {
-                let preimage = <[u8; 32]>::try_from(evidence.as_ref()).ok();
+                let shown = <[u8; 32]>::try_from(evidence.as_ref()).ok();
+                let preimage = shown.or_else(|| self.own_secret(&lock));
                 self.change_by_lock(lock, now, |payment| {
                     payment.status = Status::Completed;
-                    payment.preimage = preimage;
+                    payment.preimage = preimage.or(payment.preimage);
                     payment.code = None;
                 });
+                self.await_preimage(&lock);
             }
             Event::Redeemed { lock, done: true, .. } => self.change_by_lock(lock, now, |payment| {
                 // By a claim on chain, whose evidence we may not have seen yet.
@@ -238,8 +255,7 @@ impl Wallet {
             Event::Released { lock } => self.change_by_lock(lock, now, |payment| {
                 if payment.status != Status::Completed && !payment.is_final() {
                     payment.status = Status::Returning;
-                    let expired = || Code::PaymentExpired.as_str().to_string();
-                    payment.code = payment.code.take().or_else(|| Some(expired()));
+                    payment.code.get_or_insert_with(|| Code::PaymentExpired.into());
                 }
             }),
             Event::Refused { op, code, .. } => self.change_by_op(op, now, |payment| {
@@ -255,7 +271,20 @@ impl Wallet {
                 self.change_by_lock(lock, now, fail);
             }
             Event::RefusalFinal { op, lock: None } => self.change_by_op(op, now, fail),
-            _ => {}
+            // Not all of it yet, nothing that was sent, or no affair of a payment's: `react` has told it.
+            Event::Redeemed { .. }
+            | Event::Received { .. }
+            | Event::LockReceived { .. }
+            | Event::CancelAsked { .. }
+            | Event::Chain { .. }
+            | Event::PeerFunds { .. }
+            | Event::WithdrawalReady { .. }
+            | Event::ClosingReady { .. }
+            | Event::Declined { .. }
+            | Event::ExitStarted { .. }
+            | Event::Exit { .. }
+            | Event::Overdue { .. }
+            | Event::Outdated => {}
         }
     }
 
@@ -276,8 +305,7 @@ fn fail(payment: &mut Payment) {
     if payment.status != Status::Completed {
         payment.status = Status::Failed;
         payment.settled = true;
-        let failed = || Code::PaymentFailed.as_str().to_string();
-        payment.code = payment.code.take().or_else(|| Some(failed()));
+        payment.code.get_or_insert_with(|| Code::PaymentFailed.into());
     }
 }
 

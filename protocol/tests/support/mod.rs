@@ -12,11 +12,12 @@
     clippy::arithmetic_side_effects
 )]
 
+pub mod limited;
+
 use alloy_primitives::{Address, B256, keccak256};
 use farthing_protocol::amount::Amount;
-use farthing_protocol::chain::{AssetStatus, ChainCall, ChainFact, Head};
-use farthing_protocol::channel::LanePage;
-use farthing_protocol::channel::Policy;
+use farthing_protocol::chain::{AssetStatus, ChainCall, ChainFact, EvidenceItem, Head};
+use farthing_protocol::channel::{AssetBook, LanePage, Policy};
 use farthing_protocol::eip712::Domain;
 use farthing_protocol::hub::{AssetPolicy, Hub, HubConfig, HubEffect, Registration};
 use farthing_protocol::journal::Write;
@@ -24,7 +25,9 @@ use farthing_protocol::message::Message;
 use farthing_protocol::proof::LaneId;
 use farthing_protocol::sign::SecretKey;
 use farthing_protocol::types::{Asset, ChannelDef, ChannelId, ETH, Participant, Side, Sides};
-use farthing_protocol::wallet::{Event, PayRequest, Payee, PaymentId, Shown, Wallet, WalletConfig, WalletEffect};
+use farthing_protocol::wallet::{
+    Event, PayRequest, Payee, Payment, PaymentId, Shown, Wallet, WalletConfig, WalletEffect,
+};
 use std::collections::{BTreeMap, VecDeque};
 
 pub type Store = BTreeMap<String, Vec<u8>>;
@@ -85,6 +88,7 @@ impl World {
             max_payment: Amount::new(100_000),
             collateral: Amount::new(1_000),
             max_collateral: Amount::new(500_000),
+            ..AssetPolicy::default()
         };
         let policy = Policy::default();
         let hub_config = HubConfig {
@@ -93,6 +97,9 @@ impl World {
             policy: policy.clone(),
             assets: [(ETH, limits)].into(),
             challenge_period: (3_600, 1_000_000),
+            backlog: Default::default(),
+            relay: Default::default(),
+            strangers: Default::default(),
         };
         let mut world = Self {
             now: 1_000_000,
@@ -232,6 +239,33 @@ impl World {
         [Side::A, Side::B].map(|payer| LaneId { asset: ETH, payer }).map(|lane| (lane, pages(lane))).into()
     }
 
+    /// Both sides' ETH, as the client has it.
+    pub fn book(&self, client: usize) -> &AssetBook {
+        self.clients[client].wallet.channel().state().assets.get(&ETH).unwrap()
+    }
+
+    /// A payment that the client knows.
+    pub fn payment(&self, client: usize, id: &PaymentId) -> &Payment {
+        self.clients[client].wallet.payment(id).expect("it is known")
+    }
+
+    /// Goes on until a lock for the client was signed; with `unheard`, nothing that it says arrives meanwhile.
+    pub fn until_locked_in(&mut self, client: usize, unheard: bool) {
+        while self.clients[client].wallet.balance(ETH).locked_in.is_zero() {
+            if unheard {
+                self.clients[client].to_hub.clear();
+            }
+            assert!(self.step(), "it comes to rest without a lock");
+        }
+    }
+
+    /// The client takes over what is shown, in place of this store, and starts again from that.
+    pub fn take_over(&mut self, client: usize, mut store: Store, shown: Shown) {
+        let writes = self.adopt(client, &store, shown).unwrap().expect("it is taken over");
+        write(&mut store, &writes);
+        self.start(client, store);
+    }
+
     /// What a client with this store makes of it.
     pub fn adopt(
         &self,
@@ -240,7 +274,7 @@ impl World {
         shown: Shown,
     ) -> Result<Option<Vec<Write>>, farthing_protocol::Error> {
         let Client { config, key, .. } = &self.clients[client];
-        let mut wallet = Wallet::restore(config.clone(), key.clone(), &entries(store)).unwrap();
+        let mut wallet = Wallet::restore(config.clone(), Some(key.clone()), &entries(store)).unwrap();
         wallet.chain(&self.fact(client, ETH), self.now);
         wallet.head(*self.hub.newest().expect("a block was mined"), self.now);
         wallet.adopt(shown, store.is_empty(), 7, self.now)
@@ -252,7 +286,7 @@ impl World {
         let lost = &mut self.clients[client];
         lost.events.clear();
         lost.store = store;
-        lost.wallet = Wallet::restore(lost.config.clone(), lost.key.clone(), &entries(&lost.store)).unwrap();
+        lost.wallet = Wallet::restore(lost.config.clone(), Some(lost.key.clone()), &entries(&lost.store)).unwrap();
         self.tell(client, ETH);
         self.mine();
     }
@@ -267,6 +301,13 @@ impl World {
         let address = self.clients[to].key.address();
         let info = self.hub.lookup(address)?;
         self.pay_as(from, Payee::Channel { to: address, info }, amount)
+    }
+
+    /// Pays, and goes on until nothing moves.
+    pub fn paid(&mut self, from: usize, to: usize, amount: u128) -> PaymentId {
+        let id = self.pay(from, to, amount).unwrap();
+        self.settle();
+        id
     }
 
     pub fn pay_as(&mut self, from: usize, to: Payee, amount: u128) -> Result<PaymentId, farthing_protocol::Error> {
@@ -298,10 +339,9 @@ impl World {
 
     pub fn step(&mut self) -> bool {
         let mut moved = false;
-        while let Some((commit, sealed)) = self.hub.poll_commit(self.now).unwrap() {
+        while let Some(commit) = self.hub.poll_commit(self.now).unwrap() {
             write(&mut self.hub_store, &commit.writes);
-            self.hub.committed();
-            for effect in sealed.open(&commit.durable()).unwrap() {
+            for effect in self.hub.committed(commit.durable()).unwrap() {
                 moved = true;
                 match effect {
                     HubEffect::Send { channel, message } => {
@@ -322,10 +362,9 @@ impl World {
         }
         for index in 0..self.clients.len() {
             let client = &mut self.clients[index];
-            while let Some((commit, sealed)) = client.wallet.poll_commit(self.now).unwrap() {
+            while let Some(commit) = client.wallet.poll_commit(self.now).unwrap() {
                 write(&mut client.store, &commit.writes);
-                client.wallet.committed();
-                for effect in sealed.open(&commit.durable()).unwrap() {
+                for effect in client.wallet.committed(commit.durable()).unwrap() {
                     moved = true;
                     match effect {
                         WalletEffect::Send(message) if client.online => {
@@ -374,16 +413,22 @@ impl World {
                     self.tell(client, asset.asset);
                 }
             }
-            ChainCall::RecordEvidence { condition, expiry, evidence } => {
-                let units = condition.evaluate(&domain(), expiry, &evidence).unwrap();
-                let fact = ChainFact::Evidence { key: condition.key(expiry), units, evidence };
-                self.recorded.insert(condition.key(expiry), fact.clone());
-                self.hub.chain(None, &fact, self.now);
-                for client in &mut self.clients {
-                    client.wallet.chain(&fact, self.now);
+            ChainCall::RecordEvidence { items } => {
+                for EvidenceItem { condition, expiry, evidence } in items {
+                    let units = condition.evaluate(&domain(), expiry, &evidence).unwrap();
+                    let fact = ChainFact::Evidence { key: condition.key(expiry), units, evidence };
+                    self.recorded.insert(condition.key(expiry), fact.clone());
+                    self.hub.chain(None, &fact, self.now);
+                    for client in &mut self.clients {
+                        client.wallet.chain(&fact, self.now);
+                    }
                 }
             }
-            _ => {}
+            // Exits are told as facts, by the tests that have one.
+            ChainCall::StartExit { .. }
+            | ChainCall::SubmitProofs { .. }
+            | ChainCall::Settle { .. }
+            | ChainCall::ClaimLocks { .. } => {}
         }
     }
 
@@ -402,7 +447,8 @@ impl World {
     pub fn restart_client(&mut self, index: usize) {
         self.disconnect(index);
         let client = &mut self.clients[index];
-        client.wallet = Wallet::restore(client.config.clone(), client.key.clone(), &entries(&client.store)).unwrap();
+        client.wallet =
+            Wallet::restore(client.config.clone(), Some(client.key.clone()), &entries(&client.store)).unwrap();
         self.mine();
     }
 

@@ -1,16 +1,16 @@
 //! The crash matrix: every participant of a scenario is killed before and after all that it does, stores fail and
 //! come back damaged or old. Nothing may be lost, and `docs/crash-matrix.md` has to be what comes of it.
 //!
-//! The example writes `target/crash.json`: `{"runs": 1800, "wei_lost": "0", "failures": 0, "flipped_bits": 10000,
+//! The program writes `target/crash.json`: `{"runs": 1800, "wei_lost": "0", "failures": 0, "flipped_bits": 10000,
 //! "flipped_bits_unnoticed": 0}`.
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use super::{Tally, steps};
+use super::{Tally, model, steps};
 use crate::{paths, process, ui};
 
-const CRASH: &str = "protocol/examples/crash.rs";
+const CRASH: &str = "tests/crash/src/main.rs";
 
 #[derive(Debug, Deserialize)]
 struct Report {
@@ -28,9 +28,8 @@ pub(crate) fn run() -> Result<Tally> {
     }
     let file = paths::out("crash.json");
     paths::remove(&file)?;
-    let mut cargo = process::cargo(&["run", "--release", "--package", "farthing-protocol", "--features", "mutants"]);
-    cargo.args(["--example", "crash", "--", "--check", "--out"]).arg(&file);
-    let run = steps::watch("crash matrix", &mut cargo)?;
+    let mut crash = process::command(model::build("crash")?);
+    let run = steps::watch("crash matrix", crash.args(["--check", "--out"]).arg(&file))?;
     if !run.ok {
         return Ok(Tally::failure(format!("\n{}", run.tail(40))));
     }

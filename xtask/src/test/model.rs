@@ -2,9 +2,11 @@
 //! the protocol code, then the same with one rule switched off at a time.
 //! Not one wei may be lost, and every mutant must be found.
 //!
-//! The example writes `target/model.json`:
+//! The program writes `target/model.json`:
 //! `{"schedules": 100000, "wei_lost": "0", "mutants": [{"rule": 3, "name": "…", "found_after": 17}]}`,
 //! where `found_after` is how many schedules it took to find the mutant, or null.
+
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -13,7 +15,7 @@ use serde_json::Value;
 use super::{Tally, steps};
 use crate::{paths, process, ui};
 
-const MODEL: &str = "protocol/examples/model.rs";
+const MODEL: &str = "tests/model/src/main.rs";
 
 #[derive(Debug, Deserialize)]
 struct Report {
@@ -37,21 +39,33 @@ pub(crate) fn run(schedules: u64) -> Result<Tally> {
     let file = paths::out("model.json");
     paths::remove(&file)?;
     let count = schedules.to_string();
-    let mut cargo = process::cargo(&["run", "--release", "--package", "farthing-protocol", "--features", "mutants"]);
+    let mut model = process::command(build("model")?);
     // A fiftieth of the schedules is replayed against the contract's own bytecode.
     let evm = (schedules / 50).to_string();
-    cargo
-        .args(["--example", "model", "--", "--schedules", &count, "--evm", &evm, "--mutants", "60000", "--out"])
+    model
+        .args(["--schedules", &count, "--evm", &evm, "--mutants", "60000", "--out"])
         .arg(&file)
         .arg("--adversary")
         .arg(paths::out("adversary.json"));
-    let run = steps::watch("model", &mut cargo)?;
+    let run = steps::watch("model", &mut model)?;
     if !run.ok {
         return Ok(Tally::failure(format!("\n{}", run.tail(40))));
     }
     let text = paths::read(&file)?;
     let report: Report = serde_json::from_str(&text).context("target/model.json is not the report it should be")?;
     Ok(judge(&report, schedules))
+}
+
+/// Compiles the model and the crash matrix, both at once: alone the matrix would have the protocol compiled again, with
+/// other features of what that stands on. Returns the program of this name.
+pub(super) fn build(program: &str) -> Result<PathBuf> {
+    let packages = ["--package", "farthing-model", "--package", "farthing-crash"];
+    let mut cargo = process::cargo(&["build", "--release", "--bins", "--features", "farthing-model/mutants"]);
+    let built = steps::watch("model build", cargo.args(packages))?;
+    if !built.ok {
+        bail!("the model does not compile\n{}", built.tail(20));
+    }
+    Ok(paths::cargo_target().join("release").join(paths::exe(program)))
 }
 
 fn judge(report: &Report, wanted: u64) -> Tally {

@@ -1,6 +1,11 @@
 //! Contract mutants: each breaks one rule of the Solidity on purpose, and the
 //! test that it names must fail. A rule that nobody defends is found this way.
+//!
+//! Compiling the contract for each of them takes longer than everything else. So the whole test tries a sample, another
+//! one for each commit, and `cargo xtask test --only mutants` all of them, unless `contracts/mutants/caught.lock` says
+//! that they were caught with the very files that there are; it writes that file.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,10 +15,16 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::{Tally, steps};
-use crate::{contracts, paths, ui};
+use crate::{contracts, paths, process, ui};
 
 /// Each has a copy of `contracts/` and a compiler of 300 MB.
 const MOST_WORKERS: usize = 4;
+
+/// How many are tried in the whole test, and where nothing has changed.
+const SAMPLE: usize = 4;
+
+/// The files with which all were caught, by their git hash.
+const LOCK: &str = "contracts/mutants/caught.lock";
 
 /// One file of `contracts/mutants/`, or one element of a list in such a file.
 #[derive(Debug, Deserialize)]
@@ -38,11 +49,32 @@ enum Mutants {
     One(Mutant),
 }
 
-/// Applies each to a copy of `contracts/`.
+/// Tries all, or some if all were caught before.
 pub(crate) fn run() -> Result<Tally> {
-    let mutants = load()?;
+    try_them(true)
+}
+
+/// Tries some.
+pub(crate) fn run_some() -> Result<Tally> {
+    try_them(false)
+}
+
+/// Applies each to a copy of `contracts/`.
+fn try_them(wanted: bool) -> Result<Tally> {
+    let mut mutants = load()?;
     if mutants.is_empty() {
         bail!("MISSING: contracts/mutants/*.json");
+    }
+    let files = hashes()?;
+    let lock = paths::at(LOCK);
+    let known = lock.is_file().then(|| paths::read(&lock)).transpose()?;
+    let caught = known.as_deref() == Some(files.as_str());
+    let all = wanted && !caught;
+    if !all {
+        let count = mutants.len();
+        sample(&mut mutants)?;
+        let why = if caught { "all were caught with these very files" } else { "not all were tried with these files" };
+        ui::note(&format!("{why} ({LOCK}); trying {} of {count}", mutants.len()));
     }
     let workers = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_WORKERS);
     let next = AtomicUsize::new(0);
@@ -54,7 +86,34 @@ pub(crate) fn run() -> Result<Tally> {
     })?;
     let mut tally = Tally::default();
     found.into_iter().for_each(|part| tally.add(part));
+    if all && tally.failed == 0 {
+        paths::write(&lock, files)?;
+        ui::note(&format!("{LOCK} is written: commit it"));
+    }
     Ok(tally)
+}
+
+/// What decides whether a mutant is caught, each file with its hash.
+fn hashes() -> Result<String> {
+    let root = paths::at("contracts");
+    let mut files = Vec::new();
+    for part in ["src", "test", "mutants"] {
+        files.extend(paths::walk(&root.join(part), &[])?);
+    }
+    files.extend(paths::walk(&paths::at("vectors"), &[])?);
+    files.extend([root.join("foundry.toml"), root.join("package-lock.json")]);
+    files.retain(|file| file.extension().is_some_and(|extension| extension != "lock"));
+    let output = process::capture(process::command("git").args(["hash-object", "--no-filters"]).args(&files))?;
+    let named: BTreeMap<String, &str> = files.iter().map(|file| paths::shown(file)).zip(output.lines()).collect();
+    Ok(named.into_iter().map(|(file, hash)| format!("{hash} {file}\n")).collect())
+}
+
+/// Keeps some, which the newest commit chooses.
+fn sample(mutants: &mut Vec<Mutant>) -> Result<()> {
+    let start = super::chance()?.checked_rem(mutants.len()).unwrap_or_default();
+    mutants.rotate_left(start);
+    mutants.truncate(SAMPLE);
+    Ok(())
 }
 
 /// Takes the next mutant as long as there is one, in a copy of its own.

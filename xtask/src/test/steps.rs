@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::counts::Runner;
-use super::{Tally, adversary, crash, kills, model, mutants};
+use super::{Tally, abuse, adversary, crash, kills, model, mutants};
 use crate::process::{self, Watched};
 use crate::stage::{self, Hub};
 use crate::tools::{firefox, npm, rust};
@@ -28,8 +28,23 @@ const QUICK_SCHEDULES: u64 = 2_000;
 const GAS_TESTS: &str = "test/Gas*";
 const GAS_SNAPSHOTS: &str = "contracts/snapshots";
 
-/// All steps of a full or a quick run.
-pub(crate) fn all(quick: bool) -> Vec<Step> {
+/// Tests of the package in Node that ask no EVM node, so that another one changes nothing.
+const NODELESS: [&str; 3] = ["arguments.test.mjs", "stores.test.mjs", "types.test.mjs"];
+
+/// Those that are run on Hardhat's node each time: they send every kind of transaction, and read logs and receipts.
+const HARDHAT: [&str; 8] = [
+    "credit.test.mjs",
+    "dust.test.mjs",
+    "exit.test.mjs",
+    "later.test.mjs",
+    "payments.test.mjs",
+    "restore.test.mjs",
+    "rounds.test.mjs",
+    "watch.test.mjs",
+];
+
+/// All steps of a full or a quick run. Of what takes longest a run that was asked for by name does more.
+pub(crate) fn all(quick: bool, named: bool) -> Vec<Step> {
     let mut steps = vec![
         Step { name: "format", run: format },
         Step { name: "lockfiles", run: lockfiles },
@@ -43,7 +58,8 @@ pub(crate) fn all(quick: bool) -> Vec<Step> {
         Step { name: "vectors", run: vectors_check },
     ];
     if !quick {
-        steps.push(Step { name: "contracts mutants", run: mutants::run });
+        let run = if named { mutants::run } else { mutants::run_some };
+        steps.push(Step { name: "contracts mutants", run });
     }
     let model: fn() -> Result<Tally> = if quick { || model::run(QUICK_SCHEDULES) } else { || model::run(SCHEDULES) };
     steps.extend([
@@ -55,8 +71,13 @@ pub(crate) fn all(quick: bool) -> Vec<Step> {
         Step { name: "vectors in JavaScript", run: vectors_javascript },
     ]);
     if !quick {
+        let run: fn() -> Result<Tally> =
+            if named { || package_hardhat(|_| true) } else { || package_hardhat(|test| is_one_of(test, &HARDHAT)) };
+        steps.push(Step { name: "package on Hardhat", run });
         steps.push(Step { name: "package in Firefox", run: package_firefox });
+        steps.push(Step { name: "RPC faults", run: rpc_faults });
         steps.push(Step { name: "adversaries", run: adversary::run });
+        steps.push(Step { name: "abuse", run: if named { abuse::run } else { abuse::run_some } });
         steps.push(Step { name: "kills", run: kills::run });
     }
     steps
@@ -189,6 +210,18 @@ fn package_node() -> Result<Tally> {
     node_test("package in Node", "node", false, |_| {})
 }
 
+/// The same on another EVM node.
+fn package_hardhat(wanted: fn(&Path) -> bool) -> Result<Tally> {
+    let wanted = |test: &Path| wanted(test) && !is_one_of(test, &NODELESS);
+    node_tests("package on Hardhat", "node", false, wanted, |node| {
+        node.env("FARTHING_NODE", "hardhat");
+    })
+}
+
+fn is_one_of(test: &Path, names: &[&str]) -> bool {
+    names.iter().any(|name| test.ends_with(name))
+}
+
 fn package_chromium() -> Result<Tally> {
     node_test("package in Chromium", "browser", true, |_| {})
 }
@@ -201,15 +234,33 @@ fn package_firefox() -> Result<Tally> {
     })
 }
 
+/// Connect, deposit, pay, withdraw, close and exit through an RPC that fails in every way that we know of.
+fn rpc_faults() -> Result<Tally> {
+    node_test("RPC faults", "faults", false, |node| {
+        node.env("FARTHING_REPORT", paths::out("faults.json"));
+    })
+}
+
 fn vectors_javascript() -> Result<Tally> {
     node_test("vectors in JavaScript", "vectors", false, |_| {})
 }
 
 /// The tests in a folder of `js-tests/`, against the packed package; `set` adds options and environment.
 pub(crate) fn node_test(name: &str, folder: &str, browser: bool, set: impl FnOnce(&mut Command)) -> Result<Tally> {
+    node_tests(name, folder, browser, |_| true, set)
+}
+
+/// Those that are `wanted`.
+fn node_tests(
+    name: &str,
+    folder: &str,
+    browser: bool,
+    wanted: impl Fn(&Path) -> bool,
+    set: impl FnOnce(&mut Command),
+) -> Result<Tally> {
     let tests: Vec<PathBuf> = paths::list(&paths::at("js-tests").join(folder))?
         .into_iter()
-        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
+        .filter(|path| path.to_string_lossy().ends_with(".test.mjs") && wanted(path))
         .collect();
     if tests.is_empty() {
         return Ok(missing(&format!("js-tests/{folder}/*.test.mjs")));
@@ -221,7 +272,8 @@ pub(crate) fn node_test(name: &str, folder: &str, browser: bool, set: impl FnOnc
         bail!("the hub does not compile\n{}", hub.tail(20));
     }
     let mut node = stage::node_command(Hub::Dev, &tgz, browser)?;
-    node.args(["--test", "--test-reporter=spec"]);
+    // None takes a tenth of it; without it a test that hangs would hang the whole.
+    node.args(["--test", "--test-reporter=spec", "--test-timeout=600000"]);
     set(&mut node);
     node.args(&tests);
     let run = watch(name, &mut node)?;

@@ -1,0 +1,184 @@
+//! What waits for our signature, and what a signature takes: redemptions and releases that are due first, then queued
+//! ops, as many as fit.
+
+use super::Event;
+use super::ledger::{Batch, Ledger};
+use super::outbox::Outbox;
+use super::queue::{Queue, Queued, cost};
+use crate::amount::Amount;
+use crate::condition::ConditionKey;
+use crate::error::Code;
+use crate::lane::{LockRef, Op};
+use crate::map::Set;
+use crate::reason::Reason;
+use crate::types::Asset;
+use alloc::vec::Vec;
+
+/// Refusals in a row after which a wrong base is no longer taken for an overtaken message.
+const MAX_OVERTAKEN: u32 = 16;
+
+/// What waits for our signature.
+#[derive(Debug, Default)]
+pub(crate) struct Signing {
+    queue: Queue,
+    /// Queued ops are not signed for now; what is due is.
+    holding: bool,
+    /// Locks of ours that the payee gave up, waiting for their release to be signed.
+    agreed: Set<LockRef>,
+    /// Releases that the peer refused; tried again with the next block.
+    deferred: Set<LockRef>,
+    /// Assets on which the peer refuses even a proof without ops; tried again with the next block.
+    paused: Set<Asset>,
+    /// Refusals since the peer last accepted something.
+    refusals: u32,
+}
+
+impl Signing {
+    pub(crate) fn push(&mut self, asset: Asset, op: Op, ticket: u64) {
+        self.queue.push(asset, Queued { op, ticket });
+    }
+
+    /// Takes a queued op back. `false`: it is signed, or not known.
+    pub(crate) fn remove(&mut self, ticket: u64) -> bool {
+        self.queue.remove(ticket)
+    }
+
+    pub(crate) const fn hold(&mut self, holding: bool) {
+        self.holding = holding;
+    }
+
+    /// What waits will never be signed.
+    pub(crate) fn drop_queue(&mut self, outbox: &mut Outbox) {
+        let assets: Vec<Asset> = self.queue.assets().collect();
+        for asset in assets {
+            while let Some(queued) = self.queue.pop(asset) {
+                outbox.emit(Event::Dropped { ticket: queued.ticket, error: Code::ChannelExiting.into() });
+            }
+        }
+    }
+
+    pub(crate) const fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// What the queued ops may cost.
+    pub(crate) fn cost(&self, asset: Asset) -> Amount {
+        self.queue.cost(asset)
+    }
+
+    pub(crate) fn has_key(&self, key: &ConditionKey) -> bool {
+        self.queue.has_key(key)
+    }
+
+    /// Whether nothing waits, nor is to be tried again.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.queue.assets().next().is_none()
+            && self.agreed.is_empty()
+            && self.deferred.is_empty()
+            && self.paused.is_empty()
+    }
+
+    /// The payee gave a lock of ours up. `false`: it had done so before.
+    pub(crate) fn agree(&mut self, lock: LockRef) -> bool {
+        self.agreed.insert(lock)
+    }
+
+    pub(crate) fn released(&mut self, lock: &LockRef) {
+        self.agreed.remove(lock);
+    }
+
+    pub(crate) const fn accepted(&mut self) {
+        self.refusals = 0;
+    }
+
+    /// The peer refused an update with these releases, for this reason; `pays` if it was about more than what is due.
+    /// Whatever comes next must differ from what was refused, or both sides would go round in circles.
+    pub(crate) fn refused(&mut self, asset: Asset, code: &Reason, releases: Vec<LockRef>, pays: bool) {
+        // A wrong base is set right by the next proof: after a reconnect, new updates may overtake repeated ones.
+        self.refusals = self.refusals.saturating_add(1);
+        let wrong_base = [Code::UnknownBase, Code::BadNonce].iter().any(|known| code == known);
+        let overtaken = wrong_base && self.refusals < MAX_OVERTAKEN;
+        if !overtaken && releases.is_empty() && !pays {
+            self.paused.insert(asset);
+        }
+        self.agreed.extend(releases.iter().copied());
+        self.deferred.extend(releases);
+    }
+
+    /// What was refused may be accepted now.
+    pub(crate) fn try_again(&mut self) {
+        self.deferred = Set::new();
+        self.paused = Set::new();
+    }
+
+    /// Takes what the next signature of an asset is about, with at most `budget` for what is queued; `None` if there is
+    /// nothing to sign.
+    pub(crate) fn take_batch(
+        &mut self,
+        ledger: &Ledger,
+        outbox: &mut Outbox,
+        asset: Asset,
+        mut budget: Amount,
+        now: u64,
+    ) -> Option<Batch> {
+        if self.paused.contains(&asset) || !ledger.may_sign(asset) {
+            return None;
+        }
+        let mut batch: Batch = Vec::new();
+        let mut size = 0_usize;
+        let limit = ledger.policy().max_update_bytes;
+        for op in self.due_ops(ledger, asset) {
+            if size >= limit {
+                break;
+            }
+            size = size.saturating_add(op.wire_size());
+            batch.push((op, None));
+        }
+        let fresh = ledger.check_fresh(now);
+        while let Some(queued) = self.queue.front(asset).filter(|_| !self.holding) {
+            let bytes = queued.op.wire_size();
+            if size.saturating_add(bytes) > limit && !batch.is_empty() {
+                break;
+            }
+            let Some(queued) = self.queue.pop(asset) else { break };
+            let affordable = fresh
+                .clone()
+                .and_then(|()| ledger.check_unproven(&queued.op))
+                .and_then(|()| budget.minus(cost(&queued.op)));
+            budget = match affordable {
+                Ok(rest) => rest,
+                Err(error) => {
+                    outbox.emit(Event::Dropped { ticket: queued.ticket, error });
+                    continue;
+                }
+            };
+            size = size.saturating_add(bytes);
+            batch.push((queued.op, Some(queued.ticket)));
+        }
+        let rebase = ledger.book(asset).is_some_and(|book| book.out.rebase);
+        (!batch.is_empty() || rebase).then_some(batch)
+    }
+
+    /// Redemptions for which evidence is known, releases that the payee agreed to, and releases of expired locks.
+    fn due_ops(&self, ledger: &Ledger, asset: Asset) -> Vec<Op> {
+        let Some(book) = ledger.book(asset) else {
+            return Vec::new();
+        };
+        let mut ops = Vec::new();
+        for (slot, pending) in &book.out.lane.locks {
+            let units = ledger.known_units(&pending.lock.key).min(pending.lock.n);
+            if units > pending.lock.redeemed {
+                ops.push(Op::Redeem { slot: *slot, units });
+                if units == pending.lock.n {
+                    continue;
+                }
+            }
+            let name = LockRef { lane: ledger.our_lane(asset), placed: pending.placed, slot: *slot };
+            let due = self.agreed.contains(&name) || ledger.is_decided(pending.lock.key, pending.expiry);
+            if due && !self.deferred.contains(&name) {
+                ops.push(Op::Release { slot: *slot });
+            }
+        }
+        ops
+    }
+}

@@ -1,0 +1,366 @@
+//! The options of each call. The names here are the names that applications write.
+
+use super::options::{
+    Account, Callback, Flag, Money, Name, Nodes, Raw, Text, Urls, Whole, address, optional, read, wrong,
+};
+use super::values::{DirectionWord, StatusWord, Told, date, payment_id, present};
+use crate::chain::rpc::Rpc;
+use crate::chain::send::Stage;
+use crate::client::{ExitStep, Filter, OFFLINE, PayOptions};
+use crate::entrance::{Settings, StoreChoice};
+use crate::failure::Result;
+use crate::js::{get, get_function, invalid};
+use crate::signal::Patience;
+use crate::signer::Owner;
+use crate::transport::Hub;
+use crate::transport::terms::{AssetTerms, Terms};
+use farthing_protocol::channel::Dust;
+use farthing_protocol::types::Asset;
+use js_sys::{Array, Object};
+use serde::Deserialize;
+use wasm_bindgen::prelude::*;
+
+type Timeout = Option<Whole<1>>;
+
+/// Of `connect`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Connect {
+    hub: Name,
+    wallet: Raw,
+    #[serde(deserialize_with = "optional")]
+    rpc: Option<Nodes>,
+    store: Raw,
+    #[serde(deserialize_with = "optional")]
+    challenge_period: Option<Whole<1>>,
+    #[serde(deserialize_with = "optional")]
+    confirmations: Option<Whole<1>>,
+    #[serde(deserialize_with = "optional")]
+    poll_interval: Option<Whole<50>>,
+    backup: Raw,
+    adopt: Flag,
+    dust: Raw,
+    #[serde(deserialize_with = "optional")]
+    watchtowers: Option<Urls>,
+    #[serde(deserialize_with = "optional")]
+    chain_id: Option<Whole<1>>,
+    #[serde(deserialize_with = "optional")]
+    contract: Option<Account>,
+    #[serde(deserialize_with = "optional")]
+    on_exit_kit: Option<Callback>,
+    /// For `tabs.mjs`, which has looked at it.
+    #[serde(rename = "shared")]
+    _shared: Flag,
+    signal: Raw,
+    #[serde(deserialize_with = "optional")]
+    timeout: Timeout,
+}
+
+/// Of `deposit`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the package's typings describe every option")]
+pub struct Deposit {
+    pub asset: Name,
+    pub amount: Money,
+    pub signal: Raw,
+    #[serde(deserialize_with = "optional")]
+    pub timeout: Timeout,
+    #[serde(deserialize_with = "optional")]
+    pub on_progress: Option<Callback>,
+}
+
+/// Of `pay`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the package's typings describe every option")]
+pub struct Pay {
+    to: Account,
+    asset: Name,
+    amount: Money,
+    #[serde(deserialize_with = "optional")]
+    memo: Option<Text>,
+    wait: Flag,
+    #[serde(deserialize_with = "optional")]
+    expires_in: Option<Whole<1>>,
+    pub signal: Raw,
+    #[serde(deserialize_with = "optional")]
+    pub timeout: Timeout,
+    id: Raw,
+    #[serde(rename = "_fresh")]
+    fresh: Flag,
+}
+
+/// Of `cancel`.
+#[derive(Debug, Deserialize)]
+#[allow(missing_docs, reason = "the package's typings describe every option")]
+pub struct Cancel {
+    #[serde(rename = "_id")]
+    pub id: Raw,
+    pub signal: Raw,
+    #[serde(deserialize_with = "optional")]
+    pub timeout: Timeout,
+}
+
+/// Of `withdraw`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the package's typings describe every option")]
+pub struct Withdraw {
+    pub asset: Name,
+    pub amount: Money,
+    #[serde(deserialize_with = "optional")]
+    pub to: Option<Account>,
+    pub relay: Flag,
+    pub signal: Raw,
+    #[serde(deserialize_with = "optional")]
+    pub timeout: Timeout,
+    #[serde(deserialize_with = "optional")]
+    pub on_progress: Option<Callback>,
+}
+
+/// Of `close`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the package's typings describe every option")]
+pub struct Close {
+    assets: Raw,
+    pub relay: Flag,
+    pub signal: Raw,
+    #[serde(deserialize_with = "optional")]
+    pub timeout: Timeout,
+    #[serde(deserialize_with = "optional")]
+    pub on_progress: Option<Callback>,
+}
+
+/// Of `collectCredit`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the package's typings describe every option")]
+pub struct CollectCredit {
+    asset: Name,
+    #[serde(deserialize_with = "optional")]
+    pub to: Option<Account>,
+    pub signal: Raw,
+    #[serde(deserialize_with = "optional")]
+    pub timeout: Timeout,
+    #[serde(deserialize_with = "optional")]
+    pub on_progress: Option<Callback>,
+}
+
+/// Of `exit`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the package's typings describe every option")]
+pub struct Exit {
+    pub signal: Raw,
+    #[serde(deserialize_with = "optional")]
+    pub timeout: Timeout,
+    #[serde(deserialize_with = "optional")]
+    pub on_progress: Option<Callback>,
+}
+
+/// Of `payments`.
+#[derive(Debug, Deserialize)]
+#[allow(missing_docs, reason = "the package's typings describe every option")]
+pub struct Payments {
+    #[serde(deserialize_with = "optional")]
+    asset: Option<Text>,
+    #[serde(deserialize_with = "optional")]
+    direction: Option<DirectionWord>,
+    #[serde(deserialize_with = "optional")]
+    status: Option<StatusWord>,
+    #[serde(deserialize_with = "optional")]
+    limit: Option<Whole<1>>,
+    pub signal: Raw,
+    #[serde(deserialize_with = "optional")]
+    pub timeout: Timeout,
+}
+
+/// Of an asset, in `dust`.
+#[derive(Debug, Deserialize)]
+struct DustOf {
+    threshold: Money,
+    cap: Money,
+}
+
+/// The caller's `AbortSignal`, and how many milliseconds it waits: so many if it does not say.
+pub fn patience(signal: Raw, timeout: Timeout, otherwise: u64) -> Result<Patience> {
+    Patience::new(signal.0, timeout.map_or(otherwise, |Whole(milliseconds)| milliseconds))
+}
+
+/// The hub's terms for an asset.
+pub fn asset<'a>(Name(name): &Name, terms: &'a Terms) -> Result<&'a AssetTerms> {
+    Ok(terms.asset(name)?)
+}
+
+impl Pay {
+    /// What the client is asked for.
+    pub fn request(&self, terms: &Terms) -> Result<PayOptions> {
+        let id = &self.id.0;
+        Ok(PayOptions {
+            to: self.to.0,
+            asset: asset(&self.asset, terms)?.asset,
+            amount: self.amount.0,
+            memo: self.memo.as_ref().map(|Text(memo)| memo.clone()).unwrap_or_default(),
+            wait: self.wait.0,
+            expires_in: self.expires_in.map(|Whole(seconds)| seconds),
+            id: if id.is_undefined() { None } else { Some(payment_id(id)?) },
+            fresh: self.fresh.0,
+            offline: self.timeout.map_or(OFFLINE, |Whole(given)| u32::try_from(given).unwrap_or(u32::MAX)),
+        })
+    }
+}
+
+impl Close {
+    /// Which assets; `None` for all of them.
+    pub fn assets(&self, terms: &Terms) -> Result<Option<Vec<Asset>>> {
+        let Some(names) = self.assets.0.dyn_ref::<Array>() else {
+            return if self.assets.0.is_undefined() {
+                Ok(None)
+            } else {
+                wrong("close", "assets", "an array of assets")
+            };
+        };
+        let asset = |name: JsValue| Ok(terms.asset(&name.as_string().unwrap_or_default())?.asset);
+        names.iter().map(asset).collect::<Result<_>>().map(Some)
+    }
+}
+
+impl CollectCredit {
+    /// An asset, listed or given by its token's address.
+    pub fn asset(&self, terms: &Terms) -> Result<Asset> {
+        match (asset(&self.asset, terms), address(&self.asset.0)) {
+            (Ok(listed), _) => Ok(listed.asset),
+            (Err(_), Some(token)) => Ok(token),
+            (Err(failure), None) => Err(failure),
+        }
+    }
+}
+
+impl Payments {
+    /// Which payments.
+    pub fn filter(&self, terms: &Terms) -> Result<Filter> {
+        let asset = self.asset.as_ref().map(|Text(name)| terms.asset(name).map(|terms| terms.asset)).transpose()?;
+        let limit = self.limit.map(|Whole(limit)| usize::try_from(limit).unwrap_or(usize::MAX));
+        let (direction, status) = (self.direction.map(|word| word.0), self.status.map(|word| word.0));
+        Ok(Filter { asset, direction, status, limit })
+    }
+}
+
+fn teller(callback: Option<Callback>) -> impl Fn(Told<'_>) + 'static {
+    move |told: Told<'_>| {
+        let Some(Callback(callback)) = &callback else { return };
+        // What the application does with it is its own affair, and must not stop a deposit.
+        if let Err(thrown) = callback.call1(&JsValue::UNDEFINED, &present(&told)) {
+            crate::js::warn(&format!("onProgress threw: {}", crate::js::message(&thrown)));
+        }
+    }
+}
+
+/// Calls `onProgress({ stage, hash })`.
+pub fn progress(callback: Option<Callback>) -> impl Fn(Stage, Option<&str>) + 'static {
+    let tell = teller(callback);
+    move |stage: Stage, hash: Option<&str>| tell(Told { hash, ..Told::of(stage.as_str()) })
+}
+
+/// The callback that is told how far an exit is.
+pub fn exit_progress(callback: Option<Callback>) -> impl Fn(ExitStep) + 'static {
+    let tell = teller(callback);
+    move |step: ExitStep| {
+        tell(match step {
+            ExitStep::Transaction(stage, ref hash) => Told { hash: Some(hash.as_str()), ..Told::of(stage.as_str()) },
+            ExitStep::Challenge(ends_at) => Told { ends_at: Some(date(ends_at)), ..Told::of("challenge") },
+            ExitStep::Settled(0, _) => Told { locks: Some(0), ..Told::of("settled") },
+            ExitStep::Settled(locks, until) => {
+                Told { ends_at: Some(date(until)), locks: Some(locks), ..Told::of("settled") }
+            }
+            ExitStep::Claimed => Told::of("claimed"),
+        });
+    }
+}
+
+impl Connect {
+    /// How long it is waited for: so many milliseconds if the caller does not say.
+    pub fn patience(&self, otherwise: u64) -> Result<Patience> {
+        patience(self.signal.clone(), self.timeout, otherwise)
+    }
+
+    /// What the client is told.
+    pub async fn settings(self, environment: JsValue) -> Result<Settings> {
+        let wrong = |name: &str, wanted: &str| wrong("connect", name, wanted);
+        let hub = Hub::new(&self.hub.0)?.into();
+        let store = store(self.store.0)?;
+        let backup = Some(self.backup.0).filter(|backup| !backup.is_undefined());
+        let complete = |backup: &JsValue| ["put", "get"].iter().all(|name| get_function(backup, name).is_some());
+        if !backup.as_ref().is_none_or(complete) {
+            return wrong("backup", "an object with put and get");
+        }
+        let dust = dust(&self.dust.0)?;
+        let Ok(challenge_period) = self.challenge_period.map(|Whole(period)| u32::try_from(period)).transpose() else {
+            return wrong("challengePeriod", "a number of seconds");
+        };
+        let poll_interval = self.poll_interval.map_or(1_000, |Whole(interval)| interval);
+        let wallet = self.wallet.0;
+        if !wallet.is_object() {
+            return wrong("wallet", "an EIP-1193 provider, { privateKey } or { mnemonic }");
+        }
+        // Last, since a wallet may ask its user.
+        let owner = Owner::from_option(&wallet).await?;
+        let rpc = match (&owner, self.rpc) {
+            (_, Some(Nodes(urls))) => Rpc::urls(&urls),
+            (Owner::Wallet { provider, .. }, None) => Rpc::wallet(provider.clone()),
+            (Owner::Local(_), None) => {
+                return invalid("rpc must be the URL of an Ethereum node: a local key has no provider.");
+            }
+        };
+        Ok(Settings {
+            hub,
+            rpc,
+            store,
+            watchtowers: self.watchtowers.map(|Urls(urls)| urls).unwrap_or_default(),
+            adopt: self.adopt.0,
+            dust,
+            backup,
+            challenge_period,
+            confirmations: self.confirmations.map(|Whole(count)| count),
+            poll_interval: u32::try_from(poll_interval).unwrap_or(u32::MAX).min(600_000),
+            chain_id: self.chain_id.map(|Whole(id)| id),
+            contract: self.contract.map(|Account(address)| address),
+            on_exit_kit: self.on_exit_kit.map(|Callback(function)| function),
+            environment,
+            owner,
+        })
+    }
+}
+
+fn store(store: JsValue) -> Result<StoreChoice> {
+    match store.as_string() {
+        _ if store.is_undefined() => Ok(StoreChoice::Default),
+        Some(name) if name == "memory" => Ok(StoreChoice::Memory),
+        Some(path) if !path.is_empty() => Ok(StoreChoice::Path(path)),
+        None if store.is_object() => Ok(StoreChoice::Object(store)),
+        _ => wrong("connect", "store", "\"memory\", a path, or an object with load, commit and close"),
+    }
+}
+
+/// By asset, what is not worth the gas of its evidence.
+fn dust(of_assets: &JsValue) -> Result<Vec<(String, Dust)>> {
+    if of_assets.is_undefined() {
+        return Ok(Vec::new());
+    }
+    if !of_assets.is_object() || Array::is_array(of_assets) {
+        return wrong("connect", "dust", "an object of { threshold, cap } by asset");
+    }
+    let mut dust = Vec::new();
+    for asset in Object::keys(of_assets.unchecked_ref::<Object>()).iter() {
+        let asset = asset.as_string().unwrap_or_default();
+        let of_asset: DustOf = read("connect", get(of_assets, &asset))?;
+        let entry = Dust { threshold: of_asset.threshold.0, cap: of_asset.cap.0 };
+        if entry.cap < entry.threshold {
+            return wrong("connect", "dust", "with a cap that is not below its threshold");
+        }
+        dust.push((asset, entry));
+    }
+    Ok(dust)
+}

@@ -1,0 +1,36 @@
+//! What may be said of a URL, and how one is found in what others say.
+
+/// The scheme and host of a URL. Its path, its query and what is before an `@` may be secrets.
+#[must_use]
+pub fn origin(url: &str) -> String {
+    let start = url.as_bytes().windows(3).position(|part| part == b"://").map_or(0, |at| at.saturating_add(3));
+    let (scheme, rest) = url.split_at_checked(start).unwrap_or(("", url));
+    let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\')).unwrap_or(rest.len());
+    let host = rest.get(..end).unwrap_or_default();
+    let secret = host.bytes().rposition(|byte| byte == b'@').map_or(0, |at| at.saturating_add(1));
+    format!("{scheme}{}", host.get(secret..).unwrap_or_default())
+}
+
+/// Whether a text may have a URL in it, and so a key.
+#[must_use]
+pub fn has_url(text: &str) -> bool {
+    any(text, &["://"])
+}
+
+/// `str::contains` would bring its search for long needles along.
+pub(crate) fn any(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| text.as_bytes().windows(word.len()).any(|part| part == word.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_url_is_told_but_its_origin() {
+        assert_eq!(origin("https://rpc.example/v3/SECRET"), "https://rpc.example");
+        assert_eq!(origin("https://user:SECRET@rpc.example:8545?key=SECRET"), "https://rpc.example:8545");
+        assert_eq!(origin("http://127.0.0.1:8545"), "http://127.0.0.1:8545");
+        assert_eq!(origin("https://rpc.example#SECRET@x"), "https://rpc.example");
+    }
+}

@@ -1,0 +1,440 @@
+//! The honest participant: the real machine, its store, and a driver that does what a correct driver does.
+
+use super::chain::{Action, Chain, FINALITY};
+use super::node::{Node, TRIES};
+use alloy_primitives::Address;
+use farthing_protocol::Amount;
+use farthing_protocol::chain::{ChainCall, ChainFact};
+use farthing_protocol::channel::{CallId, Channel, Dust, Policy};
+use farthing_protocol::eip712::Domain;
+use farthing_protocol::error::Error;
+use farthing_protocol::hub::{
+    AssetPolicy, BacklogLimits, EVIDENCE_GAS, Hub, HubConfig, HubEffect, Registration, RelayLimits, StrangerLimits,
+};
+use farthing_protocol::journal::{Write, encode};
+use farthing_protocol::message::Message;
+use farthing_protocol::reading::{Cursor, Heard, Reading, ReadingConfig, Step};
+use farthing_protocol::sign::SecretKey;
+use farthing_protocol::types::{Asset, ChannelDef, ChannelId};
+use farthing_protocol::wallet::{Payment, Wallet, WalletConfig, WalletEffect};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub const SAFETY_MARGIN: u64 = 600;
+pub const MIN_LOCK: u64 = 1_200;
+pub const MAX_LOCK: u64 = 6_000;
+pub const CHALLENGE: u32 = 3_600;
+pub const DUST: u128 = 20;
+pub const DUST_CAP: u128 = 50;
+
+pub fn policy(assets: &[Asset], external: Address, dust: bool) -> Policy {
+    let dusty = if dust { assets } else { &[] };
+    Policy {
+        safety_margin: SAFETY_MARGIN,
+        min_lock_time: MIN_LOCK,
+        max_lock_time: MAX_LOCK,
+        max_locks: 12,
+        dust: dusty
+            .iter()
+            .map(|asset| (*asset, Dust { threshold: Amount::new(DUST), cap: Amount::new(DUST_CAP) }))
+            .collect(),
+        max_chain_age: 1_200,
+        max_nonce_step: 16,
+        window: 3,
+        max_update_bytes: 8 * 1024,
+        external_conditions: vec![external],
+        max_deadline: 1_800,
+        ..Policy::default()
+    }
+}
+
+pub fn hub_config(domain: Domain, owner: Address, assets: &[Asset], policy: Policy, rich: bool) -> HubConfig {
+    let limits = AssetPolicy {
+        channel_capacity: Amount::new(100_000),
+        min_payment: Amount::new(1),
+        max_payment: Amount::new(5_000),
+        collateral: Amount::new(if rich { 2_000 } else { 300 }),
+        max_collateral: Amount::new(8_000),
+        collateral_per_stake: 1,
+        max_idle_collateral: Amount::new(20_000),
+        idle_after: 600,
+        min_reclaim: Amount::new(100),
+        exit_after: 5_000,
+        min_exit: Amount::new(500),
+        min_relayed: Some(Amount::new(2)),
+        stranger_collateral: Amount::new(400),
+        stranger_day: Amount::new(2_000),
+    };
+    HubConfig {
+        domain,
+        owner,
+        policy,
+        assets: assets.iter().map(|asset| (*asset, limits)).collect(),
+        challenge_period: (60, 1_000_000),
+        backlog: BacklogLimits {
+            gas: 40 * EVIDENCE_GAS,
+            block_gas: 2 * EVIDENCE_GAS,
+            block_time: 12,
+            held: 30,
+            patience: 120,
+        },
+        relay: RelayLimits { cost: Amount::new(1), channel_day: Amount::new(6), day: Amount::new(20) },
+        strangers: StrangerLimits { cost: Amount::new(1), day: Amount::new(12) },
+    }
+}
+
+pub enum Machine {
+    Hub(Box<Hub>),
+    Wallet(Box<Wallet>),
+}
+
+/// How a process dies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Crash {
+    /// Before the commit: what was not durable is gone.
+    Uncommitted,
+    /// After the commit, before its effects.
+    EffectsLost,
+}
+
+/// What a driver stores of its reading. The last of it becomes durable together with the facts.
+#[derive(Clone, Default)]
+struct Read {
+    cursor: Option<Cursor>,
+    unread: BTreeSet<ChannelId>,
+}
+
+pub struct Honest {
+    pub machine: Machine,
+    pub defs: Vec<ChannelDef>,
+    pub owner: Address,
+    key: SecretKey,
+    hub_config: Option<HubConfig>,
+    wallet_config: Option<WalletConfig>,
+    store: BTreeMap<String, Vec<u8>>,
+    /// Transactions sent, by their idempotency key.
+    sent: BTreeSet<CallId>,
+    reading: Reading,
+    reads: ReadingConfig,
+    /// How far the chain was read, now and at the last commit.
+    read: Read,
+    durable: Read,
+    pub node: Node,
+    /// The channels' states at the last commit.
+    images: Vec<Vec<u8>>,
+    /// While the chain can't be seen.
+    pub blind: bool,
+}
+
+impl Honest {
+    pub fn hub(config: HubConfig, key: SecretKey, defs: Vec<ChannelDef>, node: Node) -> Self {
+        let mut hub = Hub::new(config.clone(), key.clone());
+        for def in &defs {
+            hub.register(Registration { channel: *def, public_key: None, binding: None }).unwrap();
+        }
+        Self::new(Machine::Hub(Box::new(hub)), defs, config.owner, key, (Some(config), None), node)
+    }
+
+    pub fn wallet(config: WalletConfig, key: SecretKey, node: Node) -> Self {
+        let wallet = Wallet::new(config.clone(), key.clone()).unwrap();
+        let (def, owner) = (config.def, config.def.a.owner);
+        Self::new(Machine::Wallet(Box::new(wallet)), vec![def], owner, key, (None, Some(config)), node)
+    }
+
+    fn new(
+        machine: Machine,
+        defs: Vec<ChannelDef>,
+        owner: Address,
+        key: SecretKey,
+        (hub_config, wallet_config): (Option<HubConfig>, Option<WalletConfig>),
+        node: Node,
+    ) -> Self {
+        let domain = match (&hub_config, &wallet_config) {
+            (Some(HubConfig { domain, .. }), _) | (_, Some(WalletConfig { domain, .. })) => *domain,
+            _ => unreachable!("one of them is there"),
+        };
+        let known: BTreeSet<ChannelId> = defs.iter().map(|def| def.id(domain.chain_id(), domain.contract())).collect();
+        let reads = ReadingConfig {
+            contract: domain.contract(),
+            // A wallet, as a tower, reads what something happened to.
+            assets: hub_config.as_ref().map(|config| config.assets.keys().copied().collect()),
+            confirmations: FINALITY,
+            log_range: 5,
+            resets_after: None,
+            // A wallet asks as clients do.
+            by_channel: wallet_config.is_some(),
+        };
+        let read = Read { cursor: None, unread: known.clone() };
+        Self {
+            reading: Reading::new(reads.clone(), known, None),
+            reads,
+            durable: read.clone(),
+            read,
+            node,
+            machine,
+            defs,
+            owner,
+            key,
+            hub_config,
+            wallet_config,
+            store: BTreeMap::new(),
+            sent: BTreeSet::new(),
+            images: Vec::new(),
+            blind: false,
+        }
+    }
+
+    pub fn channel(&self, id: &ChannelId) -> &Channel {
+        match &self.machine {
+            Machine::Hub(hub) => hub.channel(id).unwrap(),
+            Machine::Wallet(wallet) => wallet.channel(),
+        }
+    }
+
+    pub fn wallet_mut(&mut self) -> Option<&mut Wallet> {
+        match &mut self.machine {
+            Machine::Hub(_) => None,
+            Machine::Wallet(wallet) => Some(wallet),
+        }
+    }
+
+    pub fn handle(&mut self, id: ChannelId, message: Message, now: u64) -> Result<(), Error> {
+        match &mut self.machine {
+            Machine::Hub(hub) => hub.handle(id, message, now),
+            Machine::Wallet(wallet) => wallet.handle(message, now),
+        }
+    }
+
+    pub fn connect(&mut self, id: ChannelId, now: u64) {
+        match &mut self.machine {
+            Machine::Hub(hub) => hub.connected(id, now).unwrap(),
+            Machine::Wallet(wallet) => wallet.connected(now),
+        }
+    }
+
+    pub fn disconnect(&mut self, id: ChannelId) {
+        match &mut self.machine {
+            Machine::Hub(hub) => hub.disconnected(id),
+            Machine::Wallet(wallet) => wallet.disconnected(),
+        }
+    }
+
+    pub fn tick(&mut self, now: u64) {
+        match &mut self.machine {
+            Machine::Hub(hub) => hub.tick(now),
+            Machine::Wallet(wallet) => wallet.tick(now),
+        }
+    }
+
+    fn tell(&mut self, channel: Option<ChannelId>, fact: &ChainFact, now: u64) {
+        match &mut self.machine {
+            Machine::Hub(hub) => hub.chain(channel, fact, now),
+            Machine::Wallet(wallet) => {
+                if channel.is_none_or(|id| id == wallet.id()) {
+                    wallet.chain(fact, now);
+                }
+            }
+        }
+    }
+
+    /// Reads the chain through a node as nodes are; whoever is refused asks again before much time has passed.
+    pub fn read_chain(&mut self, chain: &Chain) {
+        if self.blind {
+            return;
+        }
+        for left in (0..TRIES).rev() {
+            self.node.turn(left == 0);
+            if self.look(chain).is_ok() {
+                return;
+            }
+        }
+        panic!("a node that is well can be read");
+    }
+
+    fn look(&mut self, chain: &Chain) -> Result<(), Error> {
+        if let Machine::Wallet(wallet) = &self.machine {
+            self.reading.seek(wallet.channel().live_keys().into_iter().collect());
+        }
+        self.reading.look(chain.now);
+        loop {
+            match self.reading.step() {
+                Step::Ask(questions) => {
+                    let answers: Result<_, Error> =
+                        questions.iter().map(|question| self.node.answer(chain, question)).collect();
+                    self.reading.answered(answers?)?;
+                }
+                Step::Announced(_) => self.reading.announced([])?,
+                Step::Store(cursor) => {
+                    self.read.cursor = Some(cursor);
+                    self.reading.stored()?;
+                }
+                Step::Tell { facts, .. } => {
+                    facts.iter().for_each(|(channel, fact)| self.tell(*channel, fact, chain.now));
+                    self.reading.told(Vec::new())?;
+                }
+                Step::CaughtUp { channels, .. } => {
+                    self.read.unread.retain(|channel| !channels.contains(channel));
+                    self.reading.told(Vec::new())?;
+                }
+                Step::Head { facts, head } => {
+                    facts.iter().for_each(|(channel, fact)| self.tell(*channel, fact, chain.now));
+                    let unread = match &mut self.machine {
+                        Machine::Hub(hub) => {
+                            hub.head(head, chain.now);
+                            hub.unread_keys().into_iter().collect()
+                        }
+                        Machine::Wallet(wallet) => {
+                            wallet.head(head, chain.now);
+                            wallet.unread_keys().into_iter().collect()
+                        }
+                    };
+                    self.reading.heard(Heard { unread, gone: Vec::new() })?;
+                }
+                Step::Recorded(facts) => {
+                    facts.iter().for_each(|fact| self.tell(None, fact, chain.now));
+                    self.reading.told(Vec::new())?;
+                }
+                Step::Done(_) | Step::Rest => return Ok(()),
+            }
+        }
+    }
+
+    /// What must come back after a crash. A hub goes on with what was in the middle while it is restored, so of
+    /// its channels only the lanes and the money are compared.
+    fn state_images(&self) -> Vec<Vec<u8>> {
+        if let Machine::Wallet(wallet) = &self.machine {
+            return vec![encode(wallet.channel().state())];
+        }
+        let books = self.defs.iter().enumerate().flat_map(|(index, _)| self.nth(index).state().assets.values());
+        books
+            .map(|book| {
+                let lanes = (&book.out, &book.inc.lane, &book.inc.accepted, &book.inc.acknowledgement, book.inc.seen);
+                encode(&(lanes, book.deposits, book.withdrawn, &book.withdrawals, &book.closing))
+            })
+            .collect()
+    }
+
+    pub fn nth(&self, index: usize) -> &Channel {
+        match &self.machine {
+            Machine::Hub(hub) => hub.channels().find(|channel| channel.def() == &self.defs[index]).unwrap(),
+            Machine::Wallet(wallet) => wallet.channel(),
+        }
+    }
+
+    /// Commits all there is and carries it out: what to send, and which transactions were sent.
+    pub fn poll(&mut self, chain: &mut Chain, crash: Option<Crash>) -> Result<Vec<(ChannelId, Message)>, Error> {
+        let mut messages = Vec::new();
+        loop {
+            if crash == Some(Crash::Uncommitted) {
+                // The commit may have been made, and not written.
+                match &mut self.machine {
+                    Machine::Hub(hub) => drop(hub.poll_commit(chain.now)?),
+                    Machine::Wallet(wallet) => drop(wallet.poll_commit(chain.now)?),
+                }
+                return Ok(messages);
+            }
+            let mut submits = Vec::new();
+            match &mut self.machine {
+                Machine::Hub(hub) => {
+                    let Some(commit) = hub.poll_commit(chain.now)? else { break };
+                    write(&mut self.store, &commit.writes);
+                    for effect in hub.committed(commit.durable())? {
+                        match effect {
+                            HubEffect::Send { channel, message } => messages.push((channel, message)),
+                            HubEffect::Submit { id, channel, call, .. } => submits.push((id, channel, call)),
+                        }
+                    }
+                }
+                Machine::Wallet(wallet) => {
+                    let Some(commit) = wallet.poll_commit(chain.now)? else { break };
+                    write(&mut self.store, &commit.writes);
+                    for effect in wallet.committed(commit.durable())? {
+                        match effect {
+                            WalletEffect::Send(message) => messages.push((wallet.id(), message)),
+                            WalletEffect::Submit { id, call, .. } => submits.push((id, wallet.id(), call)),
+                            WalletEffect::Event(_) => {}
+                        }
+                    }
+                }
+            }
+            self.durable = self.read.clone();
+            self.images = self.state_images();
+            if crash == Some(Crash::EffectsLost) {
+                return Ok(Vec::new());
+            }
+            for (id, channel, call) in submits {
+                self.submit(chain, id, channel, call);
+            }
+        }
+        Ok(messages)
+    }
+
+    fn submit(&mut self, chain: &mut Chain, id: CallId, channel: ChannelId, call: ChainCall) {
+        if !self.sent.insert(id.clone()) {
+            return;
+        }
+        let asked_for = matches!(call, ChainCall::Withdraw { .. } | ChainCall::Close { .. });
+        if chain.send(self.owner, Action::Call(call.clone())).is_err() && !asked_for {
+            self.sent.remove(&id);
+            match &mut self.machine {
+                Machine::Hub(hub) => hub.submit_failed(channel, &id, &call),
+                Machine::Wallet(wallet) => wallet.submit_failed(&id),
+            }
+        }
+    }
+
+    /// Leaves a channel alone.
+    pub fn leave(&mut self, id: ChannelId, now: u64) -> Result<(), Error> {
+        match &mut self.machine {
+            Machine::Hub(hub) => hub.leave(id, now),
+            Machine::Wallet(wallet) => wallet.exit(now),
+        }
+    }
+
+    /// The process dies and comes back from its store. False if it is not what it was at its last commit.
+    pub fn restore(&mut self, chain: &Chain) -> Result<bool, Error> {
+        let entries: Vec<_> = self.store.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        match (&self.hub_config, &self.wallet_config) {
+            (Some(config), _) => {
+                let mut hub = Hub::restore(config.clone(), self.key.clone(), &entries, chain.now)?;
+                for def in &self.defs {
+                    hub.register(Registration { channel: *def, public_key: None, binding: None })?;
+                }
+                self.machine = Machine::Hub(Box::new(hub));
+            }
+            (_, Some(config)) => {
+                let wallet = Wallet::restore(config.clone(), Some(self.key.clone()), &entries)?;
+                self.machine = Machine::Wallet(Box::new(wallet));
+            }
+            _ => {}
+        }
+        self.read = self.durable.clone();
+        let channels: Vec<_> = (0..self.defs.len()).map(|index| (self.nth(index).id(), self.nth(index))).collect();
+        // Of each exit that it remembers it may not know yet whether it is final.
+        let exits =
+            channels.iter().filter(|(_, channel)| channel.state().exit.is_some()).map(|(id, _)| (*id, u64::MAX));
+        let known = channels.iter().map(|(id, _)| *id);
+        self.reading = Reading::new(self.reads.clone(), known, self.read.cursor.clone())
+            .with_unread(self.read.unread.clone())
+            .with_exits(exits);
+        Ok(self.images.is_empty() || self.images == self.state_images())
+    }
+
+    /// All payments that the wallet's owner sees, ended ones from the history too.
+    pub fn payments(&self) -> Vec<Payment> {
+        let Machine::Wallet(wallet) = &self.machine else { return Vec::new() };
+        let mut payments = wallet.payments();
+        for (_, value) in self.store.iter().filter(|(key, _)| key.contains("/history/")) {
+            payments.extend(Wallet::decode_history(value).unwrap());
+        }
+        payments
+    }
+}
+
+fn write(store: &mut BTreeMap<String, Vec<u8>>, writes: &[Write]) {
+    for write in writes {
+        match write.clone() {
+            Write::Put { key, value } => store.insert(key, value),
+            Write::Delete { key } => store.remove(&key),
+        };
+    }
+}

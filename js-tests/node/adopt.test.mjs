@@ -133,6 +133,48 @@ test("an old store is named; adopt brings it up to date, and only once", async (
   assert.deepEqual(events, [], "nothing was missing any more");
 });
 
+/** A store in a map, which commits what `decide` of its writes' keys lets pass. */
+function mapStore(entries, decide = async () => {}) {
+  return {
+    load: async (prefix) => [...entries].filter(([key]) => key.startsWith(prefix)).sort(([a], [b]) => (a < b ? -1 : 1)),
+    async commit(writes) {
+      await decide(writes.map(([key]) => key));
+      for (const [key, value] of writes) value === null ? entries.delete(key) : entries.set(key, value);
+    },
+    async close() {},
+  };
+}
+
+test("that a store is old is said when it is stored; where it never is, the store's failure is told instead", async () => {
+  const [account, entries] = [await world.account(), new Map()];
+  const paying = { to: world.hub.owner, asset: "ETH", amount: 3n };
+  const first = await local(account, { store: mapStore(entries) });
+  await first.deposit({ asset: "ETH", amount: 1_000n });
+  await first.disconnect();
+  const newest = new Map(entries);
+  const second = await local(account, { store: mapStore(newest) });
+  await second.pay(paying);
+  await second.disconnect();
+  const taken = Object.assign(new Error("Somebody else has it"), { code: "storage-locked" });
+  for (const [refusal, code] of [[taken, "storage-locked"], [undefined, "state-outdated"]]) {
+    let begun, decided;
+    const writing = new Promise((resolve) => (begun = resolve));
+    const decision = new Promise((resolve, reject) => (decided = () => (refusal ? reject(refusal) : resolve())));
+    const noted = (keys) => keys.some((key) => key.includes("/log/"));
+    const store = mapStore(new Map(entries), async (keys) => noted(keys) && (begun(), await decision));
+    const old = await local(account, { store });
+    await writing;
+    let told;
+    const pay = old.pay(paying).catch((error) => (told = error.code));
+    // Far longer than it takes to refuse a payment.
+    for (let round = 0; round < 20; round += 1) await old.payments();
+    assert.equal(told, undefined, "nothing says yet that it is true");
+    decided();
+    assert.equal(await pay, code);
+    await old.disconnect();
+  }
+});
+
 test("a wallet that nothing is known of, and a hub that shows nothing: adopt changes nothing", async () => {
   const account = await world.account();
   const client = await local(account, { adopt: true });

@@ -98,6 +98,7 @@ impl Client {
             wallet: RefCell::new(wallet),
             listener,
             work: Bell::default(),
+            rested: Changes::default(),
             look: Rc::default(),
             reading: RefCell::new(Some(told.reading)),
             pending: RefCell::new(told.pending),

@@ -23,11 +23,20 @@ impl Client {
             if let Err(failure) = self.commit_all().await {
                 self.fail(failure);
             }
+            self.rested.notify();
         }
         if let Err(failure) = self.store.close().await {
             self.tell(Notice::Error(failure));
         }
         self.ended.send(());
+    }
+
+    /// What a call that was refused is told. What the refusal stands on may not be stored yet, and where it never is,
+    /// since another tab has taken the wallet over, that is why: the call is another's then.
+    pub async fn certain(&self, refused: Failure) -> Failure {
+        self.work.ring();
+        race(self.closed.wait(), self.rested.next()).await;
+        self.failed.borrow().clone().unwrap_or(refused)
     }
 
     /// One commit after the other, until there is nothing to do. Whatever comes in while one is being written

@@ -137,6 +137,8 @@ pub struct Client {
     listener: Listener,
     /// Rung when the wallet may have something to commit.
     work: Bell,
+    /// Told when all that the wallet had decided is stored.
+    rested: Changes,
     /// Rung when the chain is to be looked at now.
     look: Rc<Bell>,
     /// What reads the chain, until that is begun.

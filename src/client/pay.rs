@@ -77,13 +77,14 @@ impl Client {
     /// Pays. Nothing was paid if this fails with another code than `unanswered`, `aborted`, `client-closed` or
     /// `storage-failed`; of the first two the message says whether it was.
     pub async fn pay(&self, options: PayOptions, attempt: &Attempt) -> Result<Receipt> {
-        self.try_to_pay(options, attempt).await.map_err(|failure| match failure.code() {
-            Code::ClientClosed => {
+        match self.try_to_pay(options, attempt).await {
+            Err(failure) if failure.code() == Code::ClientClosed => {
                 self.note(attempt, Code::ClientClosed);
-                attempt.known.ended(Code::ClientClosed)
+                Err(attempt.known.ended(Code::ClientClosed))
             }
-            _ => failure,
-        })
+            Err(failure) => Err(self.certain(failure).await),
+            done => done,
+        }
     }
 
     async fn try_to_pay(&self, options: PayOptions, attempt: &Attempt) -> Result<Receipt> {

@@ -66,13 +66,19 @@ fn promise(work: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
     boxed_promise(Box::pin(work))
 }
 
-fn guarded(patience: Patience, known: Standing, work: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
-    let (at_end, work): (_, Work<'_, JsValue>) = (known.clone(), Box::pin(work));
+fn guarded(
+    client: &Rc<Client>,
+    patience: Patience,
+    known: Standing,
+    work: impl Future<Output = Result<JsValue>> + 'static,
+) -> Promise {
+    let (client, at_end, work): (_, _, Work<'_, JsValue>) = (Rc::clone(client), known.clone(), Box::pin(work));
     let work = Box::pin(async move {
-        work.await.map_err(|failure| match failure.code() {
-            Code::ClientClosed => at_end.ended(Code::ClientClosed),
-            _ => failure,
-        })
+        match work.await {
+            Err(failure) if failure.code() == Code::ClientClosed => Err(at_end.ended(Code::ClientClosed)),
+            Err(failure) => Err(client.certain(failure).await),
+            done => done,
+        }
     });
     boxed_promise(Box::pin(patience.guard(work, Box::new(move |stop| stop.told(&known)))))
 }
@@ -211,7 +217,7 @@ impl Core {
         let patience = patience(options.signal, options.timeout, CHAIN)?;
         let client = Rc::clone(&self.client);
         let known = Standing::waiting_for(Code::ChainUnavailable);
-        Ok(guarded(patience, known.clone(), async move {
+        Ok(guarded(&self.client, patience, known.clone(), async move {
             client.deposit(DepositRequest { asset, amount, progress }, &known).await.map(Some).map(sent)
         }))
     }
@@ -241,7 +247,7 @@ impl Core {
         let (patience, known) =
             (patience(options.signal, options.timeout, HUB)?, Standing::waiting_for(Code::NotConnected));
         let client = Rc::clone(&self.client);
-        Ok(guarded(patience, known.clone(), async move {
+        Ok(guarded(&self.client, patience, known.clone(), async move {
             let ended = client.cancel(id, &known).await?;
             Ok(payment(&client.terms(), &ended))
         }))
@@ -261,7 +267,12 @@ impl Core {
         let patience = patience(options.signal, options.timeout, CHAIN)?;
         let known = Standing::waiting_for(Code::NotConnected);
         let client = Rc::clone(&self.client);
-        Ok(guarded(patience, known.clone(), async move { client.withdraw(request, &known).await.map(sent) }))
+        Ok(guarded(
+            &self.client,
+            patience,
+            known.clone(),
+            async move { client.withdraw(request, &known).await.map(sent) },
+        ))
     }
 
     /// Closes the channel, or some assets of it; resolves when the money is on chain.
@@ -276,7 +287,7 @@ impl Core {
         let patience = patience(options.signal, options.timeout, CHAIN)?;
         let known = Standing::waiting_for(Code::NotConnected);
         let client = Rc::clone(&self.client);
-        Ok(guarded(patience, known.clone(), async move { client.close(request, &known).await.map(sent) }))
+        Ok(guarded(&self.client, patience, known.clone(), async move { client.close(request, &known).await.map(sent) }))
     }
 
     /// Fetches what the contract keeps for the owner since it could not be paid out.
@@ -292,11 +303,9 @@ impl Core {
         let patience = patience(options.signal, options.timeout, CHAIN)?;
         let known = Standing::waiting_for(Code::ChainUnavailable);
         let client = Rc::clone(&self.client);
-        Ok(guarded(
-            patience,
-            known.clone(),
-            async move { client.collect_credit(request, &known).await.map(Some).map(sent) },
-        ))
+        Ok(guarded(&self.client, patience, known.clone(), async move {
+            client.collect_credit(request, &known).await.map(Some).map(sent)
+        }))
     }
 
     /// Leaves without the hub; resolves when nothing is left in the contract.
@@ -307,7 +316,7 @@ impl Core {
         let patience = patience(options.signal, options.timeout, self.client.exit_patience())?;
         let client = Rc::clone(&self.client);
         let known = Standing::waiting_for(Code::ChainUnavailable);
-        Ok(guarded(patience, known.clone(), async move {
+        Ok(guarded(&self.client, patience, known.clone(), async move {
             client.exit(progress, &known).await?;
             Ok(JsValue::UNDEFINED)
         }))
@@ -338,7 +347,7 @@ impl Core {
         let patience = patience(options.signal, options.timeout, STORE)?;
         let known = Standing::waiting_for(Code::StorageFailed);
         let client = Rc::clone(&self.client);
-        Ok(guarded(patience, known, async move {
+        Ok(guarded(&self.client, patience, known, async move {
             let found = client.payments(filter).await?;
             Ok(payments(&client.terms(), &found))
         }))

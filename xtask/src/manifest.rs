@@ -95,6 +95,8 @@ table! {
     Budget {
         /// Bytes of wasm and JavaScript after gzip.
         "gzip-bytes" gzip_bytes: u64,
+        /// The same after brotli, which most servers send.
+        "brotli-bytes" brotli_bytes: u64,
         /// JavaScript that does not count.
         "exclude" exclude: Vec<String>,
     }
@@ -167,7 +169,8 @@ mod tests {
     fn a_manifest_that_was_read_whole_passes() -> Result<()> {
         let manifest = Manifest::parse(COMPLETE)?;
         read_all_but_budget(&manifest);
-        let _ = (manifest.budget.exclude.read(), manifest.budget.gzip_bytes.read());
+        let _ =
+            (manifest.budget.exclude.read(), manifest.budget.gzip_bytes.read(), manifest.budget.brotli_bytes.read());
 
         manifest.demand_all_read()
     }

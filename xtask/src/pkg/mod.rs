@@ -15,8 +15,9 @@ use crate::{paths, process, ui, wasm};
 
 mod assemble;
 mod size;
+mod slim;
 
-pub(crate) use size::Size;
+pub(crate) use size::{Budget, Size};
 
 /// The packed package.
 #[derive(Debug)]
@@ -44,11 +45,13 @@ pub(crate) fn build() -> Result<Packed> {
     bind(&manifest, &module, &stage)?;
     optimise(&manifest, &stage)?;
     assemble::assemble(&manifest, &stage, &folder, &version)?;
+    slim::slim(&folder, &format!("{}_bg.js", manifest.build.name.read()), manifest.budget.exclude.read())?;
     let size = size::measure(&folder, manifest.budget.exclude.read())?;
-    size.demand(*manifest.budget.gzip_bytes.read())?;
+    let budget = Budget::of(&manifest);
+    size.demand(&budget)?;
     manifest.demand_all_read()?;
     pack(&folder, &tgz)?;
-    size.print(*manifest.budget.gzip_bytes.read());
+    size.print(&budget);
     ui::note(&format!("{} in {}", paths::shown(&tgz), ui::seconds(started.elapsed())));
     Ok(Packed { tgz, size })
 }

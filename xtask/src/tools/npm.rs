@@ -47,9 +47,18 @@ pub(crate) fn ensure(folder: &Path) -> Result<()> {
 
 /// wasm-opt, a JavaScript file to be run by [`super::node::node`].
 pub(crate) fn wasm_opt() -> Result<PathBuf> {
+    tool("binaryen/bin/wasm-opt")
+}
+
+/// esbuild, started by a JavaScript file as well.
+pub(crate) fn esbuild() -> Result<PathBuf> {
+    tool("esbuild/bin/esbuild")
+}
+
+fn tool(path: &str) -> Result<PathBuf> {
     let tools = paths::at("xtask/tools");
     ensure(&tools)?;
-    let program = tools.join("node_modules/binaryen/bin/wasm-opt");
+    let program = tools.join("node_modules").join(path);
     if !program.is_file() {
         bail!("{} is missing: remove xtask/tools/node_modules and try again", paths::shown(&program));
     }

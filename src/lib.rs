@@ -45,3 +45,7 @@ pub mod store;
 pub mod task;
 pub mod transport;
 pub mod url;
+
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static MEMORY: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();

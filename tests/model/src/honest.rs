@@ -82,6 +82,11 @@ pub fn hub_config(domain: Domain, owner: Address, assets: &[Asset], policy: Poli
     }
 }
 
+enum Config {
+    Hub(HubConfig),
+    Wallet(WalletConfig),
+}
+
 pub enum Machine {
     Hub(Box<Hub>),
     Wallet(Box<Wallet>),
@@ -108,8 +113,7 @@ pub struct Honest {
     pub defs: Vec<ChannelDef>,
     pub owner: Address,
     key: SecretKey,
-    hub_config: Option<HubConfig>,
-    wallet_config: Option<WalletConfig>,
+    config: Config,
     store: BTreeMap<String, Vec<u8>>,
     /// Transactions sent, by their idempotency key.
     sent: BTreeSet<CallId>,
@@ -131,13 +135,13 @@ impl Honest {
         for def in &defs {
             hub.register(Registration { channel: *def, public_key: None, binding: None }).unwrap();
         }
-        Self::new(Machine::Hub(Box::new(hub)), defs, config.owner, key, (Some(config), None), node)
+        Self::new(Machine::Hub(Box::new(hub)), defs, config.owner, key, Config::Hub(config), node)
     }
 
     pub fn wallet(config: WalletConfig, key: SecretKey, node: Node) -> Self {
         let wallet = Wallet::new(config.clone(), key.clone()).unwrap();
         let (def, owner) = (config.def, config.def.a.owner);
-        Self::new(Machine::Wallet(Box::new(wallet)), vec![def], owner, key, (None, Some(config)), node)
+        Self::new(Machine::Wallet(Box::new(wallet)), vec![def], owner, key, Config::Wallet(config), node)
     }
 
     fn new(
@@ -145,23 +149,22 @@ impl Honest {
         defs: Vec<ChannelDef>,
         owner: Address,
         key: SecretKey,
-        (hub_config, wallet_config): (Option<HubConfig>, Option<WalletConfig>),
+        config: Config,
         node: Node,
     ) -> Self {
-        let domain = match (&hub_config, &wallet_config) {
-            (Some(HubConfig { domain, .. }), _) | (_, Some(WalletConfig { domain, .. })) => *domain,
-            _ => unreachable!("one of them is there"),
+        // A wallet reads what something happened to, as a tower does, and asks as clients do.
+        let (domain, assets, by_channel) = match &config {
+            Config::Hub(config) => (config.domain, Some(config.assets.keys().copied().collect()), false),
+            Config::Wallet(config) => (config.domain, None, true),
         };
         let known: BTreeSet<ChannelId> = defs.iter().map(|def| def.id(domain.chain_id(), domain.contract())).collect();
         let reads = ReadingConfig {
             contract: domain.contract(),
-            // A wallet, as a tower, reads what something happened to.
-            assets: hub_config.as_ref().map(|config| config.assets.keys().copied().collect()),
+            assets,
             confirmations: FINALITY,
             log_range: 5,
             resets_after: None,
-            // A wallet asks as clients do.
-            by_channel: wallet_config.is_some(),
+            by_channel,
         };
         let read = Read { cursor: None, unread: known.clone() };
         Self {
@@ -174,8 +177,7 @@ impl Honest {
             defs,
             owner,
             key,
-            hub_config,
-            wallet_config,
+            config,
             store: BTreeMap::new(),
             sent: BTreeSet::new(),
             images: Vec::new(),
@@ -393,19 +395,18 @@ impl Honest {
     /// The process dies and comes back from its store. False if it is not what it was at its last commit.
     pub fn restore(&mut self, chain: &Chain) -> Result<bool, Error> {
         let entries: Vec<_> = self.store.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        match (&self.hub_config, &self.wallet_config) {
-            (Some(config), _) => {
+        match &self.config {
+            Config::Hub(config) => {
                 let mut hub = Hub::restore(config.clone(), self.key.clone(), &entries, chain.now)?;
                 for def in &self.defs {
                     hub.register(Registration { channel: *def, public_key: None, binding: None })?;
                 }
                 self.machine = Machine::Hub(Box::new(hub));
             }
-            (_, Some(config)) => {
+            Config::Wallet(config) => {
                 let wallet = Wallet::restore(config.clone(), Some(self.key.clone()), &entries)?;
                 self.machine = Machine::Wallet(Box::new(wallet));
             }
-            _ => {}
         }
         self.read = self.durable.clone();
         let channels: Vec<_> = (0..self.defs.len()).map(|index| (self.nth(index).id(), self.nth(index))).collect();

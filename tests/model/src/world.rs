@@ -324,16 +324,19 @@ impl World {
             Message::CloseSigned { closing, signature } | Message::CloseProposal { closing, signature, .. } => {
                 foe.hold_closing(closing, us, *signature);
             }
-            _ => {}
+            // Taken in above.
+            Message::Update { .. } => {}
+            // Nothing in it is worth keeping.
+            Message::Refused { .. }
+            | Message::Reveal { .. }
+            | Message::Fail { .. }
+            | Message::Cancel { .. }
+            | Message::Held { .. }
+            | Message::Sync { .. }
+            | Message::Funds { .. }
+            | Message::Declined { .. } => {}
         }
-        if matches!(
-            message,
-            Message::Update { .. }
-                | Message::Reveal { .. }
-                | Message::Fail { .. }
-                | Message::WithdrawProposal { .. }
-                | Message::CloseProposal { .. }
-        ) {
+        if wants_answer(&message) {
             self.foes[index].inbox.push_back(message);
         }
     }
@@ -393,6 +396,26 @@ impl World {
         self.puzzles.push(puzzle);
         self.by_condition.insert(key, index);
         index
+    }
+}
+
+/// Whether there is something for the foe to do, or to leave undone.
+const fn wants_answer(message: &Message) -> bool {
+    match message {
+        Message::Update { .. }
+        | Message::Reveal { .. }
+        | Message::Fail { .. }
+        | Message::WithdrawProposal { .. }
+        | Message::CloseProposal { .. } => true,
+        Message::Accepted { .. }
+        | Message::Refused { .. }
+        | Message::Cancel { .. }
+        | Message::Held { .. }
+        | Message::Sync { .. }
+        | Message::Funds { .. }
+        | Message::WithdrawSigned { .. }
+        | Message::CloseSigned { .. }
+        | Message::Declined { .. } => false,
     }
 }
 

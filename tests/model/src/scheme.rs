@@ -406,7 +406,7 @@ impl World {
     pub fn connect(&mut self, foe: usize) {
         note!(self, "foe {foe} connects");
         let (id, now) = (self.foes[foe].id, self.chain.now);
-        self.honest.disconnect(id);
+        self.honest.machine.disconnected(id);
         self.foes[foe].online = true;
         self.foes[foe].outbox.clear();
         self.honest.connect(id, now);

@@ -209,14 +209,14 @@ impl World {
     pub fn block(&mut self, seconds: u64) {
         self.chain.mine(seconds);
         self.honest.read_chain(&self.chain);
-        let (failures, behind) = self.honest.node.told();
+        let (failures, behind) = self.honest.reader.node.told();
         if failures {
             self.count("looks that failed");
         }
         if behind {
             self.count("nodes behind");
         }
-        self.honest.tick(self.chain.now);
+        self.honest.machine.tick(self.chain.now);
         self.poll(None);
         self.tower();
     }
@@ -372,7 +372,7 @@ impl World {
             Message::Update { asset, update } => Some((*asset, update.signed_proof())),
             _ => None,
         };
-        if let Err(error) = self.honest.handle(id, message, self.chain.now) {
+        if let Err(error) = self.honest.machine.handle(id, message, self.chain.now) {
             self.fail(format!("handle: {error}"));
         }
         if let Some((asset, signed)) = update {

@@ -112,12 +112,13 @@ mod tests {
         let mut gate = gate();
         gate.decide(["one"]);
         let first = gate.commit().unwrap().durable();
-        let again = Receipt { number: first.number };
+        let number = first.number;
+        let again = Receipt { number };
         assert_eq!(gate.committed(first).unwrap(), ["one"]);
         assert_eq!(gate.committed(again).unwrap_err().code(), Code::Internal, "there is nothing left of it");
         gate.decide(["two"]);
         let second = gate.commit().unwrap();
-        let old = Receipt { number: 1 };
+        let old = Receipt { number };
         assert_eq!(gate.committed(old).unwrap_err().code(), Code::Internal);
         assert!(gate.is_waiting(), "it still waits for its own");
         assert_eq!(gate.committed(second.durable()).unwrap(), ["two"]);
@@ -138,6 +139,19 @@ mod tests {
         assert_eq!(second.writes.len(), 1);
         assert_eq!(gate.committed(second.durable()).unwrap(), ["b"]);
         assert!(gate.commit().is_none());
+    }
+
+    #[test]
+    fn all_stays_in_the_order_in_which_it_was_decided() {
+        let mut gate = gate();
+        let write = |key: &str| Write::Delete { key: key.into() };
+        gate.write([write("a"), write("b")]);
+        gate.decide(["1", "2"]);
+        gate.write([write("c")]);
+        gate.decide(["3"]);
+        let commit = gate.commit().unwrap();
+        assert_eq!(commit.writes, [write("a"), write("b"), write("c")]);
+        assert_eq!(gate.committed(commit.durable()).unwrap(), ["1", "2", "3"]);
     }
 
     #[test]

@@ -152,22 +152,22 @@ impl Journal {
         self.facts.saturating_add(facts as u64) >= limit
     }
 
-    /// The writes that make a batch of facts durable. `snapshot` gives the state after them, when one is due.
+    /// The writes that make a batch of facts durable. `snapshot` gives the state after them, when one is due. It can't
+    /// fail: the machine has acted on the facts already, and what depends on them would leave without them.
     pub fn append<S: Encode, F: Encode>(
         &mut self,
         facts: &[F],
         size: usize,
         snapshot: impl FnOnce() -> S,
-    ) -> Result<Vec<Write>, Error> {
-        let mut writes = Vec::new();
+    ) -> Vec<Write> {
         let facts_now = self.facts.saturating_add(facts.len() as u64);
         if !self.is_snapshot_due(facts.len(), size) {
-            writes.push(Write::Put { key: self.log_key(self.next), value: encode(facts) });
+            let record = Write::Put { key: self.log_key(self.next), value: encode(facts) };
             self.next = self.next.saturating_add(1);
             self.facts = facts_now;
-            return Ok(writes);
+            return alloc::vec![record];
         }
-        Ok(self.snapshot(&snapshot()))
+        self.snapshot(&snapshot())
     }
 
     /// The writes that put a snapshot in place of every record so far.
@@ -217,7 +217,7 @@ mod tests {
         let mut sum = 0_u64;
         for fact in 0..3000_u64 {
             sum += fact;
-            for write in journal.append(&[fact], 1, || sum).unwrap() {
+            for write in journal.append(&[fact], 1, || sum) {
                 match write {
                     Write::Put { key, value } => store.insert(key, value),
                     Write::Delete { key } => store.remove(&key),

@@ -193,6 +193,8 @@ mod tests {
         told.push((CallId::of_items(channel, &both), format!("settle/{hash}")));
         for (id, text) in told {
             assert_eq!(id.to_string(), format!("{channel}/{text}"));
+            assert_eq!(id.starts_exit(), text.starts_with("exit/"), "{text}");
+            assert_eq!(id.is_agreed(), text.starts_with("withdraw/") || text.starts_with("close/"), "{text}");
         }
     }
 }

@@ -91,6 +91,10 @@ mod tests {
         assert!(link.may_sign() && !link.is_synced());
         link.connect();
         assert!(link.sync());
+        // The connection before it has not been seen to end.
+        link.connect();
+        assert!(!link.may_sign() && !link.is_synced());
+        assert!(link.sync() && link.may_sign());
         // A store that may be old.
         let mut link = Link::new(true);
         assert!(!link.may_sign());

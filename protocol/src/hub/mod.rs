@@ -349,13 +349,14 @@ impl Hub {
                 continue;
             }
             let output = entry.channel.drain();
+            // Before what depends on them, and with nothing between that could fail.
             if !output.facts.is_empty() {
                 let size = entry.channel.lock_count();
                 if entry.journal.is_snapshot_due(output.facts.len(), size) {
                     entry.channel.forget_spent_evidence();
                 }
                 let channel = &entry.channel;
-                let writes = entry.journal.append(&output.facts, size, || channel.state().clone())?;
+                let writes = entry.journal.append(&output.facts, size, || channel.state().clone());
                 self.gate.write(writes);
             }
             self.gate.decide(output.effects.into_iter().map(|effect| match effect {

@@ -370,9 +370,9 @@ impl Wallet {
                 self.events.push(Event::Payment(payment.clone()));
             }
         }
-        // Before what depends on it: an effect whose facts can't be written is lost with them.
+        // Before what depends on them, and with nothing between that could fail.
         if !facts.is_empty() {
-            let writes = self.write(&facts)?;
+            let writes = self.write(&facts);
             self.gate.write(writes);
         }
         self.gate.decide(output.effects.into_iter().map(|effect| match effect {
@@ -400,7 +400,7 @@ impl Wallet {
     }
 
     /// The writes for a batch of facts. With a snapshot, ended payments move to the history.
-    fn write(&mut self, facts: &[WalletFact]) -> Result<Vec<Write>, Error> {
+    fn write(&mut self, facts: &[WalletFact]) -> Vec<Write> {
         let live = self.payments.values().filter(|payment| !payment.is_final()).count();
         let size = self.channel.lock_count().saturating_add(live);
         let mut writes = Vec::new();
@@ -418,8 +418,8 @@ impl Wallet {
         let (channel, payments) = (&self.channel, &self.payments);
         // What WalletState reads.
         let snapshot = || (channel.state(), payments.values().collect::<Vec<_>>());
-        writes.extend(self.journal.append(facts, size, snapshot)?);
-        Ok(writes)
+        writes.extend(self.journal.append(facts, size, snapshot));
+        writes
     }
 
     /// What a watchtower needs to answer an exit: of each lane the newest proof that anybody may show.

@@ -12,6 +12,7 @@
     clippy::arithmetic_side_effects
 )]
 
+pub mod held;
 pub mod limited;
 
 use alloy_primitives::{Address, B256, keccak256};
@@ -71,6 +72,8 @@ pub struct World {
     pub clients: Vec<Client>,
     pub deposits: BTreeMap<(ChannelId, Asset), (Sides<Amount>, Sides<Amount>, AssetStatus)>,
     pub random: u64,
+    /// Look after each commit whether the store holds all that its effects stand on.
+    pub strict: bool,
     pub recorded: BTreeMap<farthing_protocol::condition::ConditionKey, ChainFact>,
 }
 
@@ -111,6 +114,7 @@ impl World {
             clients: Vec::new(),
             deposits: BTreeMap::new(),
             random: 1,
+            strict: false,
             recorded: BTreeMap::new(),
         };
         for index in 0..clients {
@@ -341,7 +345,11 @@ impl World {
         let mut moved = false;
         while let Some(commit) = self.hub.poll_commit(self.now).unwrap() {
             write(&mut self.hub_store, &commit.writes);
-            for effect in self.hub.committed(commit.durable()).unwrap() {
+            let effects = self.hub.committed(commit.durable()).unwrap();
+            if self.strict {
+                held::check_hub(self, &effects);
+            }
+            for effect in effects {
                 moved = true;
                 match effect {
                     HubEffect::Send { channel, message } => {
@@ -364,7 +372,11 @@ impl World {
             let client = &mut self.clients[index];
             while let Some(commit) = client.wallet.poll_commit(self.now).unwrap() {
                 write(&mut client.store, &commit.writes);
-                for effect in client.wallet.committed(commit.durable()).unwrap() {
+                let effects = client.wallet.committed(commit.durable()).unwrap();
+                if self.strict {
+                    held::check_wallet(client, &effects);
+                }
+                for effect in effects {
                     moved = true;
                     match effect {
                         WalletEffect::Send(message) if client.online => {

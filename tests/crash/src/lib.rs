@@ -17,13 +17,12 @@ pub mod damage;
 pub mod network;
 pub mod page;
 pub mod process;
-pub mod reader;
 pub mod scenario;
 pub mod tower;
 pub mod wishes;
 pub mod world;
 
-use farthing_sim::{chain, contract, node, rng};
+use farthing_sim::{chain, contract, machine, node, reader, rng};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use world::{Effect, Plan, World};

@@ -1,6 +1,6 @@
 //! What the processes do with each other: commits and their effects, messages, and what goes to the tower.
 
-use super::process::Act;
+use super::machine::Act;
 use super::world::{ALICE, BOB, HUB, STORE, TOWER, World};
 use farthing_protocol::message::Message;
 use farthing_protocol::proof::LaneId;
@@ -32,7 +32,7 @@ impl World {
         if !self.processes[who].running || self.processes[who].failed {
             return false;
         }
-        let commit = match self.processes[who].poll(now) {
+        let commit = match self.processes[who].machine.poll(now) {
             Ok(Some(commit)) => commit,
             Ok(None) => return false,
             Err(error) => {
@@ -61,7 +61,7 @@ impl World {
                 return true;
             }
         }
-        let acts = match self.processes[who].committed(commit) {
+        let acts = match self.processes[who].machine.committed(commit) {
             Ok(acts) => acts,
             Err(error) => {
                 self.fail(format!("committed: {error}"));
@@ -109,7 +109,13 @@ impl World {
             Event::Declined { what, code, .. } => self.see(format!("{what} declined: {code}")),
             Event::Outdated => self.see("state-outdated"),
             Event::Overdue { .. } => self.see("overdue"),
-            _ => {}
+            // The ledger, not the scenario, looks at these.
+            Event::Payment(_)
+            | Event::Balance { .. }
+            | Event::Withdrawal(_)
+            | Event::Closing(_)
+            | Event::ExitStarted { .. }
+            | Event::Exit { .. } => {}
         }
     }
 
@@ -143,7 +149,7 @@ impl World {
                 break;
             }
             let (id, now) = (self.id(wallet), self.now());
-            if let Err(error) = self.processes[to].handle(id, message, now) {
+            if let Err(error) = self.processes[to].machine.handle(id, message, now) {
                 self.fail(format!("handle: {error}"));
             }
             if self.end(to) {

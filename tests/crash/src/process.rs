@@ -1,61 +1,21 @@
 //! One participant's process: its machine, its store, and a driver that does what a correct driver does.
 
 use super::chain::Chain;
+use super::machine::{Config, Machine, Store, payments, write};
+use super::node::Node;
 use super::reader::{Place, Reader};
+use super::rng::Rng;
+use super::world::TOKEN;
 use alloy_primitives::Address;
-use farthing_protocol::chain::{ChainCall, ChainFact};
+use farthing_protocol::chain::ChainCall;
 use farthing_protocol::channel::{CallId, Channel};
 use farthing_protocol::error::{Code, Error};
-use farthing_protocol::gate::Commit;
-use farthing_protocol::hub::{Hub, HubConfig, HubEffect};
+use farthing_protocol::hub::Hub;
 use farthing_protocol::journal::Write;
-use farthing_protocol::message::Message;
 use farthing_protocol::sign::SecretKey;
-use farthing_protocol::types::ChannelId;
-use farthing_protocol::wallet::{Event, Payment, Wallet, WalletConfig, WalletEffect};
-use std::collections::{BTreeMap, BTreeSet};
-
-pub type Store = BTreeMap<String, Vec<u8>>;
-
-#[derive(Clone)]
-pub enum Config {
-    Wallet(WalletConfig),
-    Hub(HubConfig),
-}
-
-pub enum Machine {
-    Wallet(Box<Wallet>),
-    Hub(Box<Hub>),
-}
-
-impl Machine {
-    /// Its channels.
-    pub fn channels(&self) -> Vec<&Channel> {
-        match self {
-            Self::Wallet(wallet) => vec![wallet.channel()],
-            Self::Hub(hub) => hub.channels().collect(),
-        }
-    }
-
-    pub fn tell(&mut self, channel: Option<ChannelId>, fact: &ChainFact, now: u64) {
-        match self {
-            Self::Hub(hub) => hub.chain(channel, fact, now),
-            Self::Wallet(wallet) => {
-                if channel.is_none_or(|id| id == wallet.id()) {
-                    wallet.chain(fact, now);
-                }
-            }
-        }
-    }
-}
-
-/// What a commit allows, of either machine.
-#[allow(clippy::large_enum_variant, reason = "a test's effects")]
-pub enum Act {
-    Send(ChannelId, Message),
-    Submit(CallId, ChannelId, ChainCall),
-    Tell(Event),
-}
+use farthing_protocol::types::{ChannelId, ETH};
+use farthing_protocol::wallet::{Payment, Wallet};
+use std::collections::BTreeSet;
 
 /// A store of an earlier moment.
 #[derive(Clone)]
@@ -83,8 +43,8 @@ pub struct Process {
 
 impl Process {
     pub fn new(machine: Machine, config: Config, key: SecretKey, owner: Address) -> Self {
-        let seed = u64::from(owner.0[0]);
-        let reader = Reader::new(&config, &machine, seed);
+        let node = Node::new(Rng::new(u64::from(owner.0[0])));
+        let reader = Reader::new(&config, Some(vec![ETH, TOKEN]), &machine, node);
         let place = reader.place.clone();
         Self {
             machine,
@@ -128,21 +88,9 @@ impl Process {
         }
     }
 
-    pub fn entries(store: &Store) -> Vec<(String, Vec<u8>)> {
-        store.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
-    }
-
     /// A machine as a store holds it.
     pub fn load(&self, store: &Store, now: u64) -> Result<Machine, Error> {
-        let entries = Self::entries(store);
-        Ok(match &self.config {
-            Config::Wallet(config) => {
-                Machine::Wallet(Box::new(Wallet::restore(config.clone(), Some(self.key.clone()), &entries)?))
-            }
-            Config::Hub(config) => {
-                Machine::Hub(Box::new(Hub::restore(config.clone(), self.key.clone(), &entries, now)?))
-            }
-        })
+        Machine::restore(&self.config, &self.key, store, now)
     }
 
     /// The process has ended and starts again from its store.
@@ -156,77 +104,17 @@ impl Process {
         Ok(())
     }
 
-    pub fn handle(&mut self, channel: ChannelId, message: Message, now: u64) -> Result<(), Error> {
-        match &mut self.machine {
-            Machine::Wallet(wallet) => wallet.handle(message, now),
-            Machine::Hub(hub) => hub.handle(channel, message, now),
-        }
-    }
-
-    pub fn connected(&mut self, channel: ChannelId, now: u64) -> Result<(), Error> {
-        match &mut self.machine {
-            Machine::Wallet(wallet) => wallet.connected(now),
-            Machine::Hub(hub) => hub.connected(channel, now)?,
-        }
-        Ok(())
-    }
-
-    pub fn disconnected(&mut self, channel: ChannelId) {
-        match &mut self.machine {
-            Machine::Wallet(wallet) => wallet.disconnected(),
-            Machine::Hub(hub) => hub.disconnected(channel),
-        }
-    }
-
     /// Reads the chain: facts of final blocks, exits of any block, the head, and what was recorded for keys of locks
     /// that have ended. Then the clock.
     pub fn read_chain(&mut self, chain: &Chain) {
         self.reader.read(&mut self.machine, chain);
-        match &mut self.machine {
-            Machine::Hub(hub) => hub.tick(chain.now),
-            Machine::Wallet(wallet) => wallet.tick(chain.now),
-        }
-    }
-
-    /// The next batch of writes; what it allows is told by [`Process::committed`].
-    pub fn poll(&mut self, now: u64) -> Result<Option<Commit>, Error> {
-        match &mut self.machine {
-            Machine::Wallet(wallet) => wallet.poll_commit(now),
-            Machine::Hub(hub) => hub.poll_commit(now),
-        }
+        self.machine.tick(chain.now);
     }
 
     /// One atomic transaction: all of the batch, or nothing.
     pub fn write(&mut self, writes: &[Write]) {
-        for write in writes {
-            match write.clone() {
-                Write::Put { key, value } => self.store.insert(key, value),
-                Write::Delete { key } => self.store.remove(&key),
-            };
-        }
+        write(&mut self.store, writes);
         self.place = self.reader.place.clone();
-    }
-
-    /// What a commit allows, now that it is durable.
-    pub fn committed(&mut self, commit: Commit) -> Result<Vec<Act>, Error> {
-        Ok(match &mut self.machine {
-            Machine::Wallet(wallet) => {
-                let id = wallet.id();
-                let acts = wallet.committed(commit.durable())?.into_iter().map(|effect| match effect {
-                    WalletEffect::Send(message) => Act::Send(id, message),
-                    WalletEffect::Submit { id: name, call, .. } => Act::Submit(name, id, call),
-                    WalletEffect::Event(event) => Act::Tell(event),
-                });
-                acts.collect()
-            }
-            Machine::Hub(hub) => {
-                let acts = hub.committed(commit.durable())?.into_iter().map(|effect| match effect {
-                    HubEffect::Send { channel, message } => Act::Send(channel, message),
-                    HubEffect::Submit { id, channel, call, .. } => Act::Submit(id, channel, call),
-                });
-                acts.collect()
-            }
-        })
     }
 
     /// The store refused: the machine signs and accepts nothing more, and every call of it says so.
@@ -236,7 +124,7 @@ impl Process {
             Machine::Wallet(wallet) => wallet.poison(),
             Machine::Hub(hub) => hub.poison(),
         }
-        match self.poll(now) {
+        match self.machine.poll(now) {
             Err(error) if error.code() == Code::StorageFailed => Ok(()),
             Err(error) => Err(format!("after a failed write it says {error}")),
             Ok(_) => Err("it goes on after a failed write".into()),
@@ -252,10 +140,7 @@ impl Process {
         let outcome = chain.send(self.owner, super::chain::Action::Call(call.clone()));
         if outcome.is_err() && !asked_for {
             self.sent.remove(&id);
-            match &mut self.machine {
-                Machine::Hub(hub) => hub.submit_failed(channel, &id, &call),
-                Machine::Wallet(wallet) => wallet.submit_failed(&id),
-            }
+            self.machine.submit_failed(channel, &id, &call);
         }
     }
 
@@ -281,10 +166,6 @@ impl Process {
 
     /// All payments that the wallet's owner sees, ended ones from the history too.
     pub fn payments(&self) -> Vec<Payment> {
-        let mut payments = self.wallet().payments();
-        for (_, value) in self.store.iter().filter(|(key, _)| key.contains("/history/")) {
-            payments.extend(Wallet::decode_history(value).unwrap());
-        }
-        payments
+        payments(self.wallet(), &self.store)
     }
 }

@@ -3,7 +3,8 @@
 
 use super::chain::{Action, Chain, FINALITY};
 use super::contract::{Contract, Without};
-use super::process::{Config, Machine, Process};
+use super::machine::{Config, Machine};
+use super::process::Process;
 use super::tower::Tower;
 use alloy_primitives::Address;
 use farthing_protocol::Amount;
@@ -280,7 +281,7 @@ impl World {
             };
             let arrives = arrives && !self.processes[peer].failed;
             for message in queue.into_iter().filter(|_| arrives) {
-                if let Err(error) = self.processes[peer].handle(id, message, now) {
+                if let Err(error) = self.processes[peer].machine.handle(id, message, now) {
                     self.fail(format!("handle: {error}"));
                 }
             }
@@ -309,8 +310,8 @@ impl World {
         link.to_hub.clear();
         link.to_wallet.clear();
         if std::mem::take(&mut link.up) {
-            self.processes[wallet].disconnected(id);
-            self.processes[HUB].disconnected(id);
+            self.processes[wallet].machine.disconnected(id);
+            self.processes[HUB].machine.disconnected(id);
         }
     }
 
@@ -334,7 +335,7 @@ impl World {
                 self.processes[HUB].add(id);
             }
             for who in [HUB, wallet] {
-                if let Err(error) = self.processes[who].connected(id, now) {
+                if let Err(error) = self.processes[who].machine.connected(id, now) {
                     self.fail(format!("connect: {error}"));
                 }
             }

@@ -48,7 +48,7 @@ fn updates(wallet: &mut Wallet) -> Vec<Update> {
     while let Ok(Some(commit)) = wallet.poll_commit(NOW) {
         updates.extend(wallet.committed(commit.durable()).unwrap().into_iter().filter_map(|effect| match effect {
             WalletEffect::Send(Message::Update { update, .. }) => Some(update),
-            _ => None,
+            WalletEffect::Send(_) | WalletEffect::Submit { .. } | WalletEffect::Event(_) => None,
         }));
     }
     updates
@@ -67,7 +67,7 @@ pub fn secrets_differ() -> Result<(), String> {
         for update in updates(&mut wallet) {
             hashes.extend(update.ops.into_iter().filter_map(|op| match op {
                 Op::Lock { condition, .. } => Some(condition.params),
-                _ => None,
+                Op::Transfer { .. } | Op::Redeem { .. } | Op::Release { .. } => None,
             }));
         }
     }

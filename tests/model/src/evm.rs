@@ -40,12 +40,16 @@ pub struct Code {
 
 type Evm = MainnetEvm<Context<revm::context::BlockEnv, TxEnv, revm::context::CfgEnv, CacheDB<EmptyDB>>>;
 
+/// What a build left of it: in the folder of `FARTHING_ARTIFACTS`, where that is set, and otherwise where builds put it.
 fn artifact(name: &str) -> Option<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
-    let places = [
-        root.join(format!("contracts/out/{name}.sol/{name}.json")),
-        root.join(format!("target/contracts/{name}.json")),
-    ];
+    let places = match std::env::var_os("FARTHING_ARTIFACTS") {
+        Some(folder) => vec![Path::new(&folder).join(format!("{name}.json"))],
+        None => vec![
+            root.join(format!("contracts/out/{name}.sol/{name}.json")),
+            root.join(format!("target/contracts/{name}.json")),
+        ],
+    };
     let text = places.iter().find_map(|path| std::fs::read_to_string(path).ok())?;
     let json: serde_json::Value = serde_json::from_str(&text).ok()?;
     let code = json["bytecode"]["object"].as_str().or(json["bytecode"].as_str())?;

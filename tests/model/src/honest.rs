@@ -1,23 +1,24 @@
 //! The honest participant: the real machine, its store, and a driver that does what a correct driver does.
 
-use super::chain::{Action, Chain, FINALITY};
-use super::node::{Node, TRIES};
+use super::chain::{Action, Chain};
+use super::machine::{Act, Config, Machine, Store, payments, write};
+use super::node::Node;
+use super::reader::{Place, Reader};
 use alloy_primitives::Address;
 use farthing_protocol::Amount;
-use farthing_protocol::chain::{ChainCall, ChainFact};
+use farthing_protocol::chain::ChainCall;
 use farthing_protocol::channel::{CallId, Channel, Dust, Policy};
 use farthing_protocol::eip712::Domain;
 use farthing_protocol::error::Error;
 use farthing_protocol::hub::{
-    AssetPolicy, BacklogLimits, EVIDENCE_GAS, Hub, HubConfig, HubEffect, Registration, RelayLimits, StrangerLimits,
+    AssetPolicy, BacklogLimits, EVIDENCE_GAS, Hub, HubConfig, Registration, RelayLimits, StrangerLimits,
 };
-use farthing_protocol::journal::{Write, encode};
+use farthing_protocol::journal::encode;
 use farthing_protocol::message::Message;
-use farthing_protocol::reading::{Cursor, Heard, Reading, ReadingConfig, Step};
 use farthing_protocol::sign::SecretKey;
 use farthing_protocol::types::{Asset, ChannelDef, ChannelId};
-use farthing_protocol::wallet::{Payment, Wallet, WalletConfig, WalletEffect};
-use std::collections::{BTreeMap, BTreeSet};
+use farthing_protocol::wallet::{Payment, Wallet, WalletConfig};
+use std::collections::BTreeSet;
 
 pub const SAFETY_MARGIN: u64 = 600;
 pub const MIN_LOCK: u64 = 1_200;
@@ -82,11 +83,6 @@ pub fn hub_config(domain: Domain, owner: Address, assets: &[Asset], policy: Poli
     }
 }
 
-pub enum Machine {
-    Hub(Box<Hub>),
-    Wallet(Box<Wallet>),
-}
-
 /// How a process dies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Crash {
@@ -96,29 +92,18 @@ pub enum Crash {
     EffectsLost,
 }
 
-/// What a driver stores of its reading. The last of it becomes durable together with the facts.
-#[derive(Clone, Default)]
-struct Read {
-    cursor: Option<Cursor>,
-    unread: BTreeSet<ChannelId>,
-}
-
 pub struct Honest {
     pub machine: Machine,
     pub defs: Vec<ChannelDef>,
     pub owner: Address,
     key: SecretKey,
-    hub_config: Option<HubConfig>,
-    wallet_config: Option<WalletConfig>,
-    store: BTreeMap<String, Vec<u8>>,
+    config: Config,
+    store: Store,
     /// Transactions sent, by their idempotency key.
     sent: BTreeSet<CallId>,
-    reading: Reading,
-    reads: ReadingConfig,
-    /// How far the chain was read, now and at the last commit.
-    read: Read,
-    durable: Read,
-    pub node: Node,
+    pub reader: Reader,
+    /// How far the chain was read at the last commit.
+    durable: Place,
     /// The channels' states at the last commit.
     images: Vec<Vec<u8>>,
     /// While the chain can't be seen.
@@ -131,13 +116,13 @@ impl Honest {
         for def in &defs {
             hub.register(Registration { channel: *def, public_key: None, binding: None }).unwrap();
         }
-        Self::new(Machine::Hub(Box::new(hub)), defs, config.owner, key, (Some(config), None), node)
+        Self::new(Machine::Hub(Box::new(hub)), defs, config.owner, key, Config::Hub(config), node)
     }
 
     pub fn wallet(config: WalletConfig, key: SecretKey, node: Node) -> Self {
         let wallet = Wallet::new(config.clone(), key.clone()).unwrap();
         let (def, owner) = (config.def, config.def.a.owner);
-        Self::new(Machine::Wallet(Box::new(wallet)), vec![def], owner, key, (None, Some(config)), node)
+        Self::new(Machine::Wallet(Box::new(wallet)), vec![def], owner, key, Config::Wallet(config), node)
     }
 
     fn new(
@@ -145,38 +130,19 @@ impl Honest {
         defs: Vec<ChannelDef>,
         owner: Address,
         key: SecretKey,
-        (hub_config, wallet_config): (Option<HubConfig>, Option<WalletConfig>),
+        config: Config,
         node: Node,
     ) -> Self {
-        let domain = match (&hub_config, &wallet_config) {
-            (Some(HubConfig { domain, .. }), _) | (_, Some(WalletConfig { domain, .. })) => *domain,
-            _ => unreachable!("one of them is there"),
-        };
-        let known: BTreeSet<ChannelId> = defs.iter().map(|def| def.id(domain.chain_id(), domain.contract())).collect();
-        let reads = ReadingConfig {
-            contract: domain.contract(),
-            // A wallet, as a tower, reads what something happened to.
-            assets: hub_config.as_ref().map(|config| config.assets.keys().copied().collect()),
-            confirmations: FINALITY,
-            log_range: 5,
-            resets_after: None,
-            // A wallet asks as clients do.
-            by_channel: wallet_config.is_some(),
-        };
-        let read = Read { cursor: None, unread: known.clone() };
+        let reader = Reader::new(&config, None, &machine, node);
         Self {
-            reading: Reading::new(reads.clone(), known, None),
-            reads,
-            durable: read.clone(),
-            read,
-            node,
+            durable: reader.place.clone(),
+            reader,
             machine,
             defs,
             owner,
             key,
-            hub_config,
-            wallet_config,
-            store: BTreeMap::new(),
+            config,
+            store: Store::new(),
             sent: BTreeSet::new(),
             images: Vec::new(),
             blind: false,
@@ -197,43 +163,8 @@ impl Honest {
         }
     }
 
-    pub fn handle(&mut self, id: ChannelId, message: Message, now: u64) -> Result<(), Error> {
-        match &mut self.machine {
-            Machine::Hub(hub) => hub.handle(id, message, now),
-            Machine::Wallet(wallet) => wallet.handle(message, now),
-        }
-    }
-
     pub fn connect(&mut self, id: ChannelId, now: u64) {
-        match &mut self.machine {
-            Machine::Hub(hub) => hub.connected(id, now).unwrap(),
-            Machine::Wallet(wallet) => wallet.connected(now),
-        }
-    }
-
-    pub fn disconnect(&mut self, id: ChannelId) {
-        match &mut self.machine {
-            Machine::Hub(hub) => hub.disconnected(id),
-            Machine::Wallet(wallet) => wallet.disconnected(),
-        }
-    }
-
-    pub fn tick(&mut self, now: u64) {
-        match &mut self.machine {
-            Machine::Hub(hub) => hub.tick(now),
-            Machine::Wallet(wallet) => wallet.tick(now),
-        }
-    }
-
-    fn tell(&mut self, channel: Option<ChannelId>, fact: &ChainFact, now: u64) {
-        match &mut self.machine {
-            Machine::Hub(hub) => hub.chain(channel, fact, now),
-            Machine::Wallet(wallet) => {
-                if channel.is_none_or(|id| id == wallet.id()) {
-                    wallet.chain(fact, now);
-                }
-            }
-        }
+        self.machine.connected(id, now).unwrap();
     }
 
     /// Reads the chain through a node as nodes are; whoever is refused asks again before much time has passed.
@@ -241,61 +172,7 @@ impl Honest {
         if self.blind {
             return;
         }
-        for left in (0..TRIES).rev() {
-            self.node.turn(left == 0);
-            if self.look(chain).is_ok() {
-                return;
-            }
-        }
-        panic!("a node that is well can be read");
-    }
-
-    fn look(&mut self, chain: &Chain) -> Result<(), Error> {
-        if let Machine::Wallet(wallet) = &self.machine {
-            self.reading.seek(wallet.channel().live_keys().into_iter().collect());
-        }
-        self.reading.look(chain.now);
-        loop {
-            match self.reading.step() {
-                Step::Ask(questions) => {
-                    let answers: Result<_, Error> =
-                        questions.iter().map(|question| self.node.answer(chain, question)).collect();
-                    self.reading.answered(answers?)?;
-                }
-                Step::Announced(_) => self.reading.announced([])?,
-                Step::Store(cursor) => {
-                    self.read.cursor = Some(cursor);
-                    self.reading.stored()?;
-                }
-                Step::Tell { facts, .. } => {
-                    facts.iter().for_each(|(channel, fact)| self.tell(*channel, fact, chain.now));
-                    self.reading.told(Vec::new())?;
-                }
-                Step::CaughtUp { channels, .. } => {
-                    self.read.unread.retain(|channel| !channels.contains(channel));
-                    self.reading.told(Vec::new())?;
-                }
-                Step::Head { facts, head } => {
-                    facts.iter().for_each(|(channel, fact)| self.tell(*channel, fact, chain.now));
-                    let unread = match &mut self.machine {
-                        Machine::Hub(hub) => {
-                            hub.head(head, chain.now);
-                            hub.unread_keys().into_iter().collect()
-                        }
-                        Machine::Wallet(wallet) => {
-                            wallet.head(head, chain.now);
-                            wallet.unread_keys().into_iter().collect()
-                        }
-                    };
-                    self.reading.heard(Heard { unread, gone: Vec::new() })?;
-                }
-                Step::Recorded(facts) => {
-                    facts.iter().for_each(|fact| self.tell(None, fact, chain.now));
-                    self.reading.told(Vec::new())?;
-                }
-                Step::Done(_) | Step::Rest => return Ok(()),
-            }
-        }
+        self.reader.read(&mut self.machine, chain);
     }
 
     /// What must come back after a crash. A hub goes on with what was in the middle while it is restored, so of
@@ -326,37 +203,20 @@ impl Honest {
         loop {
             if crash == Some(Crash::Uncommitted) {
                 // The commit may have been made, and not written.
-                match &mut self.machine {
-                    Machine::Hub(hub) => drop(hub.poll_commit(chain.now)?),
-                    Machine::Wallet(wallet) => drop(wallet.poll_commit(chain.now)?),
-                }
+                drop(self.machine.poll(chain.now)?);
                 return Ok(messages);
             }
             let mut submits = Vec::new();
-            match &mut self.machine {
-                Machine::Hub(hub) => {
-                    let Some(commit) = hub.poll_commit(chain.now)? else { break };
-                    write(&mut self.store, &commit.writes);
-                    for effect in hub.committed(commit.durable())? {
-                        match effect {
-                            HubEffect::Send { channel, message } => messages.push((channel, message)),
-                            HubEffect::Submit { id, channel, call, .. } => submits.push((id, channel, call)),
-                        }
-                    }
-                }
-                Machine::Wallet(wallet) => {
-                    let Some(commit) = wallet.poll_commit(chain.now)? else { break };
-                    write(&mut self.store, &commit.writes);
-                    for effect in wallet.committed(commit.durable())? {
-                        match effect {
-                            WalletEffect::Send(message) => messages.push((wallet.id(), message)),
-                            WalletEffect::Submit { id, call, .. } => submits.push((id, wallet.id(), call)),
-                            WalletEffect::Event(_) => {}
-                        }
-                    }
+            let Some(commit) = self.machine.poll(chain.now)? else { break };
+            write(&mut self.store, &commit.writes);
+            for act in self.machine.committed(commit)? {
+                match act {
+                    Act::Send(channel, message) => messages.push((channel, message)),
+                    Act::Submit(id, channel, call) => submits.push((id, channel, call)),
+                    Act::Tell(_) => {}
                 }
             }
-            self.durable = self.read.clone();
+            self.durable = self.reader.place.clone();
             self.images = self.state_images();
             if crash == Some(Crash::EffectsLost) {
                 return Ok(Vec::new());
@@ -375,10 +235,7 @@ impl Honest {
         let asked_for = matches!(call, ChainCall::Withdraw { .. } | ChainCall::Close { .. });
         if chain.send(self.owner, Action::Call(call.clone())).is_err() && !asked_for {
             self.sent.remove(&id);
-            match &mut self.machine {
-                Machine::Hub(hub) => hub.submit_failed(channel, &id, &call),
-                Machine::Wallet(wallet) => wallet.submit_failed(&id),
-            }
+            self.machine.submit_failed(channel, &id, &call);
         }
     }
 
@@ -392,49 +249,19 @@ impl Honest {
 
     /// The process dies and comes back from its store. False if it is not what it was at its last commit.
     pub fn restore(&mut self, chain: &Chain) -> Result<bool, Error> {
-        let entries: Vec<_> = self.store.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        match (&self.hub_config, &self.wallet_config) {
-            (Some(config), _) => {
-                let mut hub = Hub::restore(config.clone(), self.key.clone(), &entries, chain.now)?;
-                for def in &self.defs {
-                    hub.register(Registration { channel: *def, public_key: None, binding: None })?;
-                }
-                self.machine = Machine::Hub(Box::new(hub));
+        self.machine = Machine::restore(&self.config, &self.key, &self.store, chain.now)?;
+        if let Machine::Hub(hub) = &mut self.machine {
+            for def in &self.defs {
+                hub.register(Registration { channel: *def, public_key: None, binding: None })?;
             }
-            (_, Some(config)) => {
-                let wallet = Wallet::restore(config.clone(), Some(self.key.clone()), &entries)?;
-                self.machine = Machine::Wallet(Box::new(wallet));
-            }
-            _ => {}
         }
-        self.read = self.durable.clone();
-        let channels: Vec<_> = (0..self.defs.len()).map(|index| (self.nth(index).id(), self.nth(index))).collect();
-        // Of each exit that it remembers it may not know yet whether it is final.
-        let exits =
-            channels.iter().filter(|(_, channel)| channel.state().exit.is_some()).map(|(id, _)| (*id, u64::MAX));
-        let known = channels.iter().map(|(id, _)| *id);
-        self.reading = Reading::new(self.reads.clone(), known, self.read.cursor.clone())
-            .with_unread(self.read.unread.clone())
-            .with_exits(exits);
+        self.reader.restart(&self.machine, self.durable.clone());
         Ok(self.images.is_empty() || self.images == self.state_images())
     }
 
     /// All payments that the wallet's owner sees, ended ones from the history too.
     pub fn payments(&self) -> Vec<Payment> {
         let Machine::Wallet(wallet) = &self.machine else { return Vec::new() };
-        let mut payments = wallet.payments();
-        for (_, value) in self.store.iter().filter(|(key, _)| key.contains("/history/")) {
-            payments.extend(Wallet::decode_history(value).unwrap());
-        }
-        payments
-    }
-}
-
-fn write(store: &mut BTreeMap<String, Vec<u8>>, writes: &[Write]) {
-    for write in writes {
-        match write.clone() {
-            Write::Put { key, value } => store.insert(key, value),
-            Write::Delete { key } => store.remove(&key),
-        };
+        payments(wallet, &self.store)
     }
 }

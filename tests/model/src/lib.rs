@@ -25,7 +25,7 @@ pub mod scheme;
 pub mod world;
 
 use contract::Without;
-use farthing_sim::{chain, contract, node, rng};
+use farthing_sim::{chain, contract, machine, node, reader, rng};
 use rng::Rng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use world::{Role, World};

@@ -277,7 +277,21 @@ impl World {
                     self.say(foe, Message::CloseSigned { closing, signature });
                 }
             }
-            _ => {}
+            // Not now.
+            Message::Reveal { .. }
+            | Message::Fail { .. }
+            | Message::WithdrawProposal { .. }
+            | Message::CloseProposal { .. } => {}
+            // Never in the inbox, see `wants_answer`.
+            Message::Accepted { .. }
+            | Message::Refused { .. }
+            | Message::Cancel { .. }
+            | Message::Held { .. }
+            | Message::Sync { .. }
+            | Message::Funds { .. }
+            | Message::WithdrawSigned { .. }
+            | Message::CloseSigned { .. }
+            | Message::Declined { .. } => unreachable!("{message:?} wants no answer"),
         }
     }
 

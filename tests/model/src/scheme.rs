@@ -16,36 +16,62 @@ use farthing_protocol::sign::Signature;
 use farthing_protocol::types::Sides;
 use farthing_protocol::wallet::{PayRequest, Payee};
 
-pub const MOVES: [(&str, u64); 21] = [
-    ("pay", 30),
-    ("answer", 34),
-    ("reveal", 18),
-    ("give up", 5),
-    ("withdraw", 4),
-    ("close", 3),
-    ("submit held", 4),
-    ("evidence", 3),
-    ("deposit", 2),
-    ("exit", 1),
-    ("proofs", 1),
-    ("pass", 8),
-    ("crash", 3),
-    ("connect", 5),
-    ("app", 0),
-    ("repeat", 5),
-    ("blind", 1),
-    ("external", 2),
-    ("funds", 1),
-    ("cancel", 1),
-    ("late", 6),
+/// One move of the schedule.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Move {
+    Pay,
+    Answer,
+    Reveal,
+    GiveUp,
+    Withdraw,
+    Close,
+    SubmitHeld,
+    Evidence,
+    Deposit,
+    Exit,
+    Proofs,
+    Pass,
+    Crash,
+    Connect,
+    App,
+    Repeat,
+    Blind,
+    External,
+    Funds,
+    Cancel,
+    Late,
+}
+
+pub const MOVES: [(Move, u64); 21] = [
+    (Move::Pay, 30),
+    (Move::Answer, 34),
+    (Move::Reveal, 18),
+    (Move::GiveUp, 5),
+    (Move::Withdraw, 4),
+    (Move::Close, 3),
+    (Move::SubmitHeld, 4),
+    (Move::Evidence, 3),
+    (Move::Deposit, 2),
+    (Move::Exit, 1),
+    (Move::Proofs, 1),
+    (Move::Pass, 8),
+    (Move::Crash, 3),
+    (Move::Connect, 5),
+    (Move::App, 0),
+    (Move::Repeat, 5),
+    (Move::Blind, 1),
+    (Move::External, 2),
+    (Move::Funds, 1),
+    (Move::Cancel, 1),
+    (Move::Late, 6),
 ];
 
 impl Temper {
     pub fn random(rng: &mut Rng, role: Role) -> Self {
         let weights = MOVES
             .iter()
-            .map(|(name, weight)| {
-                let weight = if *name == "app" && role != Role::Hub { 22 } else { *weight };
+            .map(|(kind, weight)| {
+                let weight = if *kind == Move::App && role != Role::Hub { 22 } else { *weight };
                 weight * [0, 2, 2, 6][rng.weighted(&[12, 33, 33, 22])]
             })
             .collect::<Vec<_>>();
@@ -68,9 +94,9 @@ impl Temper {
         };
         if temper.echoes && rng.chance(60) {
             // Foes who work together on one secret: everybody pays and answers, and one of them may be silent.
-            let at = |name: &str| MOVES.iter().position(|(known, _)| *known == name);
-            for (name, weight) in [("pay", 60), ("answer", 60), ("reveal", 40)] {
-                if let Some(weights) = at(name).and_then(|index| temper.weights.get_mut(index)) {
+            let at = |kind: Move| MOVES.iter().position(|(known, _)| *known == kind);
+            for (kind, weight) in [(Move::Pay, 60), (Move::Answer, 60), (Move::Reveal, 40)] {
+                if let Some(weights) = at(kind).and_then(|index| temper.weights.get_mut(index)) {
                     *weights = weight;
                 }
             }
@@ -87,29 +113,29 @@ impl World {
         let foe = self.any_foe();
         self.count_exits();
         match MOVES[self.rng.weighted(&self.temper.weights)].0 {
-            "pay" => self.pay(foe),
-            "answer" => self.answer(foe),
-            "reveal" => self.reveal(foe),
-            "give up" => self.give_up(foe),
-            "withdraw" => self.propose_withdrawal(foe),
-            "close" => self.propose_closing(foe),
-            "submit held" => self.submit_held(foe),
-            "evidence" => self.record_evidence(foe),
-            "deposit" => {
+            Move::Pay => self.pay(foe),
+            Move::Answer => self.answer(foe),
+            Move::Reveal => self.reveal(foe),
+            Move::GiveUp => self.give_up(foe),
+            Move::Withdraw => self.propose_withdrawal(foe),
+            Move::Close => self.propose_closing(foe),
+            Move::SubmitHeld => self.submit_held(foe),
+            Move::Evidence => self.record_evidence(foe),
+            Move::Deposit => {
                 let (asset, amount) = (self.any_asset(), u128::from(self.rng.between(1, 1_500)));
                 self.deposit(foe, asset, amount);
                 if self.rng.chance(30) {
                     self.reorganise();
                 }
             }
-            "exit" => self.start_exit(foe),
-            "proofs" => self.submit_proofs(foe),
-            "pass" => {
+            Move::Exit => self.start_exit(foe),
+            Move::Proofs => self.submit_proofs(foe),
+            Move::Pass => {
                 let seconds = [self.rng.between(1, 60), 300, 1_300, 4_200][self.rng.weighted(&[55, 25, 14, 6])];
                 note!(self, "{seconds} s pass");
                 self.pass(seconds);
             }
-            "crash" => {
+            Move::Crash => {
                 let crash = if self.rng.chance(50) { Crash::Uncommitted } else { Crash::EffectsLost };
                 self.crash(crash);
                 for foe in 0..self.foes.len() {
@@ -118,15 +144,15 @@ impl World {
                     }
                 }
             }
-            "connect" => self.connect(foe),
-            "app" => self.app(),
-            "repeat" => {
+            Move::Connect => self.connect(foe),
+            Move::App => self.app(),
+            Move::Repeat => {
                 if let Some(message) = self.rng.pick(&self.foes[foe].said).cloned() {
                     self.count("messages replayed");
                     self.deliver(foe, message);
                 }
             }
-            "blind" => {
+            Move::Blind => {
                 if !self.honest.blind {
                     note!(self, "the honest side is blind");
                     self.honest.blind = true;
@@ -139,13 +165,13 @@ impl World {
                     self.honest.blind = false;
                 }
             }
-            "external" => {
+            Move::External => {
                 let units = self.rng.below(9) as u32;
                 let _ = self.chain.send(self.foes[foe].owner(), Action::SetExternal(units));
             }
-            "funds" => self.claim_funds(foe),
-            "cancel" => self.cancel(foe),
-            "late" => {
+            Move::Funds => self.claim_funds(foe),
+            Move::Cancel => self.cancel(foe),
+            Move::Late => {
                 let length = self.foes[foe].outbox.len();
                 if length > 0 {
                     let index = self.rng.index(length);
@@ -154,7 +180,6 @@ impl World {
                     self.deliver(foe, message);
                 }
             }
-            _ => {}
         }
         if self.rng.chance(50) {
             self.poll(None);
@@ -381,7 +406,7 @@ impl World {
     pub fn connect(&mut self, foe: usize) {
         note!(self, "foe {foe} connects");
         let (id, now) = (self.foes[foe].id, self.chain.now);
-        self.honest.disconnect(id);
+        self.honest.machine.disconnected(id);
         self.foes[foe].online = true;
         self.foes[foe].outbox.clear();
         self.honest.connect(id, now);
@@ -480,7 +505,9 @@ impl World {
                 let amount = u128::from(self.rng.between(1, 900));
                 self.honest_deposit(asset, amount);
             }
-            _ => {}
+            // Without money.
+            0..=2 => {}
+            _ => unreachable!("there are six choices"),
         }
         if self.rng.chance(self.temper.prompt) {
             self.poll(None);

@@ -209,14 +209,14 @@ impl World {
     pub fn block(&mut self, seconds: u64) {
         self.chain.mine(seconds);
         self.honest.read_chain(&self.chain);
-        let (failures, behind) = self.honest.node.told();
+        let (failures, behind) = self.honest.reader.node.told();
         if failures {
             self.count("looks that failed");
         }
         if behind {
             self.count("nodes behind");
         }
-        self.honest.tick(self.chain.now);
+        self.honest.machine.tick(self.chain.now);
         self.poll(None);
         self.tower();
     }
@@ -324,16 +324,19 @@ impl World {
             Message::CloseSigned { closing, signature } | Message::CloseProposal { closing, signature, .. } => {
                 foe.hold_closing(closing, us, *signature);
             }
-            _ => {}
+            // Taken in above.
+            Message::Update { .. } => {}
+            // Nothing in it is worth keeping.
+            Message::Refused { .. }
+            | Message::Reveal { .. }
+            | Message::Fail { .. }
+            | Message::Cancel { .. }
+            | Message::Held { .. }
+            | Message::Sync { .. }
+            | Message::Funds { .. }
+            | Message::Declined { .. } => {}
         }
-        if matches!(
-            message,
-            Message::Update { .. }
-                | Message::Reveal { .. }
-                | Message::Fail { .. }
-                | Message::WithdrawProposal { .. }
-                | Message::CloseProposal { .. }
-        ) {
+        if wants_answer(&message) {
             self.foes[index].inbox.push_back(message);
         }
     }
@@ -369,7 +372,7 @@ impl World {
             Message::Update { asset, update } => Some((*asset, update.signed_proof())),
             _ => None,
         };
-        if let Err(error) = self.honest.handle(id, message, self.chain.now) {
+        if let Err(error) = self.honest.machine.handle(id, message, self.chain.now) {
             self.fail(format!("handle: {error}"));
         }
         if let Some((asset, signed)) = update {
@@ -393,6 +396,26 @@ impl World {
         self.puzzles.push(puzzle);
         self.by_condition.insert(key, index);
         index
+    }
+}
+
+/// Whether there is something for the foe to do, or to leave undone.
+const fn wants_answer(message: &Message) -> bool {
+    match message {
+        Message::Update { .. }
+        | Message::Reveal { .. }
+        | Message::Fail { .. }
+        | Message::WithdrawProposal { .. }
+        | Message::CloseProposal { .. } => true,
+        Message::Accepted { .. }
+        | Message::Refused { .. }
+        | Message::Cancel { .. }
+        | Message::Held { .. }
+        | Message::Sync { .. }
+        | Message::Funds { .. }
+        | Message::WithdrawSigned { .. }
+        | Message::CloseSigned { .. }
+        | Message::Declined { .. } => false,
     }
 }
 

@@ -10,12 +10,9 @@ const SCHEDULES: u64 = 300;
 
 #[test]
 fn an_honest_participant_loses_nothing() {
-    let code = Code::load();
-    if let Err(why) = &code {
-        eprintln!("without the contract's bytecode: {why}");
-    }
+    let code = Code::load().unwrap();
     for index in 0..SCHEDULES {
-        let judge = code.as_ref().ok().filter(|_| index % 10 == 0).map(|code| code as &dyn Judge);
+        let judge = (index % 10 == 0).then_some(&code as &dyn Judge);
         let run = Run { judge, ..Run::plain() };
         let report = schedule(seed_of(1, index), run);
         if report.broken.is_some() {
@@ -30,13 +27,8 @@ fn an_honest_participant_loses_nothing() {
 #[test]
 fn the_adversary_finds_what_a_missing_rule_lets_through() {
     use farthing_model::mutants::{MUTANTS, hunt};
-    let code = Code::load().ok();
+    let code = Code::load().unwrap();
     for mutant in MUTANTS.iter().filter(|mutant| [1, 8, 10, 11, 14, 15, 19].contains(&mutant.rule)) {
-        assert!(
-            hunt(mutant, 7, 2_000, code.as_ref().map(|code| code as &dyn Judge)).is_some(),
-            "rule {}: {}",
-            mutant.rule,
-            mutant.name
-        );
+        assert!(hunt(mutant, 7, 2_000, Some(&code)).is_some(), "rule {}: {}", mutant.rule, mutant.name);
     }
 }

@@ -1,5 +1,5 @@
 //! A chain to try the protocol on: the contract once more in Rust, blocks that a reorganisation can take back, nodes
-//! that show them as nodes do, and the dice. The model test and the crash matrix play on it.
+//! that show them as nodes do, machines and how they read, and the dice. The model test and the crash matrix play on it.
 #![allow(
     unreachable_pub,
     missing_docs,
@@ -14,5 +14,7 @@
 
 pub mod chain;
 pub mod contract;
+pub mod machine;
 pub mod node;
+pub mod reader;
 pub mod rng;

@@ -2,15 +2,13 @@
 //! goes to the machine, and the place up to which was read becomes durable together with the facts.
 
 use super::chain::{Chain, FINALITY};
+use super::machine::{Config, Machine};
 use super::node::{Node, TRIES};
-use super::process::{Config, Machine};
-use super::rng::Rng;
-use super::world::TOKEN;
 use farthing_protocol::chain::ChainFact;
 use farthing_protocol::channel::Channel;
 use farthing_protocol::error::Error;
 use farthing_protocol::reading::{Cursor, Heard, Reading, ReadingConfig, Step};
-use farthing_protocol::types::{ChannelId, ETH};
+use farthing_protocol::types::{Asset, ChannelId};
 use std::collections::BTreeSet;
 
 /// What is stored of it.
@@ -24,25 +22,23 @@ pub struct Place {
 pub struct Reader {
     config: ReadingConfig,
     reading: Reading,
-    node: Node,
+    pub node: Node,
     pub place: Place,
 }
 
 impl Reader {
-    /// Of a process that knows nothing of the chain. The seed says what its node is like.
-    pub fn new(config: &Config, machine: &Machine, seed: u64) -> Self {
-        let (contract, assets) = match config {
-            Config::Wallet(config) => (config.domain.contract(), vec![ETH, TOKEN]),
-            Config::Hub(config) => (config.domain.contract(), config.assets.keys().copied().collect()),
+    /// Of a process that knows nothing of the chain. A wallet asks as clients do, and of these assets; without a list,
+    /// of what something happened to, as a tower does.
+    pub fn new(config: &Config, of_wallet: Option<Vec<Asset>>, machine: &Machine, node: Node) -> Self {
+        let (contract, assets, by_channel) = match config {
+            Config::Wallet(config) => (config.domain.contract(), of_wallet, true),
+            Config::Hub(config) => (config.domain.contract(), Some(config.assets.keys().copied().collect()), false),
         };
-        // A wallet asks as clients do.
-        let by_channel = matches!(machine, Machine::Wallet(_));
         let (confirmations, log_range, resets_after) = (FINALITY, 5, None);
-        let assets = Some(assets);
         let config = ReadingConfig { contract, assets, confirmations, log_range, resets_after, by_channel };
         let known: BTreeSet<_> = machine.channels().into_iter().map(Channel::id).collect();
         let reading = Reading::new(config.clone(), known.clone(), None);
-        Self { config, reading, node: Node::new(Rng::new(seed)), place: Place { cursor: None, unread: known } }
+        Self { config, reading, node, place: Place { cursor: None, unread: known } }
     }
 
     /// The process starts again, with what was stored.
@@ -103,17 +99,7 @@ impl Reader {
                 }
                 Step::Head { facts, head } => {
                     facts.iter().for_each(|(channel, fact)| machine.tell(*channel, fact, now));
-                    let unread = match machine {
-                        Machine::Hub(hub) => {
-                            hub.head(head, now);
-                            hub.unread_keys().into_iter().collect()
-                        }
-                        Machine::Wallet(wallet) => {
-                            wallet.head(head, now);
-                            wallet.unread_keys().into_iter().collect()
-                        }
-                    };
-                    self.reading.heard(Heard { unread, gone: Vec::new() })?;
+                    self.reading.heard(Heard { unread: machine.head(head, now), gone: Vec::new() })?;
                 }
                 Step::Recorded(facts) => {
                     facts.iter().for_each(|fact: &ChainFact| machine.tell(None, fact, now));

@@ -168,4 +168,6 @@ export interface Driven {
   patient: boolean;
   /** Whom credits go to, if not the owner. */
   recipient?: string | undefined;
+  /** Blocks above one that make it count; by default as the chain needs them. */
+  confirmations?: number | undefined;
 }

@@ -23,6 +23,10 @@ const LOOK = 60_000;
 /** How long other transactions of the account are waited for before one of ours, in milliseconds. */
 const OTHERS = 180_000;
 
+/** Blocks above one that count as proof that it stays, and chains of developers, on which each does. */
+const CONFIRMATIONS = 12;
+const DEVELOPMENT = [31337, 1337];
+
 /** Blocks in which a transaction is not before its fees are raised, and how often that is done at most, or for nodes that
  * want more than what they hold already. */
 const BLOCKS = 5;
@@ -155,33 +159,55 @@ async function passed(ask, until, poll) {
 }
 
 /**
- * Fetches what could not be paid out. Who refuses it still keeps nobody from the rest: that is said, and stays for another
- * time or another recipient. Gives whether nothing is left.
- * @param {Pick<Driven, "ask" | "kit" | "sender" | "say" | "confirm" | "recipient">} driven
+ * Whether nothing was left to do at a block already. @param {Ask} ask @param {Kit} kit @param {number} number
  */
-async function collect({ ask, kit, sender, say, confirm, recipient }) {
+async function wasOver(ask, kit, number) {
+  if (number < 0) return false;
+  try {
+    const { actions, wait } = engine.next(kit, await engine.look(ask, kit, hex(number)));
+    return actions.length === 0 && wait === undefined;
+  } catch (/** @type {any} */ error) {
+    // The contract was not there yet, so the channel was not over.
+    if (error.code === "wrong-chain") return false;
+    throw error;
+  }
+}
+
+/**
+ * Fetches what could not be paid out. Who refuses it still keeps nobody from the rest: that is said, and stays for another
+ * time or another recipient. Gives whether somebody agreed to all, how many were sent, and the block of the last one.
+ * @param {Pick<Driven, "ask" | "kit" | "sender" | "say" | "confirm" | "recipient">} driven
+ * @param {Set<string>} refused assets whose credit was refused in this run
+ * @returns {Promise<{ agreed: boolean, reached: number | undefined, count: number }>}
+ */
+async function collect({ ask, kit, sender, say, confirm, recipient }, refused) {
   const redirects = recipient !== undefined && recipient.toLowerCase() !== kit.owner.toLowerCase();
   if (redirects && sender.account.toLowerCase() !== kit.owner.toLowerCase()) {
     throw new ExitError("not-participant", `The key is ${sender.account}'s; only the owner, ${kit.owner}, sends a credit to another account.`);
   }
-  let left = 0;
+  /** @type {number | undefined} */
+  let reached;
+  let count = 0;
   for (const credit of await engine.credits(ask, kit)) {
+    if (refused.has(credit.asset)) continue;
     const salt = engine.hexOf(crypto.getRandomValues(new Uint8Array(32)));
     const action = engine.creditCall(kit, credit, recipient, salt);
-    if (!(await confirm())) return false;
+    if (!(await confirm())) return { agreed: false, reached, count };
     await settled(ask, sender.account);
     say(`${action.call}: ${action.title} (asset ${credit.asset}, ${credit.amount} base units)`);
     try {
       const receipt = await send(ask, kit, sender, action, (hash) => say(`  sent ${hash}`));
+      reached = Number(receipt.blockNumber);
+      count += 1;
       say(`  in block ${BigInt(receipt.blockNumber)}, ${BigInt(receipt.gasUsed)} gas`);
     } catch (/** @type {any} */ error) {
       if (!["rpc-refused", "transaction-failed"].includes(error.code)) throw error;
-      left += 1;
+      refused.add(credit.asset);
       say(`warning: ${credit.amount} base units of ${credit.asset} stay in the contract in the name of ${kit.owner}: ${error.message}`);
       say("  another account may take it: add --credit-to ADDRESS, with the owner's key");
     }
   }
-  return left === 0;
+  return { agreed: true, reached, count };
 }
 
 export const leave = {
@@ -191,8 +217,12 @@ export const leave = {
   },
 
   /** @param {Driven} driven @returns {Promise<"done" | "later" | "incomplete">} */
-  async drive({ ask, kit, sender, confirm, say, poll, patient, recipient }) {
+  async drive({ ask, kit, sender, confirm, say, poll, patient, recipient, confirmations }) {
+    const depth = confirmations ?? (DEVELOPMENT.includes(kit.chainId) ? 0 : CONFIRMATIONS);
     const warned = new Set();
+    /** @type {Set<string>} */
+    const refusedCredits = new Set();
+    let told = false;
     let agreed = false;
     let waiting;
     /** @type {string | undefined} */
@@ -234,10 +264,26 @@ export const leave = {
         reached = Number(receipt.blockNumber);
         say(`  in block ${BigInt(receipt.blockNumber)}, ${BigInt(receipt.gasUsed)} gas`);
       } else if (wait === undefined) {
+        // Of what is in the newest blocks each may be taken back, and what is gone then is sent again.
+        const stays = reached === 0 ? depth === 0 || (await wasOver(ask, kit, chain.number - depth)) : chain.number >= reached + depth;
+        if (!stays) {
+          if (!told) say(`nothing is left to do at block ${chain.number}; waiting for ${depth} more, since the newest may be taken back`);
+          if (!told && patient) say("  this may be stopped and started again at any time");
+          told = true;
+          if (!patient) return "later";
+          await pause(poll);
+          continue;
+        }
         const askOnce = async () => (agreed ||= await confirm());
-        const collected = await collect({ ask, kit, sender, say, confirm: askOnce, recipient });
+        const collected = await collect({ ask, kit, sender, say, confirm: askOnce, recipient }, refusedCredits);
+        if (!collected.agreed) return "later";
+        if (collected.reached !== undefined) {
+          [reached, told] = [collected.reached, false];
+          sent += collected.count;
+          continue;
+        }
         say(stage === "nothing" ? "The channel holds nothing: there is nothing to leave with." : `Done: nothing of yours is left to take out (${sent} transactions sent).`);
-        return incomplete ? "incomplete" : collected ? "done" : "later";
+        return incomplete ? "incomplete" : refusedCredits.size === 0 ? "done" : "later";
       } else {
         if (waiting !== wait.until) {
           say(`waiting until ${date(wait.until)} (${wait.until}) for ${wait.why}${locks ? `; locks that still hold money of yours: ${locks}` : ""}`);

@@ -18,6 +18,7 @@ const HELP = `Usage:
     --yes              do not ask before the first transaction
     --no-wait          end with code 3 where there is something to wait for; run it again later
     --credit-to ADDR   what the owner's account could not be paid goes to this one; takes the owner's key
+    --confirmations N  blocks above a block that make it count, 12 by default, 0 on chains 31337 and 1337
     --poll SECONDS     between looks at the chain, 4 by default
   farthing kit --check FILE            check a kit, without network
 
@@ -39,6 +40,7 @@ const OPTIONS = {
     yes: { type: "boolean" },
     "no-wait": { type: "boolean" },
     "credit-to": { type: "string" },
+    confirmations: { type: "string" },
     poll: { type: "string" },
   },
   kit: { check: { type: "string" } },
@@ -100,6 +102,10 @@ async function exit(values) {
   }
   const poll = Number(values.poll ?? 4);
   if (!(poll > 0 && poll <= 600)) throw misuse("--poll takes seconds, up to 600.");
+  const confirmations = values.confirmations === undefined ? undefined : Number(values.confirmations || NaN);
+  if (confirmations !== undefined && !(Number.isInteger(confirmations) && confirmations >= 0 && confirmations <= 1_000)) {
+    throw misuse("--confirmations takes a number of blocks, up to 1000.");
+  }
   const recipient = values["credit-to"];
   if (recipient !== undefined && !/^0x[0-9a-fA-F]{40}$/.test(recipient)) throw misuse("--credit-to takes an address: 0x and 40 hex digits.");
   const ask = rpc(urls, kit.chainId);
@@ -114,7 +120,7 @@ async function exit(values) {
   }
   const sender = key(values["key-file"], process.env.FARTHING_KEY);
   const confirm = values.yes ? async () => true : sure;
-  const end = await leave.drive({ ask, kit, sender, confirm, say, poll: poll * 1_000, patient: !values["no-wait"], recipient });
+  const end = await leave.drive({ ask, kit, sender, confirm, say, poll: poll * 1_000, patient: !values["no-wait"], recipient, confirmations });
   return { done: DONE, later: LATER, incomplete: INCOMPLETE }[end];
 }
 

@@ -365,11 +365,11 @@
 
   // --- the chain ----------------------------------------------------------------------------------------------------
 
-  /** What the chain says of the channel, all at one block. `ask(method, params)` is JSON-RPC. */
-  async function look(ask, kit) {
+  /** What the chain says of the channel, all at one block, by number or `latest`. `ask(method, params)` is JSON-RPC. */
+  async function look(ask, kit, at = "latest") {
     const chainId = Number(await ask("eth_chainId", []));
     if (chainId !== kit.chainId) throw new ExitError("wrong-chain", `The RPC or wallet is on chain ${chainId}, the channel on chain ${kit.chainId}.`);
-    const block = await ask("eth_getBlockByNumber", ["latest", false]);
+    const block = await ask("eth_getBlockByNumber", [at, false]);
     const code = await ask("eth_getCode", [kit.contract, block.number]);
     if (!code || code === "0x") throw new ExitError("wrong-chain", `There is no contract at ${kit.contract} on this chain.`);
     const view = async (name, ...values) => {

@@ -7,6 +7,7 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 
 use crate::stage::{self, Hub};
+use crate::tools::{chromium, node, npm, wasm_bindgen};
 use crate::{contracts, paths, pkg, ui};
 
 /// Options of `demo`.
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if !script.is_file() {
         bail!("{} is missing", paths::shown(&script));
     }
-    let packed = build()?;
+    let packed = build(!args.exit)?;
     let mut node = stage::node_command(Hub::Dev, &packed.tgz, !args.exit)?;
     node.arg(name);
     if args.keep {
@@ -43,14 +44,28 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-/// All there is to build. The Solidity compiler works on one core, and cargo mostly on all, so both work at once.
-fn build() -> Result<pkg::Packed> {
+/// All there is to build. The Solidity compiler works on one core, cargo mostly on all, and what comes over the network
+/// on none, so all of it goes on at once.
+fn build(browser: bool) -> Result<pkg::Packed> {
     thread::scope(|scope| {
         let contracts = scope.spawn(contracts::build);
+        let tools = scope.spawn(|| fetch(browser));
         Hub::Dev.build()?;
+        // Before the package, which may install a Rust target: nothing compiles meanwhile.
+        tools.join().unwrap_or_else(|_| bail!("fetching the tools panicked"))?;
         let packed = pkg::build()?;
         stage::install(&packed.tgz)?;
         contracts.join().unwrap_or_else(|_| bail!("compiling the contracts panicked"))?;
         Ok(packed)
     })
+}
+
+/// What package and story need that is not ours.
+fn fetch(browser: bool) -> Result<()> {
+    node::node()?;
+    npm::ensure(&paths::at("js-tests"))?;
+    if browser {
+        chromium::ensure()?;
+    }
+    wasm_bindgen::ensure().map(drop)
 }

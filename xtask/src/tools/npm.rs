@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -26,8 +27,12 @@ pub(crate) fn npm(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
+static ONE: Mutex<()> = Mutex::new(());
+
 /// Installs what the folder's lockfile names, unless it is there already.
 pub(crate) fn ensure(folder: &Path) -> Result<()> {
+    // Two of our threads may want the same folder; what npm does in it is not made for that.
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let name = paths::shown(folder);
     let lock = folder.join("package-lock.json");
     if !lock.is_file() {

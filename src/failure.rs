@@ -64,8 +64,22 @@ impl Failure {
     /// The same, with what it means here after what was said.
     #[must_use]
     pub fn because(self, meaning: &str) -> Self {
-        let detail = format!("{} {meaning}", self.detail());
-        Self::with(Error::new(self.code(), detail), self.0.cause)
+        let detail = match self.detail() {
+            "" => meaning.to_owned(),
+            said => format!("{} {meaning}", sentence(said)),
+        };
+        let mut failure = Self::with(Error::new(self.code(), detail), self.0.cause);
+        failure.0.payment = self.0.payment;
+        failure.0.advised = self.0.advised;
+        failure
+    }
+
+    /// The same, where what it means here says what to do, too.
+    #[must_use]
+    pub fn means(self, meaning: &str) -> Self {
+        let mut failure = self.because(meaning);
+        failure.0.advised = true;
+        failure
     }
 
     /// The stable code.

@@ -145,7 +145,9 @@ impl Standing {
         self.0.sent.get()
     }
 
-    fn said(&self) -> Cow<'static, str> {
+    /// What has been done, as a sentence.
+    #[must_use]
+    pub fn said(&self) -> Cow<'static, str> {
         self.0.said.borrow().clone()
     }
 }

@@ -121,6 +121,29 @@ fn a_withdrawal_that_the_hub_does_not_relay_is_sent_by_the_wallet_and_counts_onc
 }
 
 #[test]
+fn a_withdrawal_goes_on_by_its_own_terms_and_none_to_another_account_joins_it() {
+    let mut world = world();
+    let (owner, deadline) = (world.clients[0].key.address(), world.now + 600);
+    let other = Address::repeat_byte(7);
+    let wallet = &mut world.clients[0].wallet;
+    let first = wallet.withdraw(ETH, Amount::new(10), owner, Bytes::new(), deadline, false).unwrap();
+    let refused = wallet.next_withdrawal(ETH, Amount::new(5), other, deadline).unwrap_err();
+    assert_eq!(refused.code(), Code::Unanswered, "it would be paid both");
+    let second = wallet.withdraw(ETH, Amount::new(5), owner, Bytes::new(), deadline, false).unwrap();
+    let open = wallet.channel().open_withdrawals(ETH);
+    assert_eq!(open, [(first, Amount::new(10)), (second, Amount::new(5))]);
+    assert_eq!(wallet.balance(ETH).available, Amount::new(9_985));
+    assert!(!wallet.repeat_withdrawal(&first, true).unwrap(), "the hub was not asked to send it at first");
+    assert_eq!(wallet.channel().open_withdrawals(ETH), open, "nothing new is signed");
+    world.settle();
+    assert_eq!(world.clients[0].wallet.balance(ETH).withdrawn, Amount::new(15));
+    let wallet = &mut world.clients[0].wallet;
+    assert_eq!(wallet.repeat_withdrawal(&first, false).unwrap_err().code(), Code::UnknownPayment, "it is paid");
+    assert!(wallet.channel().open_withdrawals(ETH).is_empty());
+    wallet.next_withdrawal(ETH, Amount::new(5), other, deadline).unwrap();
+}
+
+#[test]
 fn a_closing_that_the_hub_does_not_relay_is_sent_by_the_wallet() {
     let mut world = world();
     hub_relays(&mut world, None);

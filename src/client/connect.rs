@@ -115,6 +115,7 @@ impl Client {
             hub_funds: RefCell::default(),
             depositing: Mutex::default(),
             submissions: RefCell::default(),
+            paying_out: RefCell::default(),
             declined: RefCell::default(),
             told_deposits: RefCell::new(told_deposits),
             early: RefCell::default(),

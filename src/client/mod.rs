@@ -169,6 +169,8 @@ pub struct Client {
     depositing: Mutex,
     /// Transactions that the wallet asked for, by its id.
     submissions: RefCell<SmallMap<CallId, Once<Result<String>>>>,
+    /// Withdrawals and closings that a call is paying out.
+    paying_out: RefCell<Vec<CallId>>,
     /// Withdrawals and closings that the hub did not sign, newest last.
     declined: RefCell<Option<(Matter, Failure)>>,
     /// Deposits that the application was told of.

@@ -10,8 +10,10 @@ use crate::task::{Either, Once, Waits, race, sleep};
 use alloy_primitives::{Address, Bytes};
 use farthing_protocol::chain::AssetStatus;
 use farthing_protocol::channel::CallId;
+use farthing_protocol::message::{Closing, Withdrawal};
 use farthing_protocol::types::Asset;
 use farthing_protocol::{Amount, Code, Matter};
+use std::cell::RefCell;
 
 /// How long both signatures hold, in seconds. Until then the money counts as gone, and an asset of a closing is of no
 /// use, whether or not the hub has signed: it may still do so.
@@ -55,6 +57,39 @@ pub struct CloseRequest {
     pub progress: Progress,
 }
 
+/// A call pays something out, until it ends or is not waited for any more.
+struct PayingOut<'a> {
+    all: &'a RefCell<Vec<CallId>>,
+    id: &'a CallId,
+}
+
+impl<'a> PayingOut<'a> {
+    fn of(all: &'a RefCell<Vec<CallId>>, id: &'a CallId) -> Self {
+        all.borrow_mut().push(id.clone());
+        Self { all, id }
+    }
+}
+
+impl Drop for PayingOut<'_> {
+    fn drop(&mut self) {
+        self.all.borrow_mut().retain(|id| id != self.id);
+    }
+}
+
+/// What a failure means after both may have signed.
+fn signed_before(failure: Failure, known: &Standing) -> Failure {
+    match failure.code() {
+        // It says so already, or says what became of it.
+        Code::Unanswered | Code::ClientClosed | Code::StorageFailed | Code::StorageLocked => failure,
+        Code::TransactionFailed if !failure.detail().contains("never sent") => failure,
+        Code::WalletRejected => {
+            let said = format!("The user said no to the transaction, so it was not sent. {}", known.said());
+            failure.means(&said)
+        }
+        _ => failure.because(&known.said()),
+    }
+}
+
 impl std::fmt::Debug for WithdrawRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("WithdrawRequest")
@@ -82,10 +117,53 @@ impl Client {
         self.terms().of(asset)?;
         // What is signed for nothing is of no use until its deadline.
         self.until_connected(OFFLINE).await?;
-        let owner = self.owner.address();
-        let recipient = to.unwrap_or(owner);
+        let recipient = to.unwrap_or(self.owner.address());
+        let (withdrawal, relay) = match self.unpaid_withdrawal(asset, amount, recipient)? {
+            Some(withdrawal) => {
+                self.forget_failed(&CallId::withdrawal(self.id, &withdrawal)).await;
+                self.declined.take();
+                let relay = self.wallet.borrow_mut().repeat_withdrawal(&withdrawal, relay)?;
+                (withdrawal, relay)
+            }
+            None => (self.sign_withdrawal(asset, amount, recipient, relay, known).await?, relay),
+        };
+        let id = CallId::withdrawal(self.id, &withdrawal);
+        let _paying = PayingOut::of(&self.paying_out, &id);
+        let until = date_text(withdrawal.deadline);
+        known.sent(format!(
+            "A withdrawal is signed, and may be paid out until {until}; what is not paid out by then is available again. \
+             The same call goes on with it."
+        ));
+        self.work.ring();
+        let is_signed = || self.wallet.borrow().channel().is_agreed_withdrawal(&withdrawal);
+        let unrelayed = || -> Result<()> { Ok(self.wallet.borrow_mut().withdraw_ourselves(&withdrawal)?) };
+        let paid = async {
+            let relay = self.until_agreed(&Matter::Withdraw, relay, &progress, &is_signed, &unrelayed, known).await?;
+            let is_done = || self.wallet.borrow().balance(asset).withdrawn >= withdrawal.total;
+            let is_open = || self.wallet.borrow().channel().is_open_withdrawal(&withdrawal);
+            self.until_paid_out(&id, relay, &progress, &is_done, &is_open, known).await
+        };
+        paid.await.map_err(|failure| match failure.code() {
+            // A withdrawal pays its recipient or reverts.
+            Code::TransactionFailed if failure.detail().contains("reverted") => failure.because(&format!(
+                "No money moved: {recipient} may refuse this asset. Withdraw to another account with `to` after {until}, \
+                 when the amount is available again, or close(), after which collectCredit() can fetch what was refused."
+            )),
+            _ => signed_before(failure, known),
+        })
+    }
+
+    /// Signs, and the owner too where the money goes to another.
+    async fn sign_withdrawal(
+        &self,
+        asset: Asset,
+        amount: Amount,
+        recipient: Address,
+        relay: bool,
+        known: &Standing,
+    ) -> Result<Withdrawal> {
         let deadline = self.deadline().await?;
-        let owner_signature = match recipient == owner {
+        let owner_signature = match recipient == self.owner.address() {
             true => Bytes::new(),
             false => {
                 let terms = self.wallet.borrow().next_withdrawal(asset, amount, recipient, deadline);
@@ -96,29 +174,61 @@ impl Client {
             }
         };
         self.declined.take();
-        let withdrawal = self.wallet.borrow_mut().withdraw(asset, amount, recipient, owner_signature, deadline, relay);
-        let withdrawal = withdrawal.map_err(|error| self.lacking(asset, amount, error.into()))?;
-        known.sent(format!(
-            "A withdrawal is signed, and may be paid out until {0}; what is not paid out by then is available again.",
-            date_text(deadline)
-        ));
-        self.work.ring();
-        let id = CallId::withdrawal(self.id, &withdrawal);
-        let is_signed = || self.wallet.borrow().channel().is_agreed_withdrawal(&withdrawal);
-        let unrelayed = || -> Result<()> { Ok(self.wallet.borrow_mut().withdraw_ourselves(&withdrawal)?) };
-        let relay = self.until_agreed(&Matter::Withdraw, relay, &progress, &is_signed, &unrelayed, known).await?;
-        let is_done = || self.wallet.borrow().balance(asset).withdrawn >= withdrawal.total;
-        let is_open = || self.wallet.borrow().channel().is_open_withdrawal(&withdrawal);
-        let paid = self.until_paid_out(&id, relay, &progress, &is_done, &is_open, known).await;
-        paid.map_err(|failure| match failure.code() {
-            // A withdrawal pays its recipient or reverts.
-            Code::TransactionFailed => failure.because(&format!(
-                "No money moved: {recipient} may refuse this asset. Withdraw to another account with `to`, or close(), \
-                 after which collectCredit() can fetch what was refused. The amount is available again within \
-                 {DEADLINE} seconds."
-            )),
-            _ => failure,
-        })
+        let signed = self.wallet.borrow_mut().withdraw(asset, amount, recipient, owner_signature, deadline, relay);
+        signed.map_err(|error| self.lacking(asset, amount, error.into()))
+    }
+
+    /// A withdrawal by the same terms that is signed and that no call pays out: its transaction was not sent, or nobody
+    /// waited for it. It takes the money out once, however often it is asked for. Another one beside it would pay its
+    /// recipient both, so it is refused.
+    fn unpaid_withdrawal(&self, asset: Asset, amount: Amount, recipient: Address) -> Result<Option<Withdrawal>> {
+        let open = self.wallet.borrow().channel().open_withdrawals(asset);
+        let is_paying = |open: &Withdrawal| self.paying_out.borrow().contains(&CallId::withdrawal(self.id, open));
+        let unpaid = open.iter().find(|(open, _)| !is_paying(open));
+        match unpaid.or_else(|| open.iter().find(|(open, _)| open.recipient != recipient)) {
+            None => Ok(None),
+            Some((open, adds)) if !is_paying(open) && open.recipient == recipient && *adds == amount => Ok(Some(*open)),
+            Some((open, adds)) => {
+                let (terms, until) = (self.terms(), date_text(open.deadline));
+                let adds = terms.of(asset)?.show(*adds);
+                Err(Failure::advised(
+                    Code::Unanswered,
+                    format!(
+                        "Nothing new was signed. A withdrawal of {adds} to {} is signed and may be paid out until {until}: \
+                         ask for that one again, or wait until then.",
+                        open.recipient
+                    ),
+                ))
+            }
+        }
+    }
+
+    /// A closing of ours of these assets that is signed and that no call waits for.
+    fn unpaid_closing(&self, assets: Option<&[Asset]>) -> Result<Option<Closing>> {
+        let wallet = self.wallet.borrow();
+        let channel = wallet.channel();
+        let Some(open) = channel.assets().find_map(|asset| channel.open_closing(asset)) else { return Ok(None) };
+        if self.paying_out.borrow().contains(&CallId::closing(self.id, open)) {
+            return Ok(None);
+        }
+        let named = |asset: &Asset| open.assets.iter().any(|entry| entry.asset == *asset);
+        if assets.is_none_or(|assets| assets.len() == open.assets.len() && assets.iter().all(named)) {
+            return Ok(Some(open.clone()));
+        }
+        let until = date_text(open.deadline);
+        let detail = format!("A closing of other assets is signed and may be mined until {until}.");
+        Err(Failure::new(Code::ChannelClosing, detail))
+    }
+
+    /// What could not be sent may be sent anew. What was sent, or is being sent, is waited for.
+    async fn forget_failed(&self, id: &CallId) {
+        let sent = self.submissions.borrow().get(id).cloned();
+        if let Some(sent) = sent.filter(Once::is_sent)
+            && sent.wait().await.is_err()
+        {
+            self.submissions.borrow_mut().remove(id);
+            self.wallet.borrow_mut().submit_failed(id);
+        }
     }
 
     /// Until when signatures hold. While nothing says whether the device is ahead or the chain old, it is one that the hub
@@ -142,6 +252,42 @@ impl Client {
         self.check_open()?;
         self.signer()?;
         self.until_connected(OFFLINE).await?;
+        let (closing, relay) = match self.unpaid_closing(assets.as_deref())? {
+            Some(closing) => {
+                self.forget_failed(&CallId::closing(self.id, &closing)).await;
+                self.declined.take();
+                let relay = self.wallet.borrow_mut().repeat_closing(&closing, relay)?;
+                (closing, relay)
+            }
+            None => (self.sign_closing(assets, relay).await?, relay),
+        };
+        let assets: Vec<Asset> = closing.assets.iter().map(|entry| entry.asset).collect();
+        let id = CallId::closing(self.id, &closing);
+        let _paying = PayingOut::of(&self.paying_out, &id);
+        known.sent(format!(
+            "A closing is signed, and may be mined until {0}; until then nothing can be paid with these assets. The same \
+             call goes on with it.",
+            date_text(closing.deadline)
+        ));
+        self.work.ring();
+        let first = closing.assets.first().map(|entry| entry.asset).unwrap_or_default();
+        let is_signed = || self.wallet.borrow().channel().is_agreed_closing(&closing);
+        let unrelayed = || -> Result<()> { Ok(self.wallet.borrow_mut().close_ourselves(&closing)?) };
+        let closed = async {
+            let relay = self.until_agreed(&Matter::Close, relay, &progress, &is_signed, &unrelayed, known).await?;
+            let is_done = || {
+                let wallet = self.wallet.borrow();
+                assets.iter().all(|asset| wallet.balance(*asset).status != AssetStatus::Open)
+            };
+            let is_open = || self.wallet.borrow().channel().is_closing(first);
+            self.until_paid_out(&id, relay, &progress, &is_done, &is_open, known).await
+        };
+        let hash = closed.await.map_err(|failure| signed_before(failure, known))?;
+        self.tell_credits().await;
+        Ok(hash)
+    }
+
+    async fn sign_closing(&self, assets: Option<Vec<Asset>>, relay: bool) -> Result<Closing> {
         let assets = match assets {
             Some(assets) => assets,
             None => self.closable().await?,
@@ -151,39 +297,16 @@ impl Client {
         }
         self.declined.take();
         let deadline = self.deadline().await?;
-        let closing = match race(self.propose_closing(&assets, deadline, relay), sleep(SETTLING)).await {
-            Either::First(closing) => closing?,
-            Either::Second(()) if self.is_uncounted(&assets) => return Err(self.uncounted()),
-            Either::Second(()) => return Err(Code::LocksPending.into()),
-        };
-        known.sent(format!(
-            "A closing is signed, and may be mined until {0}; until then nothing can be paid with these assets.",
-            date_text(deadline)
-        ));
-        self.work.ring();
-        let id = CallId::closing(self.id, &closing);
-        let first = closing.assets.first().map(|entry| entry.asset).unwrap_or_default();
-        let is_signed = || self.wallet.borrow().channel().is_agreed_closing(&closing);
-        let unrelayed = || -> Result<()> { Ok(self.wallet.borrow_mut().close_ourselves(&closing)?) };
-        let relay = self.until_agreed(&Matter::Close, relay, &progress, &is_signed, &unrelayed, known).await?;
-        let is_done = || {
-            let wallet = self.wallet.borrow();
-            assets.iter().all(|asset| wallet.balance(*asset).status != AssetStatus::Open)
-        };
-        let is_open = || self.wallet.borrow().channel().is_closing(first);
-        let hash = self.until_paid_out(&id, relay, &progress, &is_done, &is_open, known).await?;
-        self.tell_credits().await;
-        Ok(hash)
+        match race(self.propose_closing(&assets, deadline, relay), sleep(SETTLING)).await {
+            Either::First(closing) => closing,
+            Either::Second(()) if self.is_uncounted(&assets) => Err(self.uncounted()),
+            Either::Second(()) => Err(Code::LocksPending.into()),
+        }
     }
 
     /// Proposes as soon as no payment is in flight any more and the hub counts the same deposits: it would sign nothing
     /// else, and what we signed for nothing would keep us from paying until its deadline. [15]
-    async fn propose_closing(
-        &self,
-        assets: &[Asset],
-        deadline: u64,
-        relay: bool,
-    ) -> Result<farthing_protocol::message::Closing> {
+    async fn propose_closing(&self, assets: &[Asset], deadline: u64, relay: bool) -> Result<Closing> {
         loop {
             if self.is_uncounted(assets) {
                 self.changed().await?;

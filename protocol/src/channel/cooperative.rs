@@ -50,6 +50,11 @@ impl Channel {
         if self.ledger.book(asset).is_none() {
             return Err(Code::InsufficientFunds.into());
         }
+        // A withdrawal pays its recipient all up to its total. What an earlier one to another takes, if it is not mined
+        // first, would go to this one.
+        if self.open_withdrawals(asset).iter().any(|(open, _)| open.recipient != recipient) {
+            return Err(Error::new(Code::Unanswered, "a withdrawal to another account may still be mined"));
+        }
         let side = self.us();
         let total = self.ledger.withdrawn_counted(asset, side).plus(amount)?;
         Ok(Withdrawal { asset, side, total, recipient, deadline })

@@ -53,6 +53,73 @@ impl Channel {
         Ok(())
     }
 
+    /// Withdrawals of ours that may still be mined, the earliest first, each with what it adds to those before it.
+    #[must_use]
+    pub fn open_withdrawals(&self, asset: Asset) -> Vec<(Withdrawal, Amount)> {
+        let us = self.us();
+        let Some(book) = self.ledger.book(asset) else { return Vec::new() };
+        let ours = book.withdrawals.iter().map(|signed| signed.withdrawal).filter(|open| open.side == us);
+        let mut open: Vec<Withdrawal> = ours.collect();
+        open.sort_by_key(|withdrawal| withdrawal.total);
+        let mut before = *book.withdrawn.of(us);
+        let adds = |withdrawal: Withdrawal| {
+            let adds = withdrawal.total.saturating_minus(before);
+            before = before.max(withdrawal.total);
+            (withdrawal, adds)
+        };
+        open.into_iter().map(adds).collect()
+    }
+
+    /// The closing of ours that names an asset and may still be mined.
+    #[must_use]
+    pub fn open_closing(&self, asset: Asset) -> Option<&Closing> {
+        let signed = self.ledger.book(asset)?.closing.as_ref()?;
+        (signed.proposer == self.us()).then_some(&signed.closing)
+    }
+
+    /// Goes on with a withdrawal that was signed before, by the same terms and signatures: whatever kept it from being
+    /// mined, it takes the money out once. Gives whether the peer sends it, which it is asked for only if it was at first.
+    pub fn repeat_withdrawal(&mut self, withdrawal: &Withdrawal, relay: bool) -> Result<bool, Error> {
+        let known = self.ledger.signed_withdrawal(withdrawal).filter(|_| withdrawal.side == self.us());
+        let signed = known.cloned().ok_or_else(|| Error::from(Code::UnknownPayment))?;
+        if signed.submit && !relay {
+            return self.withdraw_ourselves(withdrawal).map(|()| false);
+        }
+        let ours = *signed.signatures.of(self.us());
+        match ours.filter(|_| signed.submit || signed.signatures.of(self.us().other()).is_none()) {
+            Some(signature) => {
+                let SignedWithdrawal { withdrawal, owner_signature, submit, .. } = signed;
+                self.outbox.send(Message::WithdrawProposal { withdrawal, signature, owner_signature, submit });
+                Ok(submit)
+            }
+            None => {
+                self.withdrawal_ready(&signed);
+                Ok(false)
+            }
+        }
+    }
+
+    /// The same for a closing of ours.
+    pub fn repeat_closing(&mut self, closing: &Closing, relay: bool) -> Result<bool, Error> {
+        let known = self.ledger.signed_closing(closing).filter(|known| known.proposer == self.us());
+        let signed = known.cloned().ok_or_else(|| Error::from(Code::UnknownPayment))?;
+        if signed.submit && !relay {
+            return self.close_ourselves(closing).map(|()| false);
+        }
+        let ours = *signed.signatures.of(self.us());
+        match ours.filter(|_| signed.submit || signed.signatures.of(self.us().other()).is_none()) {
+            Some(signature) => {
+                let SignedClosing { closing, submit, .. } = signed;
+                self.outbox.send(Message::CloseProposal { closing, signature, submit });
+                Ok(submit)
+            }
+            None => {
+                self.closing_ready(&signed);
+                Ok(false)
+            }
+        }
+    }
+
     /// Asks for the transaction if it is ours to send and was not asked for.
     pub(super) fn send_withdrawal(&mut self, signed: &SignedWithdrawal) {
         let (Some(a), Some(b)) = (signed.signatures.a, signed.signatures.b) else { return };

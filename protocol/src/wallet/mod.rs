@@ -336,6 +336,18 @@ impl Wallet {
         self.channel.close_ourselves(closing)
     }
 
+    /// Goes on with a withdrawal that was signed before; see [`Channel::repeat_withdrawal`].
+    pub fn repeat_withdrawal(&mut self, withdrawal: &Withdrawal, relay: bool) -> Result<bool, Error> {
+        self.check_sound()?;
+        self.channel.repeat_withdrawal(withdrawal, relay)
+    }
+
+    /// The same for a closing.
+    pub fn repeat_closing(&mut self, closing: &Closing, relay: bool) -> Result<bool, Error> {
+        self.check_sound()?;
+        self.channel.repeat_closing(closing, relay)
+    }
+
     /// Signs a closing of some assets and asks the hub to sign it too; [`Event::Closing`] follows.
     pub fn close(&mut self, assets: &[Asset], deadline: u64, submit: bool) -> Result<Closing, Error> {
         self.check_sound()?;

@@ -24,7 +24,8 @@ pub fn only_origins(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.as_bytes().windows(3).position(|part| part == b"://") {
         let (before, from) = rest.split_at_checked(at).unwrap_or((rest, ""));
-        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '`');
+        // In JSON what comes next may be escaped.
+        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '`' | '\\');
         let end = from.char_indices().find(|(_, c)| ends(*c)).map_or(from.len(), |(at, _)| at);
         let (url, after) = from.split_at_checked(end).unwrap_or((from, ""));
         told.push_str(before);
@@ -61,6 +62,7 @@ mod tests {
                 "{\"url\":\"https://u:KEY@rpc.example:1/KEY?k=KEY\",\"n\":1}",
                 "{\"url\":\"https://rpc.example:1\",\"n\":1}",
             ),
+            ("\"{\\\"url\\\":\\\"https://a/KEY\\\"}\"", "\"{\\\"url\\\":\\\"https://a\\\"}\""),
             ("ws://a?KEY and wss://b/KEY", "ws://a and wss://b"),
             ("://KEY@", "://"),
             ("://", "://"),

@@ -17,6 +17,25 @@ pub fn has_url(text: &str) -> bool {
     any(text, &["://"])
 }
 
+/// What others say, with no more of the URLs in it than their origins.
+#[must_use]
+pub fn only_origins(text: &str) -> String {
+    let mut told = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.as_bytes().windows(3).position(|part| part == b"://") {
+        let (before, from) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        // In JSON what comes next may be escaped.
+        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '`' | '\\');
+        let end = from.char_indices().find(|(_, c)| ends(*c)).map_or(from.len(), |(at, _)| at);
+        let (url, after) = from.split_at_checked(end).unwrap_or((from, ""));
+        told.push_str(before);
+        told.push_str(&origin(url));
+        rest = after;
+    }
+    told.push_str(rest);
+    told
+}
+
 /// `str::contains` would bring its search for long needles along.
 pub(crate) fn any(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| text.as_bytes().windows(word.len()).any(|part| part == word.as_bytes()))
@@ -32,5 +51,24 @@ mod tests {
         assert_eq!(origin("https://user:SECRET@rpc.example:8545?key=SECRET"), "https://rpc.example:8545");
         assert_eq!(origin("http://127.0.0.1:8545"), "http://127.0.0.1:8545");
         assert_eq!(origin("https://rpc.example#SECRET@x"), "https://rpc.example");
+    }
+
+    #[test]
+    fn of_the_urls_in_a_text_only_origins_are_left() {
+        for (said, told) in [
+            ("no URL: a/b?c@d", "no URL: a/b?c@d"),
+            ("URL: https://rpc.example/v3/KEY\nStatus: 401", "URL: https://rpc.example\nStatus: 401"),
+            (
+                "{\"url\":\"https://u:KEY@rpc.example:1/KEY?k=KEY\",\"n\":1}",
+                "{\"url\":\"https://rpc.example:1\",\"n\":1}",
+            ),
+            ("\"{\\\"url\\\":\\\"https://a/KEY\\\"}\"", "\"{\\\"url\\\":\\\"https://a\\\"}\""),
+            ("ws://a?KEY and wss://b/KEY", "ws://a and wss://b"),
+            ("://KEY@", "://"),
+            ("://", "://"),
+        ] {
+            assert_eq!(only_origins(said), told);
+            assert_eq!(only_origins(told), told);
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::{Client, Notice};
 use crate::failure::{Failure, Result};
 use crate::task::{Either, race, sleep};
 use crate::transport::Hub;
+use crate::url::origin;
 use alloy_primitives::Address;
 use farthing_protocol::api::tower::{Config, Put, Receipts};
 use farthing_protocol::journal::Write;
@@ -61,7 +62,7 @@ impl Client {
                             };
                             let detail = format!(
                                 "Watchtower {}: {} It is asked again, and payments go on without it; check its URL.",
-                                tower.hub.url(),
+                                origin(tower.hub.url()),
                                 failure.detail()
                             );
                             self.tell(Notice::Error(Failure::advised(code, detail)));

@@ -2,11 +2,13 @@
 //! two questions its user may have changed the chain or the account.
 
 use super::hook::Hook;
+use super::layers::{layers, without_urls};
 use super::refusal::is_refusal;
 use super::wallet_values::{address, chain_id, has_code, hash, signature};
 use crate::failure::{Failure, Result};
-use crate::js::{array, get, hex, invalid, invoke, message, object, settle};
+use crate::js::{array, get, get_string, hex, invalid, invoke, message, object, settle};
 use crate::task::{Either, Waits, race, sleep};
+use crate::url::{any, only_origins};
 use alloy_primitives::{Address, Bytes, U256};
 use farthing_protocol::Code;
 use js_sys::Array;
@@ -75,10 +77,10 @@ impl Eip1193 {
         match race(asked, sleep(if person { PERSON } else { ITSELF })).await {
             // Some give an error in place of an answer.
             Either::First(Ok(answer)) if person && !answer.is_string() && is_refusal(&answer) => {
-                Err(failure(method, answer, otherwise))
+                Err(failure(method, &answer, otherwise))
             }
             Either::First(Ok(answer)) => Ok(answer),
-            Either::First(Err(thrown)) => Err(failure(method, thrown, otherwise)),
+            Either::First(Err(thrown)) => Err(failure(method, &thrown, otherwise)),
             Either::Second(()) => {
                 let code = if person { Code::WalletUnavailable } else { otherwise };
                 let late = match method {
@@ -256,36 +258,58 @@ fn is_not_served(failure: &Failure) -> bool {
 
 /// Keeps what the wallet said as the cause, with its number in `cause.code`.
 #[allow(clippy::cast_possible_truncation, reason = "error numbers are small integers")]
-fn failure(method: &str, thrown: JsValue, otherwise: Code) -> Failure {
-    let said = message(&thrown);
-    let detail = format!("{method}: {}.", said.trim_end_matches('.'));
-    let (code, meaning) = match get(&thrown, "code").as_f64().map(|number| number as i64) {
+fn failure(method: &str, thrown: &JsValue, otherwise: Code) -> Failure {
+    let mut said = message(thrown);
+    let (code, meaning) = match get(thrown, "code").as_f64().map(|number| number as i64) {
         Some(4001) => (Code::WalletRejected, ""),
-        _ if ASKS_PERSON.contains(&method) && is_refusal(&thrown) => (Code::WalletRejected, ""),
+        _ if ASKS_PERSON.contains(&method) && is_refusal(thrown) => (Code::WalletRejected, ""),
         Some(4100 | 4200 | -32_601) if method == "eth_sendTransaction" => {
             (Code::WalletUnavailable, "It was never sent, and no money moved.")
         }
         Some(4100 | 4200) => (Code::WalletUnavailable, ""),
         Some(4900 | 4901) if method != "eth_sendTransaction" => (Code::ChainUnavailable, ""),
-        _ if method == "eth_sendTransaction" => of_sending(&said),
+        _ if method == "eth_sendTransaction" => match of_layers(thrown) {
+            Some((code, meaning, why)) => {
+                said = why;
+                (code, meaning)
+            }
+            // Whatever is not sure to be refused may have been sent.
+            None => (Code::WalletUnavailable, UNKNOWN),
+        },
         _ => (otherwise, ""),
     };
-    let failure = Failure::caused(code, detail, thrown);
+    // Libraries tell the whole URL of their node, with the key that is in it.
+    let detail = format!("{method}: {}.", only_origins(&said).trim_end_matches('.'));
+    let failure = Failure::caused(code, detail, without_urls(thrown));
     if meaning.is_empty() { failure } else { failure.because(meaning) }
 }
 
-/// What an error in place of a transaction's hash means. Whatever is not sure to be refused may have been sent.
-fn of_sending(said: &str) -> (Code, &'static str) {
+/// What the outermost error means that says why it is not sent, and what it says: wallets wrap what their node told them.
+fn of_layers(thrown: &JsValue) -> Option<(Code, &'static str, String)> {
+    layers(thrown).iter().find_map(|layer| {
+        let said = message(layer);
+        let (code, meaning) = of_sending(&format!("{said}\n{}", get_string(layer, "code").unwrap_or_default()))?;
+        Some((code, meaning, said))
+    })
+}
+
+/// What an error in place of a transaction's hash means, by its words and the word that is its code, if that is sure.
+fn of_sending(said: &str) -> Option<(Code, &'static str)> {
     let said = said.to_ascii_lowercase();
-    let has = |word: &&str| said.as_bytes().windows(word.len()).any(|part| part == word.as_bytes());
-    if ["insufficient funds", "insufficient balance", "intrinsic gas", "exceeds block gas"].iter().any(has) {
-        return (Code::TransactionFailed, "It was never sent, and no money moved.");
+    let unpaid = [
+        "insufficient funds",
+        "insufficient balance",
+        "insufficient_funds",
+        "exceeds the balance of the account",
+        "intrinsic gas",
+        "exceeds block gas",
+    ];
+    if any(&said, &unpaid) {
+        return Some((Code::TransactionFailed, "It was never sent, and no money moved."));
     }
     // Some nodes tell so of one that is mined already.
-    if ["execution reverted", "revert"].iter().any(has) {
-        return (Code::TransactionFailed, "The contract refuses it, so no money moved.");
-    }
-    (Code::WalletUnavailable, UNKNOWN)
+    let reverts = any(&said, &["revert", "call_exception"]);
+    reverts.then_some((Code::TransactionFailed, "The contract refuses it, so no money moved."))
 }
 
 #[cfg(test)]
@@ -294,11 +318,18 @@ mod tests {
 
     #[test]
     fn only_what_was_certainly_not_sent_is_called_so() {
-        for text in ["insufficient funds for gas * price + value", "Intrinsic gas too low", "execution reverted: x"] {
-            assert_eq!(of_sending(text).0, Code::TransactionFailed, "{text}");
+        for text in [
+            "insufficient funds for gas * price + value",
+            "Intrinsic gas too low",
+            "execution reverted: x",
+            "x\nINSUFFICIENT_FUNDS",
+            "x\nCALL_EXCEPTION",
+            "The total cost of executing this transaction exceeds the balance of the account.",
+        ] {
+            assert_eq!(of_sending(text).map(|(code, _)| code), Some(Code::TransactionFailed), "{text}");
         }
         for text in ["nonce too low", "replacement transaction underpriced", "already known", "request aborted", ""] {
-            assert_eq!(of_sending(text), (Code::WalletUnavailable, UNKNOWN), "{text}");
+            assert_eq!(of_sending(text), None, "{text}");
         }
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod eip1193;
 mod hook;
+mod layers;
 pub mod mnemonic;
 mod refusal;
 pub mod transaction;

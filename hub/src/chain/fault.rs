@@ -14,7 +14,7 @@ pub(super) enum Fault {
     Late,
     /// Something is broken there, or in between.
     Broken(u16),
-    /// It does not serve us at all; more tries soon do not help.
+    /// It does not serve us, or something in between said so for a moment.
     Denied(u16),
     /// A page, half an answer, or nothing where there must be something.
     Garbled,
@@ -147,13 +147,19 @@ pub(super) fn pause(fault: Fault, failures: u32, chance: u8) -> Duration {
     const LONGEST: u64 = 15_000;
     // Each try takes so long by itself.
     const OF_LATE: u64 = 4_000;
-    let first = if matches!(fault, Fault::Late) { OF_LATE } else { FIRST };
+    // A guard in front of a node may say so once; of one that goes on saying it, more tries soon do not help.
+    const OF_DENIED: u64 = 1_000;
+    let first = match fault {
+        Fault::Late => OF_LATE,
+        Fault::Denied(_) => OF_DENIED,
+        _ => FIRST,
+    };
     let whole = first.saturating_mul(1 << failures.min(9)).min(LONGEST);
     let half = whole.div_euclid(2);
     let pause = Duration::from_millis(half.saturating_add(half.saturating_mul(u64::from(chance)).div_euclid(255)));
     match fault {
         Fault::Limited(Some(after)) => after.max(pause),
-        Fault::Denied(_) | Fault::OtherChain(_) => Duration::from_millis(LONGEST),
+        Fault::OtherChain(_) => Duration::from_millis(LONGEST),
         _ => pause,
     }
 }
@@ -236,6 +242,15 @@ mod tests {
         assert_eq!(pause(lost, u32::MAX, 255), Duration::from_secs(15));
         assert!(pause(Fault::Late, 0, 0) >= Duration::from_secs(2));
         assert_eq!(pause(asked, 0, 0), Duration::from_secs(7));
-        assert_eq!(pause(Fault::Denied(401), 0, 0), Duration::from_secs(15));
+        assert_eq!(pause(Fault::OtherChain(1), 0, 0), Duration::from_secs(15));
+    }
+
+    #[test]
+    fn who_denies_us_once_is_asked_again_soon_and_who_goes_on_is_left_alone() {
+        let denied = Fault::Denied(403);
+        assert_eq!((pause(denied, 0, 0), pause(denied, 0, 255)), (Duration::from_millis(500), Duration::from_secs(1)));
+        assert!(pause(denied, 2, 255) <= Duration::from_secs(4));
+        assert!(pause(denied, 4, 0) >= Duration::from_secs(7));
+        assert_eq!(pause(denied, u32::MAX, 255), Duration::from_secs(15));
     }
 }

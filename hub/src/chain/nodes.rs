@@ -93,9 +93,17 @@ impl Node {
         let _ = getrandom::fill(&mut chance);
         let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
         let [chance] = chance;
+        let denied = matches!(fault, Fault::Denied(_));
+        if denied && !matches!(rest.fault, Some(Fault::Denied(_))) {
+            tracing::warn!(rpc = %self.origin, %fault, "asking again");
+        }
+        rest.fault = Some(fault);
+        // Questions that were asked together are denied together, which is no more than once.
+        if denied && rest.until.is_some_and(|until| until > now) {
+            return;
+        }
         rest.until = now.checked_add(fault::pause(fault, rest.failures, chance));
         rest.failures = rest.failures.saturating_add(1);
-        rest.fault = Some(fault);
     }
 
     fn answered(&self) {

@@ -3,7 +3,7 @@
 use super::rpc::Accept;
 use super::verdict::{Verdict, of_error, of_status, retry_after};
 use crate::failure::Failure;
-use crate::js::{get, get_string, message, object};
+use crate::js::{get, get_string, message, object, ticks};
 use crate::signer::eip1193::Eip1193;
 use crate::signer::wallet_values::chain_id;
 use crate::task::{Either, both, race, sleep};
@@ -28,7 +28,7 @@ const REST: u32 = 1_000;
 /// A node and what is known of it.
 pub(super) struct Node {
     way: Way,
-    /// When it may be asked again, by the clock of JavaScript.
+    /// When it may be asked again, by the clock that only runs on.
     rests_until: Cell<f64>,
     down_until: Cell<f64>,
     /// The chain that it must be on, and the one that it said it is on.
@@ -107,15 +107,15 @@ impl Node {
     pub(super) fn stands_still(&self, newest: u64, others: u64) -> bool {
         let (seen, since) = self.stands.get();
         if newest != seen || newest >= others {
-            self.stands.set((newest, Date::now()));
+            self.stands.set((newest, ticks()));
             return false;
         }
-        Date::now() - since >= STANDSTILL
+        ticks() - since >= STANDSTILL
     }
 
     /// Milliseconds for which it wants to be left alone.
     pub(super) fn rest(&self) -> f64 {
-        (self.rests_until.get() - Date::now()).max(0.0)
+        (self.rests_until.get() - ticks()).max(0.0)
     }
 
     /// Asked something, and nothing came.
@@ -252,7 +252,7 @@ impl Node {
     fn slow_down(&self, verdict: Verdict, rest: Option<&str>) {
         let wanted = rest.and_then(wanted_rest).or((verdict == Verdict::Slower).then_some(REST));
         if let Some(rest) = wanted.filter(|_| matches!(verdict, Verdict::Slower | Verdict::Again)) {
-            self.rests_until.set(Date::now() + f64::from(rest));
+            self.rests_until.set(ticks() + f64::from(rest));
         }
     }
 }

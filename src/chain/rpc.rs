@@ -5,11 +5,11 @@ use super::ahead::{Ahead, How};
 use super::node::{Node, Trouble};
 use super::verdict::Verdict;
 use crate::failure::{Failure, Result};
-use crate::js::{array, get, invoke, quantity};
+use crate::js::{array, get, invoke, quantity, ticks};
 use crate::signer::eip1193::Eip1193;
 use crate::task::{Either, Waits, Work, both, race, sleep};
 use farthing_protocol::Code;
-use js_sys::{Array, Date, JSON, Math};
+use js_sys::{Array, JSON, Math};
 use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -120,7 +120,7 @@ impl Rpc {
 
     /// Whatever is asked ends within so many milliseconds from now, or in its own time again.
     pub fn hurry(&self, milliseconds: Option<f64>) {
-        self.0.end.set(milliseconds.map(|milliseconds| Date::now() + milliseconds));
+        self.0.end.set(milliseconds.map(|milliseconds| ticks() + milliseconds));
     }
 
     /// Reads. A failure is [`Code::ChainUnavailable`], or [`Code::TransactionFailed`] if the EVM reverted.
@@ -179,7 +179,7 @@ impl Rpc {
         loop {
             // Side by side; another one may be used by the time it has answered.
             let (used, count) = (self.current(), self.0.nodes.len());
-            let is_up = |index: &usize| self.0.nodes.get(*index).is_some_and(|node| node.down_until() <= Date::now());
+            let is_up = |index: &usize| self.0.nodes.get(*index).is_some_and(|node| node.down_until() <= ticks());
             let next = (0..count).find(|index| *index != used && is_up(index));
             let second = async {
                 match next {
@@ -193,7 +193,7 @@ impl Rpc {
             let mut told = vec![(digest(&first), first)];
             let mut failure = None;
             for (index, other) in self.0.nodes.iter().enumerate() {
-                if index == current || other.down_until() > Date::now() {
+                if index == current || other.down_until() > ticks() {
                     continue;
                 }
                 let answered = match second.take_if(|(asked, _)| *asked == index) {
@@ -215,7 +215,7 @@ impl Rpc {
                     Err(failure) if failure.code() != Code::ChainUnavailable => return Err(failure),
                     // It can't be reached, says nothing of the chain, or stopped following it: what is left decides.
                     Err(its) if its.cause().is_none() || is_unwell(&its) || self.stands_still(index).await => {
-                        other.set_down(Date::now() + DOWN);
+                        other.set_down(ticks() + DOWN);
                     }
                     // It spoke, so it is there, and lags or refuses: that it does not contradict is no agreement.
                     Err(its) => failure = Some(its),
@@ -226,7 +226,7 @@ impl Rpc {
                 (None, Some((Some(_), only))) => return Ok(only),
                 (failure, _) => failure.unwrap_or_else(|| self.told_nothing(method)),
             };
-            if Date::now() + pause > end {
+            if ticks() + pause > end {
                 return Err(failure);
             }
             sleep(jitter(pause)).await;
@@ -257,14 +257,14 @@ impl Rpc {
     }
 
     fn end(&self) -> f64 {
-        let own = Date::now() + PATIENCE;
+        let own = ticks() + PATIENCE;
         // A person may have taken all the time there was to sign: what follows is asked all the same.
-        self.0.end.get().map_or(own, |end| end.max(Date::now() + LEAST).min(own))
+        self.0.end.get().map_or(own, |end| end.max(ticks() + LEAST).min(own))
     }
 
     /// The node that is used, the first one again after a while.
     fn current(&self) -> usize {
-        if self.0.current.get() != 0 && Date::now() - self.0.since.get() > RETURN {
+        if self.0.current.get() != 0 && ticks() - self.0.since.get() > RETURN {
             self.0.current.set(0);
         }
         self.0.current.get()
@@ -272,7 +272,7 @@ impl Rpc {
 
     fn stick(&self, index: usize) {
         if self.0.current.replace(index) != index {
-            self.0.since.set(Date::now());
+            self.0.since.set(ticks());
         }
     }
 
@@ -295,7 +295,7 @@ impl Rpc {
     ) -> Result<JsValue> {
         let _asked = Waits::new(&self.0.asked);
         // A second opinion is not waited for as long as the only one.
-        let end = only.map_or(self.end(), |_| self.end().min(Date::now() + SECOND));
+        let end = only.map_or(self.end(), |_| self.end().min(ticks() + SECOND));
         let mut pause = PAUSES.0;
         loop {
             let mut last: Option<Trouble> = None;
@@ -333,7 +333,7 @@ impl Rpc {
                     false => (least, name),
                 });
             let wait = jitter(pause).max(clamp(rest));
-            if !again || Date::now() + f64::from(wait) > end {
+            if !again || ticks() + f64::from(wait) > end {
                 return Err(last.map_or_else(
                     || {
                         let seconds = clamp(rest).div_ceil(1_000);
@@ -355,7 +355,7 @@ impl Rpc {
         asked: impl Future<Output = core::result::Result<JsValue, Trouble>>,
         node: &Node,
     ) -> core::result::Result<JsValue, Trouble> {
-        match race(asked, sleep(clamp(end - Date::now()))).await {
+        match race(asked, sleep(clamp(end - ticks()))).await {
             Either::First(answer) => answer,
             Either::Second(()) => Err(node.silent()),
         }

@@ -25,12 +25,17 @@ const STANDSTILL: f64 = 60_000.0;
 /// How long a node that says "too much" without saying for how long is left alone, in milliseconds.
 const REST: u32 = 1_000;
 
+/// How long a node may say that it does not serve us before that counts as its last word, in milliseconds.
+const DENIED: f64 = 6_000.0;
+
 /// A node and what is known of it.
 pub(super) struct Node {
     way: Way,
     /// When it may be asked again, by the clock that only runs on.
     rests_until: Cell<f64>,
     down_until: Cell<f64>,
+    /// Since when it says nothing but that it does not serve us.
+    denies: Cell<Option<f64>>,
     /// The chain that it must be on, and the one that it said it is on.
     wanted: Cell<Option<u64>>,
     told: Cell<Option<u64>>,
@@ -70,8 +75,8 @@ impl Node {
 
     const fn new(way: Way) -> Self {
         let (rests_until, down_until) = (Cell::new(0.0), Cell::new(0.0));
-        let (wanted, told) = (Cell::new(None), Cell::new(None));
-        Self { way, rests_until, down_until, wanted, told, stands: Cell::new((0, 0.0)), id: Cell::new(0) }
+        let (denies, wanted, told) = (Cell::new(None), Cell::new(None), Cell::new(None));
+        Self { way, rests_until, down_until, denies, wanted, told, stands: Cell::new((0, 0.0)), id: Cell::new(0) }
     }
 
     pub(super) const fn provider(&self) -> Option<&Eip1193> {
@@ -135,7 +140,26 @@ impl Node {
 
     /// Asks; what is not accepted is no answer.
     pub(super) fn ask<'a>(&'a self, method: &'a str, params: &'a Array, accept: Accept) -> Asked<'a> {
-        Box::pin(self.ask_it(method, params, accept))
+        Box::pin(async move {
+            let answer = self.ask_it(method, params, accept).await;
+            match &answer {
+                Err(Trouble { verdict: Verdict::Denied, .. }) => {
+                    let since = self.denies.get().unwrap_or_else(ticks);
+                    self.denies.set(Some(since));
+                    let lasts = ticks() - since >= DENIED;
+                    answer.map_err(|trouble| match lasts {
+                        true => Trouble { verdict: Verdict::NotServed, ..trouble },
+                        false => trouble,
+                    })
+                }
+                _ => {
+                    if !matches!(&answer, Err(Trouble { verdict: Verdict::Again, .. })) {
+                        self.denies.set(None);
+                    }
+                    answer
+                }
+            }
+        })
     }
 
     async fn ask_it(&self, method: &str, params: &Array, accept: Accept) -> Result<JsValue, Trouble> {

@@ -145,7 +145,7 @@ impl Rpc {
                 Err(trouble) => {
                     untold.failure = trouble.failure;
                     untold.maybe |= trouble.verdict == Verdict::Again;
-                    untold.again |= matches!(trouble.verdict, Verdict::Again | Verdict::Slower);
+                    untold.again |= matches!(trouble.verdict, Verdict::Again | Verdict::Denied | Verdict::Slower);
                     // What one has judged the others would judge alike.
                     if trouble.verdict == Verdict::Says {
                         untold.again = false;
@@ -319,7 +319,7 @@ impl Rpc {
                     Err(trouble) => match trouble.verdict {
                         Verdict::Says => return Err(trouble.failure),
                         Verdict::NotServed => last = last.or(Some(trouble)),
-                        Verdict::Again | Verdict::Slower => {
+                        Verdict::Again | Verdict::Denied | Verdict::Slower => {
                             again = true;
                             last = Some(trouble);
                         }

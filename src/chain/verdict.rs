@@ -9,6 +9,8 @@ pub enum Verdict {
     Slower,
     /// Ask again: the node, or the way to it, is not well, or it lags behind.
     Again,
+    /// It does not serve us: by a word of what stands before it that may pass in a moment, or for good.
+    Denied,
     /// The EVM has said something, or the transaction can't be: an answer, not a failure of the node.
     Says,
     /// This node does not serve that method, or not so much at once.
@@ -125,6 +127,7 @@ pub fn of_error(method: &str, code: Option<i64>, text: &str) -> Verdict {
         Some(-32_601 | -32_602 | -32_600 | -32_004 | 4_200) => Verdict::NotServed,
         Some(-32_603 | -32_002 | -32_001 | 408 | 425 | 500..=599 | 4_900 | 4_901) | None => Verdict::Again,
         Some(_) if any(text, AGAIN) => Verdict::Again,
+        Some(status @ 400..=499) => u16::try_from(status).map_or(Verdict::NotServed, of_status),
         Some(_) => Verdict::NotServed,
     }
 }
@@ -134,7 +137,11 @@ pub fn of_error(method: &str, code: Option<i64>, text: &str) -> Verdict {
 pub const fn of_status(status: u16) -> Verdict {
     match status {
         429 => Verdict::Slower,
-        408 | 425 | 500..=599 => Verdict::Again,
+        // The node may have it all the same.
+        408 | 409 | 421 | 423 | 425 | 499 | 500..=599 => Verdict::Again,
+        // Of the question, which will be no other by waiting.
+        400 | 413 | 414 | 422 | 431 => Verdict::NotServed,
+        400..=499 => Verdict::Denied,
         _ => Verdict::NotServed,
     }
 }
@@ -151,7 +158,7 @@ pub const LONGEST_REST: u32 = 300_000;
 
 #[cfg(test)]
 mod tests {
-    use super::Verdict::{Again, NotServed, Says, Slower};
+    use super::Verdict::{Again, Denied, NotServed, Says, Slower};
     use super::*;
 
     #[test]
@@ -190,6 +197,8 @@ mod tests {
                 "one of the blocks specified in filter (fromblock, toblock or blockhash) cannot be found.",
                 Again,
             ),
+            ("eth_call", Some(403), "", Denied),
+            ("eth_getLogs", Some(413), "", NotServed),
             ("eth_foo", Some(-32_601), "method is not found", NotServed),
             ("eth_foo", Some(-32_601), "the method eth_foo does not exist", NotServed),
             ("eth_getLogs", Some(-32_602), "query exceeds max block range 10", NotServed),
@@ -207,11 +216,14 @@ mod tests {
 
     #[test]
     fn http_statuses_mean_what_they_mean() {
-        for status in [408, 425, 500, 502, 503, 504, 520, 524] {
+        for status in [408, 409, 421, 423, 425, 499, 500, 502, 503, 504, 520, 524] {
             assert_eq!(of_status(status), Again, "{status}");
         }
         assert_eq!(of_status(429), Slower);
-        for status in [400, 401, 403, 404, 413] {
+        for status in [401, 402, 403, 404, 405, 407, 410, 415, 426, 451] {
+            assert_eq!(of_status(status), Denied, "{status}");
+        }
+        for status in [304, 400, 413, 414, 422, 431] {
             assert_eq!(of_status(status), NotServed, "{status}");
         }
     }

@@ -274,8 +274,8 @@ impl Node {
     }
 
     fn slow_down(&self, verdict: Verdict, rest: Option<&str>) {
-        let wanted = rest.and_then(wanted_rest).or((verdict == Verdict::Slower).then_some(REST));
-        if let Some(rest) = wanted.filter(|_| matches!(verdict, Verdict::Slower | Verdict::Again)) {
+        let wanted = rest.and_then(wanted_rest).or(matches!(verdict, Verdict::Slower | Verdict::Less).then_some(REST));
+        if let Some(rest) = wanted.filter(|_| matches!(verdict, Verdict::Slower | Verdict::Less | Verdict::Again)) {
             self.rests_until.set(ticks() + f64::from(rest));
         }
     }

@@ -2,6 +2,7 @@
 //! asked again, of another node where there is one, until an end that names the node and what it said last.
 
 use super::ahead::{Ahead, How};
+use super::logs::is_range;
 use super::node::{Node, Trouble};
 use super::verdict::Verdict;
 use crate::failure::{Failure, Result};
@@ -25,6 +26,9 @@ const LEAST: f64 = 5_000.0;
 
 /// The first and the longest pause between two tries, in milliseconds, before chance makes them differ.
 const PAUSES: (f64, f64) = (250.0, 5_000.0);
+
+/// After so many answers that may mean the range of logs, a shorter one is asked for.
+const LESS: u32 = 3;
 
 /// How long another node than the first is used before the first is tried again, in milliseconds.
 const RETURN: f64 = 60_000.0;
@@ -145,7 +149,7 @@ impl Rpc {
                 Err(trouble) => {
                     untold.failure = trouble.failure;
                     untold.maybe |= trouble.verdict == Verdict::Again;
-                    untold.again |= matches!(trouble.verdict, Verdict::Again | Verdict::Denied | Verdict::Slower);
+                    untold.again |= !matches!(trouble.verdict, Verdict::Says | Verdict::NotServed);
                     // What one has judged the others would judge alike.
                     if trouble.verdict == Verdict::Says {
                         untold.again = false;
@@ -296,7 +300,7 @@ impl Rpc {
         let _asked = Waits::new(&self.0.asked);
         // A second opinion is not waited for as long as the only one.
         let end = only.map_or(self.end(), |_| self.end().min(ticks() + SECOND));
-        let mut pause = PAUSES.0;
+        let (mut pause, mut less, none) = (PAUSES.0, 0_u32, Array::new());
         loop {
             let mut last: Option<Trouble> = None;
             let mut again = false;
@@ -319,6 +323,13 @@ impl Rpc {
                     Err(trouble) => match trouble.verdict {
                         Verdict::Says => return Err(trouble.failure),
                         Verdict::NotServed => last = last.or(Some(trouble)),
+                        Verdict::Less => {
+                            less = less.saturating_add(1);
+                            // Too many questions would be too many of any kind.
+                            let asks = || self.before(end, node.ask("eth_blockNumber", &none, |_| true), node);
+                            again |= less < LESS || !is_range(params) || asks().await.is_err();
+                            last = Some(trouble);
+                        }
                         Verdict::Again | Verdict::Denied | Verdict::Slower => {
                             again = true;
                             last = Some(trouble);

@@ -7,6 +7,8 @@ use crate::url::any;
 pub enum Verdict {
     /// Ask again: too much was asked of the node.
     Slower,
+    /// Ask again, and for less if it goes on: it may mean the number of questions or the range of logs.
+    Less,
     /// Ask again: the node, or the way to it, is not well, or it lags behind.
     Again,
     /// It does not serve us: by a word of what stands before it that may pass in a moment, or for good.
@@ -29,18 +31,20 @@ const SLOWER: &[&str] = &[
     "request limit",
     "requests limit",
     "request count",
-    "throttl",
-    "capacity",
     "quota",
     "compute unit",
     "slow down",
 ];
+
+/// Words of a limit that nodes use for too many questions and for too much in one answer alike.
+const LIMIT: &[&str] = &["throttl", "capacity"];
 
 /// Words of a range of logs that is too long, or of too much in it.
 const TOO_MUCH: &[&str] = &[
     "range",
     "results",
     "more than",
+    "matched by query",
     "too large",
     "too big",
     "response size",
@@ -112,14 +116,18 @@ pub fn of_error(method: &str, code: Option<i64>, text: &str) -> Verdict {
     if code == Some(3) || any(text, SAYS) {
         return Verdict::Says;
     }
-    if code == Some(429) || any(text, SLOWER) {
+    let (is_logs, is_limit) = (method == "eth_getLogs", any(text, LIMIT));
+    if code == Some(429) || any(text, SLOWER) || (is_limit && !is_logs) {
         return Verdict::Slower;
     }
     if code != Some(-32_601) && any(text, LAGS) {
         return Verdict::Again;
     }
-    if method == "eth_getLogs" && any(text, TOO_MUCH) {
+    if is_logs && any(text, TOO_MUCH) {
         return Verdict::NotServed;
+    }
+    if is_logs && (is_limit || code == Some(-32_005) || any(text, &["limit exceeded"])) {
+        return Verdict::Less;
     }
     match code {
         // Limit exceeded, and what providers have beside it.
@@ -158,7 +166,7 @@ pub const LONGEST_REST: u32 = 300_000;
 
 #[cfg(test)]
 mod tests {
-    use super::Verdict::{Again, Denied, NotServed, Says, Slower};
+    use super::Verdict::{Again, Denied, Less, NotServed, Says, Slower};
     use super::*;
 
     #[test]
@@ -179,6 +187,14 @@ mod tests {
             ("eth_call", Some(-32_090), "too many requests, retry in 10s", Slower),
             ("eth_getLogs", Some(-32_005), "rate limit exceeded", Slower),
             ("eth_getLogs", Some(429), "too many requests", Slower),
+            ("eth_getLogs", Some(429), "limit exceeded", Slower),
+            ("eth_getLogs", Some(-32_005), "limit exceeded", Less),
+            ("eth_getLogs", Some(-32_005), "", Less),
+            ("eth_getLogs", Some(-32_000), "request throttled", Less),
+            ("eth_getLogs", Some(-32_000), "node is at capacity", Less),
+            ("eth_getLogs", Some(-32_005), "logs matched by query exceeds limit of 10000", NotServed),
+            ("eth_call", Some(-32_000), "node is at capacity", Slower),
+            ("eth_getLogs", Some(-32_000), "log limit exceeded", Less),
             ("eth_call", Some(-32_603), "internal error", Again),
             ("eth_call", Some(-32_000), "header not found", Again),
             ("eth_call", Some(-32_000), "missing trie node 12ab (path )", Again),

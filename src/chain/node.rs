@@ -8,7 +8,7 @@ use crate::signer::eip1193::Eip1193;
 use crate::signer::wallet_values::chain_id;
 use crate::task::{Either, both, race, sleep};
 use crate::transport::http;
-use crate::url::{has_url, origin};
+use crate::url::{has_url, origin, without_secrets};
 use farthing_protocol::Code;
 use js_sys::{Array, Date, JSON};
 use std::cell::Cell;
@@ -265,11 +265,18 @@ impl Node {
         let verdict = of_thrown(method, error);
         self.slow_down(verdict, rest);
         let said = message(error);
-        // Some tell the whole URL, with the key that is in it.
-        let secret =
-            matches!(self.way, Way::Url(_)) && JSON::stringify(error).is_ok_and(|all| has_url(&String::from(all)));
-        let cause = if secret { object([("code", get(error, "code"))]) } else { error.clone() };
-        let said = if has_url(&said) { "it failed".to_owned() } else { said.chars().take(300).collect() };
+        // Some tell the whole URL, or the key that is in it.
+        let clean = |text: &str| match &self.way {
+            Way::Wallet(_) => text.to_owned(),
+            Way::Url(url) => without_secrets(text, url),
+        };
+        let said = if has_url(&said) { "it failed".to_owned() } else { clean(&said).chars().take(300).collect() };
+        let secret = matches!(self.way, Way::Url(_))
+            && JSON::stringify(error).map(String::from).is_ok_and(|all| has_url(&all) || clean(&all) != all);
+        let cause = match secret {
+            true => object([("code", get(error, "code")), ("message", said.as_str().into())]),
+            false => error.clone(),
+        };
         self.trouble(verdict, &format!("{method}: {said}"), Some(cause))
     }
 

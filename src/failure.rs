@@ -61,6 +61,12 @@ impl Failure {
         Self::with(Error::new(code, self.detail().to_owned()), self.0.cause)
     }
 
+    /// The same cause in other words.
+    #[must_use]
+    pub fn instead(self, detail: String) -> Self {
+        Self::with(Error::new(self.code(), detail), self.0.cause)
+    }
+
     /// The same, with what it means here after what was said.
     #[must_use]
     pub fn because(self, meaning: &str) -> Self {

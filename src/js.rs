@@ -204,7 +204,13 @@ pub fn now() -> u64 {
 #[must_use]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the clock is positive and far below 2^53")]
 pub fn running() -> u64 {
-    global().performance().map_or_else(now, |clock| (clock.now() / 1000.0) as u64)
+    (ticks() / 1000.0) as u64
+}
+
+/// Milliseconds by that clock.
+#[must_use]
+pub fn ticks() -> f64 {
+    global().performance().map_or_else(js_sys::Date::now, |clock| clock.now())
 }
 
 /// A time of Unix seconds as people and programs read it.

@@ -141,7 +141,9 @@ impl Standing {
         Failure::new(code, self.said())
     }
 
-    fn is_sent(&self) -> bool {
+    /// Whether something was signed or sent that may move money.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
         self.0.sent.get()
     }
 

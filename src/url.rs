@@ -36,6 +36,34 @@ pub fn only_origins(text: &str) -> String {
     told
 }
 
+/// Shorter parts of a URL are no secrets: `v2`, `rpc`.
+const LEAST_SECRET: usize = 8;
+
+/// A text without the parts of this URL, beside its origin, that may be a key.
+#[must_use]
+pub fn without_secrets(text: &str, url: &str) -> String {
+    let origin = origin(url);
+    let parts = url.split(['/', '?', '&', '=', '#', '@', ':', '\\']);
+    // Others may have written what is encoded in it in another way.
+    let pieces = parts.flat_map(|part| {
+        let encoded = part.split('%').skip(1).map(|piece| piece.get(2..).unwrap_or_default());
+        [part, part.split('%').next().unwrap_or_default()].into_iter().chain(encoded)
+    });
+    let secrets = pieces.filter(|piece| piece.len() >= LEAST_SECRET && !any(&origin, &[*piece]));
+    secrets.fold(text.to_owned(), |mut said, secret| {
+        while let Some(at) = place(&said, secret) {
+            let (before, after) = (said.get(..at), said.get(at.saturating_add(secret.len())..));
+            said = format!("{}…{}", before.unwrap_or_default(), after.unwrap_or_default());
+        }
+        said
+    })
+}
+
+/// Where a word is in a text, in whatever case.
+fn place(text: &str, word: &str) -> Option<usize> {
+    text.as_bytes().windows(word.len()).position(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+}
+
 /// `str::contains` would bring its search for long needles along.
 pub(crate) fn any(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| text.as_bytes().windows(word.len()).any(|part| part == word.as_bytes()))
@@ -70,5 +98,20 @@ mod tests {
             assert_eq!(only_origins(said), told);
             assert_eq!(only_origins(told), told);
         }
+    }
+
+    #[test]
+    fn a_key_in_a_url_is_not_repeated() {
+        let url = "https://user:passwordlong@rpc.example.org/v3/0123456789abcdef?key=fedc%2Bba9876543210";
+        let clean = |text: &str| without_secrets(text, url);
+        assert_eq!(clean("invalid project id 0123456789ABCDEF"), "invalid project id …");
+        assert_eq!(
+            clean("https%3A%2F%2Frpc.example.org%2Fv3%2F0123456789abcdef"),
+            "https%3A%2F%2Frpc.example.org%2Fv3%2F…"
+        );
+        assert_eq!(clean("fedc%2Bba9876543210, fedc+ba9876543210"), "…, fedc+…");
+        assert_eq!(clean("é passwordlongé passwordlong"), "é …é …");
+        assert_eq!(clean("rpc.example.org: see v3"), "rpc.example.org: see v3");
+        assert_eq!(without_secrets("busy", "http://127.0.0.1:8545"), "busy");
     }
 }

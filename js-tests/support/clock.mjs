@@ -1,8 +1,10 @@
-// Loaded before a process's own code (`node --import`): its clock is wrong by CLOCK_OFF seconds. What only runs on, as
-// `performance.now()`, is as it was.
+// Loaded before a process's own code (`node --import`): its clock is wrong by CLOCK_OFF seconds, or as many as `setClock` was
+// told last. What only runs on, as `performance.now()`, is as it was.
 
 const Right = Date;
-const off = Number(process.env.CLOCK_OFF) * 1_000;
+let off = Number(process.env.CLOCK_OFF ?? 0) * 1_000;
+
+export const setClock = (seconds) => (off = seconds * 1_000);
 
 globalThis.Date = class extends Right {
   constructor(...given) {

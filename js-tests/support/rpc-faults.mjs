@@ -44,6 +44,9 @@ export const FAULTS = {
   "lost-answers": ({ call, times }) => (call.method === "eth_sendRawTransaction" && times(call.params[0]) === 0 ? { lost: true } : undefined),
   "error-after-taking": ({ call, times }) => (call.method === "eth_sendRawTransaction" && times(call.params[0]) === 0 ? { change: (text, { id }) => failing(-32603, "Internal error").body({ id }) } : undefined),
   "tells-its-url": () => failing(-32601, "no such method at https://rpc.example/v3/c0ffee5ec2e7?key=c0ffee, ask there"),
+  "denied-for-a-moment": every(0.2, { status: 403, body: () => "" }),
+  "conflict-for-a-moment": every(0.2, { status: 409, body: () => "" }),
+  "logs-limit-32005": ({ call }) => (call.method === "eth_getLogs" && span(call) > 3 ? failing(-32005, "limit exceeded") : undefined),
   "refused-after-taking": ({ call }) => (call.method === "eth_sendRawTransaction" ? { change: (text, { id }) => failing(-32000, "not accepted").body({ id }) } : undefined),
 };
 

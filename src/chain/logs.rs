@@ -32,12 +32,12 @@ impl Chain {
     fn narrow(&self, failure: &Failure, asked: u64) -> bool {
         let verdict = failure.cause().map(|cause| of_thrown("eth_getLogs", cause));
         let narrower = asked.min(self.span.get()).div_euclid(2);
-        let narrows = matches!(verdict, Some(Verdict::NotServed | Verdict::Again)) && narrower > 0;
+        let narrows = matches!(verdict, Some(Verdict::NotServed | Verdict::Less | Verdict::Again)) && narrower > 0;
         if narrows {
             self.span.set(narrower);
             self.answered.set(0);
             // A node that is not well has not said that this was too much.
-            if verdict == Some(Verdict::NotServed) {
+            if verdict != Some(Verdict::Again) {
                 self.widest.set(asked.saturating_sub(1).min(self.widest.get()).max(narrower));
             }
         }
@@ -125,6 +125,12 @@ impl Chain {
         let logs = self.rpc.agreed("eth_getLogs", array([filter]), digest).await?;
         parse(&logs).ok_or_else(|| Failure::new(Code::ChainUnavailable, "The RPC gave no logs."))
     }
+}
+
+/// Whether these parameters ask for more than one block, so that less may be asked for.
+pub(super) fn is_range(params: &Array) -> bool {
+    let filter = params.get(0);
+    get_string(&filter, "fromBlock") != get_string(&filter, "toBlock")
 }
 
 fn parse(logs: &JsValue) -> Option<Vec<Log>> {

@@ -39,6 +39,9 @@ const FEW: u64 = 3;
 /// Pause between looks for a block that says who is wrong about the time, in milliseconds.
 const DECIDING: u32 = 1_000;
 
+/// How often an RPC must have said that there is nothing before that is so.
+const LOOKS: u32 = 3;
+
 /// Seconds for which what was sent is waited for while the chain can't be read.
 const UNREADABLE: u64 = 60;
 
@@ -147,7 +150,7 @@ impl Chain {
     fn check_code(&self, to: Address) -> Work<'_, ()> {
         Box::pin(async move {
             let params = array([to.to_string().as_str(), "latest"]);
-            let code = self.rpc.agreed("eth_getCode", params, whole).await?.as_string().unwrap_or_default();
+            let code = self.something("eth_getCode", params).await?;
             match has_code(&code) {
                 Some(true) => Ok(()),
                 Some(false) => Err(Failure::new(Code::ChainMismatch, format!("There is no contract at {to}."))),
@@ -399,11 +402,29 @@ impl Chain {
         let tag = tag.to_owned();
         Box::pin(async move {
             let params = array([request, tag.as_str().into()]);
-            let answer = self.rpc.agreed("eth_call", params, whole).await?.as_string().unwrap_or_default();
+            let answer = match tag == "latest" {
+                true => self.something("eth_call", params).await?,
+                false => self.rpc.agreed("eth_call", params, whole).await?.as_string().unwrap_or_default(),
+            };
             match bytes(&answer) {
                 Some(data) if !data.is_empty() || tag == "latest" => Ok(data.into()),
                 Some(_) if self.is_too_young(to, &tag).await? => Ok(Bytes::new()),
                 _ => Err(Failure::new(Code::ChainUnavailable, format!("The RPC gave no answer of what is at {to}."))),
+            }
+        })
+    }
+
+    /// What there is now; a node that lags may have nothing yet, and is asked again.
+    fn something<'a>(&'a self, method: &'a str, params: Array) -> Work<'a, String> {
+        Box::pin(async move {
+            let mut looks = 0_u32;
+            loop {
+                let answer = self.rpc.agreed(method, params.clone(), whole).await?.as_string().unwrap_or_default();
+                looks = looks.saturating_add(1);
+                if answer != "0x" || looks >= LOOKS {
+                    return Ok(answer);
+                }
+                sleep(DECIDING).await;
             }
         })
     }

@@ -3,12 +3,12 @@
 use super::rpc::Accept;
 use super::verdict::{Verdict, of_error, of_status, retry_after};
 use crate::failure::Failure;
-use crate::js::{get, get_string, message, object};
+use crate::js::{get, get_string, message, object, ticks};
 use crate::signer::eip1193::Eip1193;
 use crate::signer::wallet_values::chain_id;
 use crate::task::{Either, both, race, sleep};
 use crate::transport::http;
-use crate::url::{has_url, origin};
+use crate::url::{has_url, origin, without_secrets};
 use farthing_protocol::Code;
 use js_sys::{Array, Date, JSON};
 use std::cell::Cell;
@@ -25,12 +25,17 @@ const STANDSTILL: f64 = 60_000.0;
 /// How long a node that says "too much" without saying for how long is left alone, in milliseconds.
 const REST: u32 = 1_000;
 
+/// How long a node may say that it does not serve us before that counts as its last word, in milliseconds.
+const DENIED: f64 = 6_000.0;
+
 /// A node and what is known of it.
 pub(super) struct Node {
     way: Way,
-    /// When it may be asked again, by the clock of JavaScript.
+    /// When it may be asked again, by the clock that only runs on.
     rests_until: Cell<f64>,
     down_until: Cell<f64>,
+    /// Since when it says nothing but that it does not serve us.
+    denies: Cell<Option<f64>>,
     /// The chain that it must be on, and the one that it said it is on.
     wanted: Cell<Option<u64>>,
     told: Cell<Option<u64>>,
@@ -70,8 +75,8 @@ impl Node {
 
     const fn new(way: Way) -> Self {
         let (rests_until, down_until) = (Cell::new(0.0), Cell::new(0.0));
-        let (wanted, told) = (Cell::new(None), Cell::new(None));
-        Self { way, rests_until, down_until, wanted, told, stands: Cell::new((0, 0.0)), id: Cell::new(0) }
+        let (denies, wanted, told) = (Cell::new(None), Cell::new(None), Cell::new(None));
+        Self { way, rests_until, down_until, denies, wanted, told, stands: Cell::new((0, 0.0)), id: Cell::new(0) }
     }
 
     pub(super) const fn provider(&self) -> Option<&Eip1193> {
@@ -107,15 +112,15 @@ impl Node {
     pub(super) fn stands_still(&self, newest: u64, others: u64) -> bool {
         let (seen, since) = self.stands.get();
         if newest != seen || newest >= others {
-            self.stands.set((newest, Date::now()));
+            self.stands.set((newest, ticks()));
             return false;
         }
-        Date::now() - since >= STANDSTILL
+        ticks() - since >= STANDSTILL
     }
 
     /// Milliseconds for which it wants to be left alone.
     pub(super) fn rest(&self) -> f64 {
-        (self.rests_until.get() - Date::now()).max(0.0)
+        (self.rests_until.get() - ticks()).max(0.0)
     }
 
     /// Asked something, and nothing came.
@@ -135,7 +140,26 @@ impl Node {
 
     /// Asks; what is not accepted is no answer.
     pub(super) fn ask<'a>(&'a self, method: &'a str, params: &'a Array, accept: Accept) -> Asked<'a> {
-        Box::pin(self.ask_it(method, params, accept))
+        Box::pin(async move {
+            let answer = self.ask_it(method, params, accept).await;
+            match &answer {
+                Err(Trouble { verdict: Verdict::Denied, .. }) => {
+                    let since = self.denies.get().unwrap_or_else(ticks);
+                    self.denies.set(Some(since));
+                    let lasts = ticks() - since >= DENIED;
+                    answer.map_err(|trouble| match lasts {
+                        true => Trouble { verdict: Verdict::NotServed, ..trouble },
+                        false => trouble,
+                    })
+                }
+                _ => {
+                    if !matches!(&answer, Err(Trouble { verdict: Verdict::Again, .. })) {
+                        self.denies.set(None);
+                    }
+                    answer
+                }
+            }
+        })
     }
 
     async fn ask_it(&self, method: &str, params: &Array, accept: Accept) -> Result<JsValue, Trouble> {
@@ -241,18 +265,25 @@ impl Node {
         let verdict = of_thrown(method, error);
         self.slow_down(verdict, rest);
         let said = message(error);
-        // Some tell the whole URL, with the key that is in it.
-        let secret =
-            matches!(self.way, Way::Url(_)) && JSON::stringify(error).is_ok_and(|all| has_url(&String::from(all)));
-        let cause = if secret { object([("code", get(error, "code"))]) } else { error.clone() };
-        let said = if has_url(&said) { "it failed".to_owned() } else { said.chars().take(300).collect() };
+        // Some tell the whole URL, or the key that is in it.
+        let clean = |text: &str| match &self.way {
+            Way::Wallet(_) => text.to_owned(),
+            Way::Url(url) => without_secrets(text, url),
+        };
+        let said = if has_url(&said) { "it failed".to_owned() } else { clean(&said).chars().take(300).collect() };
+        let secret = matches!(self.way, Way::Url(_))
+            && JSON::stringify(error).map(String::from).is_ok_and(|all| has_url(&all) || clean(&all) != all);
+        let cause = match secret {
+            true => object([("code", get(error, "code")), ("message", said.as_str().into())]),
+            false => error.clone(),
+        };
         self.trouble(verdict, &format!("{method}: {said}"), Some(cause))
     }
 
     fn slow_down(&self, verdict: Verdict, rest: Option<&str>) {
-        let wanted = rest.and_then(wanted_rest).or((verdict == Verdict::Slower).then_some(REST));
-        if let Some(rest) = wanted.filter(|_| matches!(verdict, Verdict::Slower | Verdict::Again)) {
-            self.rests_until.set(Date::now() + f64::from(rest));
+        let wanted = rest.and_then(wanted_rest).or(matches!(verdict, Verdict::Slower | Verdict::Less).then_some(REST));
+        if let Some(rest) = wanted.filter(|_| matches!(verdict, Verdict::Slower | Verdict::Less | Verdict::Again)) {
+            self.rests_until.set(ticks() + f64::from(rest));
         }
     }
 }

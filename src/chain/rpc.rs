@@ -2,14 +2,15 @@
 //! asked again, of another node where there is one, until an end that names the node and what it said last.
 
 use super::ahead::{Ahead, How};
+use super::logs::is_range;
 use super::node::{Node, Trouble};
 use super::verdict::Verdict;
 use crate::failure::{Failure, Result};
-use crate::js::{array, get, invoke, quantity};
+use crate::js::{array, get, invoke, quantity, ticks};
 use crate::signer::eip1193::Eip1193;
 use crate::task::{Either, Waits, Work, both, race, sleep};
 use farthing_protocol::Code;
-use js_sys::{Array, Date, JSON, Math};
+use js_sys::{Array, JSON, Math};
 use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -25,6 +26,9 @@ const LEAST: f64 = 5_000.0;
 
 /// The first and the longest pause between two tries, in milliseconds, before chance makes them differ.
 const PAUSES: (f64, f64) = (250.0, 5_000.0);
+
+/// After so many answers that may mean the range of logs, a shorter one is asked for.
+const LESS: u32 = 3;
 
 /// How long another node than the first is used before the first is tried again, in milliseconds.
 const RETURN: f64 = 60_000.0;
@@ -120,7 +124,7 @@ impl Rpc {
 
     /// Whatever is asked ends within so many milliseconds from now, or in its own time again.
     pub fn hurry(&self, milliseconds: Option<f64>) {
-        self.0.end.set(milliseconds.map(|milliseconds| Date::now() + milliseconds));
+        self.0.end.set(milliseconds.map(|milliseconds| ticks() + milliseconds));
     }
 
     /// Reads. A failure is [`Code::ChainUnavailable`], or [`Code::TransactionFailed`] if the EVM reverted.
@@ -145,7 +149,7 @@ impl Rpc {
                 Err(trouble) => {
                     untold.failure = trouble.failure;
                     untold.maybe |= trouble.verdict == Verdict::Again;
-                    untold.again |= matches!(trouble.verdict, Verdict::Again | Verdict::Slower);
+                    untold.again |= !matches!(trouble.verdict, Verdict::Says | Verdict::NotServed);
                     // What one has judged the others would judge alike.
                     if trouble.verdict == Verdict::Says {
                         untold.again = false;
@@ -179,7 +183,7 @@ impl Rpc {
         loop {
             // Side by side; another one may be used by the time it has answered.
             let (used, count) = (self.current(), self.0.nodes.len());
-            let is_up = |index: &usize| self.0.nodes.get(*index).is_some_and(|node| node.down_until() <= Date::now());
+            let is_up = |index: &usize| self.0.nodes.get(*index).is_some_and(|node| node.down_until() <= ticks());
             let next = (0..count).find(|index| *index != used && is_up(index));
             let second = async {
                 match next {
@@ -193,7 +197,7 @@ impl Rpc {
             let mut told = vec![(digest(&first), first)];
             let mut failure = None;
             for (index, other) in self.0.nodes.iter().enumerate() {
-                if index == current || other.down_until() > Date::now() {
+                if index == current || other.down_until() > ticks() {
                     continue;
                 }
                 let answered = match second.take_if(|(asked, _)| *asked == index) {
@@ -215,7 +219,7 @@ impl Rpc {
                     Err(failure) if failure.code() != Code::ChainUnavailable => return Err(failure),
                     // It can't be reached, says nothing of the chain, or stopped following it: what is left decides.
                     Err(its) if its.cause().is_none() || is_unwell(&its) || self.stands_still(index).await => {
-                        other.set_down(Date::now() + DOWN);
+                        other.set_down(ticks() + DOWN);
                     }
                     // It spoke, so it is there, and lags or refuses: that it does not contradict is no agreement.
                     Err(its) => failure = Some(its),
@@ -226,7 +230,7 @@ impl Rpc {
                 (None, Some((Some(_), only))) => return Ok(only),
                 (failure, _) => failure.unwrap_or_else(|| self.told_nothing(method)),
             };
-            if Date::now() + pause > end {
+            if ticks() + pause > end {
                 return Err(failure);
             }
             sleep(jitter(pause)).await;
@@ -257,14 +261,14 @@ impl Rpc {
     }
 
     fn end(&self) -> f64 {
-        let own = Date::now() + PATIENCE;
+        let own = ticks() + PATIENCE;
         // A person may have taken all the time there was to sign: what follows is asked all the same.
-        self.0.end.get().map_or(own, |end| end.max(Date::now() + LEAST).min(own))
+        self.0.end.get().map_or(own, |end| end.max(ticks() + LEAST).min(own))
     }
 
     /// The node that is used, the first one again after a while.
     fn current(&self) -> usize {
-        if self.0.current.get() != 0 && Date::now() - self.0.since.get() > RETURN {
+        if self.0.current.get() != 0 && ticks() - self.0.since.get() > RETURN {
             self.0.current.set(0);
         }
         self.0.current.get()
@@ -272,7 +276,7 @@ impl Rpc {
 
     fn stick(&self, index: usize) {
         if self.0.current.replace(index) != index {
-            self.0.since.set(Date::now());
+            self.0.since.set(ticks());
         }
     }
 
@@ -295,8 +299,8 @@ impl Rpc {
     ) -> Result<JsValue> {
         let _asked = Waits::new(&self.0.asked);
         // A second opinion is not waited for as long as the only one.
-        let end = only.map_or(self.end(), |_| self.end().min(Date::now() + SECOND));
-        let mut pause = PAUSES.0;
+        let end = only.map_or(self.end(), |_| self.end().min(ticks() + SECOND));
+        let (mut pause, mut less, none) = (PAUSES.0, 0_u32, Array::new());
         loop {
             let mut last: Option<Trouble> = None;
             let mut again = false;
@@ -319,7 +323,14 @@ impl Rpc {
                     Err(trouble) => match trouble.verdict {
                         Verdict::Says => return Err(trouble.failure),
                         Verdict::NotServed => last = last.or(Some(trouble)),
-                        Verdict::Again | Verdict::Slower => {
+                        Verdict::Less => {
+                            less = less.saturating_add(1);
+                            // Too many questions would be too many of any kind.
+                            let asks = || self.before(end, node.ask("eth_blockNumber", &none, |_| true), node);
+                            again |= less < LESS || !is_range(params) || asks().await.is_err();
+                            last = Some(trouble);
+                        }
+                        Verdict::Again | Verdict::Denied | Verdict::Slower => {
                             again = true;
                             last = Some(trouble);
                         }
@@ -333,7 +344,7 @@ impl Rpc {
                     false => (least, name),
                 });
             let wait = jitter(pause).max(clamp(rest));
-            if !again || Date::now() + f64::from(wait) > end {
+            if !again || ticks() + f64::from(wait) > end {
                 return Err(last.map_or_else(
                     || {
                         let seconds = clamp(rest).div_ceil(1_000);
@@ -355,7 +366,7 @@ impl Rpc {
         asked: impl Future<Output = core::result::Result<JsValue, Trouble>>,
         node: &Node,
     ) -> core::result::Result<JsValue, Trouble> {
-        match race(asked, sleep(clamp(end - Date::now()))).await {
+        match race(asked, sleep(clamp(end - ticks()))).await {
             Either::First(answer) => answer,
             Either::Second(()) => Err(node.silent()),
         }

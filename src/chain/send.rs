@@ -3,7 +3,7 @@
 use super::Chain;
 use super::rpc::{Untold, whole};
 use crate::failure::{Failure, Result};
-use crate::js::{array, get, hex, now, object, quantity};
+use crate::js::{array, get, hex, object, quantity, running};
 use crate::signer::Owner;
 use crate::signer::eip1193::Call;
 use crate::signer::transaction::Transaction;
@@ -119,7 +119,8 @@ impl Chain {
                     let nonce = transaction.nonce;
                     let (raw, hash) = transaction.sign(key);
                     let (raw, hash) = (hex(raw), B256::to_string(&hash));
-                    let signed = Signed { raw, hash: hash.clone(), nonce, to, value, data: data.clone(), time: now() };
+                    let signed =
+                        Signed { raw, hash: hash.clone(), nonce, to, value, data: data.clone(), time: running() };
                     let mut undelivered = Undelivered { chain: self, signed: Some(signed.clone()) };
                     let delivered = self.deliver(from, signed, false).await;
                     undelivered.signed = None;
@@ -136,7 +137,7 @@ impl Chain {
     /// Brings a signed transaction to a node. `false`: another one has its nonce, and it can't be mined any more. An
     /// answer that is lost says nothing: the transaction is looked for, and sent again as it is.
     async fn deliver(&self, from: Address, signed: Signed, mut unsure: bool) -> Result<bool> {
-        let end = now().saturating_add(DELIVERY);
+        let end = running().saturating_add(DELIVERY);
         let (mut pause, mut passed) = (PAUSE, 0_u32);
         loop {
             let sent = self.rpc.tell("eth_sendRawTransaction", &array([signed.raw.as_str()])).await;
@@ -166,11 +167,11 @@ impl Chain {
                 let refused = failure.seen_as(Code::TransactionFailed);
                 return Err(refused.because("It was never sent, and no money moved."));
             }
-            if now() >= end && !unsure {
+            if running() >= end && !unsure {
                 // Each node that was asked said that it wants to be left alone.
                 return Err(failure.seen_as(Code::ChainUnavailable).because("It was never sent, and no money moved."));
             }
-            if now() >= end {
+            if running() >= end {
                 let detail = format!(
                     "Whether transaction {} has arrived is not known, and it may still be mined. Asked again within {} \
                      minutes, the same call goes on with it and sends no other.",
@@ -242,7 +243,7 @@ impl Chain {
     pub fn follow<'a>(&'a self, owner: &'a Owner, hash: String, to: Address, data: Bytes) -> Work<'a, ()> {
         Box::pin(async move {
             let mut hashes = vec![hash];
-            let (mut since, mut missing) = (now(), 0_u32);
+            let (mut since, mut missing) = (running(), 0_u32);
             loop {
                 for hash in &hashes {
                     let receipt = self.receipt(hash).await;
@@ -256,9 +257,9 @@ impl Chain {
                     if self.head().number >= block.saturating_add(self.confirmations()) {
                         return Ok(());
                     }
-                    since = now();
+                    since = running();
                 }
-                if now().saturating_sub(since) >= STUCK {
+                if running().saturating_sub(since) >= STUCK {
                     match self.replace(owner, &hashes, to, &data).await {
                         Ok(Some(hash)) => hashes.push(hash),
                         Ok(None) => missing = 0,
@@ -271,7 +272,7 @@ impl Chain {
                         }
                         Err(_) => {}
                     }
-                    since = now();
+                    since = running();
                 }
                 let _ = race(self.heads.next(), sleep(LOOK)).await;
             }
@@ -371,9 +372,9 @@ impl Chain {
         done: &dyn Fn() -> bool,
         progress: &dyn Fn(Stage),
     ) -> Result<()> {
-        let (mut mined, mut told, waiting) = (false, false, crate::js::running());
+        let (mut mined, mut told, waiting) = (false, false, running());
         let ours = self.sent.borrow().iter().find(|signed| signed.hash == hash).map(|signed| signed.nonce);
-        let (mut nonce, mut passed, mut since) = (ours, 0_u32, now());
+        let (mut nonce, mut passed, mut since) = (ours, 0_u32, running());
         let mut counted = 0;
         // There, blocks may not come by themselves, and none is taken back.
         let looks = if DEVELOPMENT.contains(&self.domain.chain_id()) { 1 } else { LOOKS };
@@ -394,7 +395,7 @@ impl Chain {
                     progress(Stage::Confirmed);
                     return Ok(());
                 }
-                (since, passed) = (now(), 0);
+                (since, passed) = (running(), 0);
             } else if receipt.is_ok() {
                 let known = self.rpc.request("eth_getTransactionByHash", array([hash])).await;
                 // Sped up in the wallet it is mined under another hash; and some nodes have receipts late or never.
@@ -432,7 +433,7 @@ impl Chain {
             if let Some(failure) = self.unreadable(waiting) {
                 return Err(self.unread(hash, failure));
             }
-            if now().saturating_sub(since) >= LOST {
+            if running().saturating_sub(since) >= LOST {
                 let detail = format!(
                     "Transaction {hash} has not been mined for {} minutes, and may still be: look at it in the wallet, \
                      and at balances(), before you ask again.",
@@ -460,13 +461,14 @@ pub(super) struct Signed {
     to: Address,
     value: U256,
     data: Bytes,
+    /// When it was signed, by the clock that only runs on: set forward, the device would have it signed anew too early.
     time: u64,
 }
 
 impl Signed {
     /// Of so long ago that asking for the same is asking for another.
     fn is_old(&self) -> bool {
-        now().saturating_sub(self.time) > LOST
+        running().saturating_sub(self.time) > LOST
     }
 }
 

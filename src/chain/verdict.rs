@@ -7,8 +7,12 @@ use crate::url::any;
 pub enum Verdict {
     /// Ask again: too much was asked of the node.
     Slower,
+    /// Ask again, and for less if it goes on: it may mean the number of questions or the range of logs.
+    Less,
     /// Ask again: the node, or the way to it, is not well, or it lags behind.
     Again,
+    /// It does not serve us: by a word of what stands before it that may pass in a moment, or for good.
+    Denied,
     /// The EVM has said something, or the transaction can't be: an answer, not a failure of the node.
     Says,
     /// This node does not serve that method, or not so much at once.
@@ -27,18 +31,20 @@ const SLOWER: &[&str] = &[
     "request limit",
     "requests limit",
     "request count",
-    "throttl",
-    "capacity",
     "quota",
     "compute unit",
     "slow down",
 ];
+
+/// Words of a limit that nodes use for too many questions and for too much in one answer alike.
+const LIMIT: &[&str] = &["throttl", "capacity"];
 
 /// Words of a range of logs that is too long, or of too much in it.
 const TOO_MUCH: &[&str] = &[
     "range",
     "results",
     "more than",
+    "matched by query",
     "too large",
     "too big",
     "response size",
@@ -110,14 +116,18 @@ pub fn of_error(method: &str, code: Option<i64>, text: &str) -> Verdict {
     if code == Some(3) || any(text, SAYS) {
         return Verdict::Says;
     }
-    if code == Some(429) || any(text, SLOWER) {
+    let (is_logs, is_limit) = (method == "eth_getLogs", any(text, LIMIT));
+    if code == Some(429) || any(text, SLOWER) || (is_limit && !is_logs) {
         return Verdict::Slower;
     }
     if code != Some(-32_601) && any(text, LAGS) {
         return Verdict::Again;
     }
-    if method == "eth_getLogs" && any(text, TOO_MUCH) {
+    if is_logs && any(text, TOO_MUCH) {
         return Verdict::NotServed;
+    }
+    if is_logs && (is_limit || code == Some(-32_005) || any(text, &["limit exceeded"])) {
+        return Verdict::Less;
     }
     match code {
         // Limit exceeded, and what providers have beside it.
@@ -125,6 +135,7 @@ pub fn of_error(method: &str, code: Option<i64>, text: &str) -> Verdict {
         Some(-32_601 | -32_602 | -32_600 | -32_004 | 4_200) => Verdict::NotServed,
         Some(-32_603 | -32_002 | -32_001 | 408 | 425 | 500..=599 | 4_900 | 4_901) | None => Verdict::Again,
         Some(_) if any(text, AGAIN) => Verdict::Again,
+        Some(status @ 400..=499) => u16::try_from(status).map_or(Verdict::NotServed, of_status),
         Some(_) => Verdict::NotServed,
     }
 }
@@ -134,7 +145,11 @@ pub fn of_error(method: &str, code: Option<i64>, text: &str) -> Verdict {
 pub const fn of_status(status: u16) -> Verdict {
     match status {
         429 => Verdict::Slower,
-        408 | 425 | 500..=599 => Verdict::Again,
+        // The node may have it all the same.
+        408 | 409 | 421 | 423 | 425 | 499 | 500..=599 => Verdict::Again,
+        // Of the question, which will be no other by waiting.
+        400 | 413 | 414 | 422 | 431 => Verdict::NotServed,
+        400..=499 => Verdict::Denied,
         _ => Verdict::NotServed,
     }
 }
@@ -151,7 +166,7 @@ pub const LONGEST_REST: u32 = 300_000;
 
 #[cfg(test)]
 mod tests {
-    use super::Verdict::{Again, NotServed, Says, Slower};
+    use super::Verdict::{Again, Denied, Less, NotServed, Says, Slower};
     use super::*;
 
     #[test]
@@ -172,6 +187,14 @@ mod tests {
             ("eth_call", Some(-32_090), "too many requests, retry in 10s", Slower),
             ("eth_getLogs", Some(-32_005), "rate limit exceeded", Slower),
             ("eth_getLogs", Some(429), "too many requests", Slower),
+            ("eth_getLogs", Some(429), "limit exceeded", Slower),
+            ("eth_getLogs", Some(-32_005), "limit exceeded", Less),
+            ("eth_getLogs", Some(-32_005), "", Less),
+            ("eth_getLogs", Some(-32_000), "request throttled", Less),
+            ("eth_getLogs", Some(-32_000), "node is at capacity", Less),
+            ("eth_getLogs", Some(-32_005), "logs matched by query exceeds limit of 10000", NotServed),
+            ("eth_call", Some(-32_000), "node is at capacity", Slower),
+            ("eth_getLogs", Some(-32_000), "log limit exceeded", Less),
             ("eth_call", Some(-32_603), "internal error", Again),
             ("eth_call", Some(-32_000), "header not found", Again),
             ("eth_call", Some(-32_000), "missing trie node 12ab (path )", Again),
@@ -190,6 +213,8 @@ mod tests {
                 "one of the blocks specified in filter (fromblock, toblock or blockhash) cannot be found.",
                 Again,
             ),
+            ("eth_call", Some(403), "", Denied),
+            ("eth_getLogs", Some(413), "", NotServed),
             ("eth_foo", Some(-32_601), "method is not found", NotServed),
             ("eth_foo", Some(-32_601), "the method eth_foo does not exist", NotServed),
             ("eth_getLogs", Some(-32_602), "query exceeds max block range 10", NotServed),
@@ -207,11 +232,14 @@ mod tests {
 
     #[test]
     fn http_statuses_mean_what_they_mean() {
-        for status in [408, 425, 500, 502, 503, 504, 520, 524] {
+        for status in [408, 409, 421, 423, 425, 499, 500, 502, 503, 504, 520, 524] {
             assert_eq!(of_status(status), Again, "{status}");
         }
         assert_eq!(of_status(429), Slower);
-        for status in [400, 401, 403, 404, 413] {
+        for status in [401, 402, 403, 404, 405, 407, 410, 415, 426, 451] {
+            assert_eq!(of_status(status), Denied, "{status}");
+        }
+        for status in [304, 400, 413, 414, 422, 431] {
             assert_eq!(of_status(status), NotServed, "{status}");
         }
     }

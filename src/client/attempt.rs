@@ -39,6 +39,13 @@ impl Attempt {
     pub(super) fn is(&self, id: PaymentId, waiter: &Rc<Waiter>) {
         self.payment.replace(Some((id, Rc::clone(waiter))));
     }
+
+    /// The payment, if its signature was stored: then it was sent.
+    pub(super) fn signed(&self) -> Option<Payment> {
+        let payment = self.payment.borrow();
+        let latest = payment.as_ref()?.1.latest.borrow();
+        latest.clone().filter(|payment| payment.status != Status::Failed)
+    }
 }
 
 impl Client {

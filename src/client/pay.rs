@@ -9,7 +9,7 @@ use crate::signal::Standing;
 use crate::task::{Either, Once, Work, race, sleep};
 use alloy_primitives::Address;
 use farthing_protocol::api::PayeeInfo;
-use farthing_protocol::types::Asset;
+use farthing_protocol::types::{Asset, Participant};
 use farthing_protocol::wallet::{Direction, PayRequest, Payee, Payment, PaymentId, Status};
 use farthing_protocol::{Amount, Code, Reason};
 use std::cell::RefCell;
@@ -82,7 +82,16 @@ impl Client {
                 self.note(attempt, Code::ClientClosed);
                 Err(attempt.known.ended(Code::ClientClosed))
             }
-            Err(failure) => Err(self.certain(failure).await),
+            Err(failure) => {
+                let failure = self.certain(failure).await;
+                match attempt.signed().filter(|_| failure.code() == Code::StorageFailed) {
+                    Some(payment) => {
+                        let said = format!("The store failed, so the client has stopped. {}", self.open_end(&payment));
+                        Err(failure.seen_as(Code::Unanswered).instead(said).about(payment.id))
+                    }
+                    None => Err(failure),
+                }
+            }
             done => done,
         }
     }
@@ -153,21 +162,26 @@ impl Client {
     /// The payment that has the caller's id already: on its way, ended lately, or, if `anywhere`, in the history.
     async fn asked_before(&self, options: &PayOptions, anywhere: bool) -> Result<Option<Rc<Waiter>>> {
         let Some(id) = options.id else { return Ok(None) };
+        let hub = self.def.b;
         let waiter = self.in_flight.borrow().get(&id).cloned();
         let recent = self.wallet.borrow().payment(&id).cloned();
         let known = match (waiter, recent) {
             (None, None) if anywhere => self.history().await?.iter().find(|payment| payment.id == id).cloned(),
             (Some(waiter), Some(payment)) => {
                 waiter.latest.borrow_mut().get_or_insert_with(|| payment.clone());
-                same(options, &payment)?;
+                same(&hub, options, &payment)?;
                 return Ok(Some(waiter));
             }
             // Queued, and not signed yet.
-            (Some(waiter), None) => return Ok(Some(waiter)),
+            (Some(waiter), None) => {
+                let queued = self.wallet.borrow().payments().into_iter().find(|payment| payment.id == id);
+                queued.map_or(Ok(()), |payment| same(&hub, options, &payment))?;
+                return Ok(Some(waiter));
+            }
             (None, recent) => recent,
         };
         let Some(payment) = known else { return Ok(None) };
-        same(options, &payment)?;
+        same(&hub, options, &payment)?;
         Ok(Some(Rc::new(Waiter { latest: RefCell::new(Some(payment)), ..Waiter::default() })))
     }
 
@@ -350,9 +364,14 @@ impl Client {
 }
 
 /// Refuses an id that names something else.
-fn same(options: &PayOptions, payment: &Payment) -> Result<()> {
-    let same =
-        payment.direction == Direction::Sent && payment.asset == options.asset && payment.amount == options.amount;
+fn same(hub: &Participant, options: &PayOptions, payment: &Payment) -> Result<()> {
+    let is_hub = |to: &Address| [hub.owner, hub.signer].contains(to);
+    let same = payment.direction == Direction::Sent
+        && payment.asset == options.asset
+        && payment.amount == options.amount
+        && payment.memo == options.memo
+        // After a restore nobody knows whom it was for.
+        && payment.to.is_none_or(|to| to == options.to || (is_hub(&to) && is_hub(&options.to)));
     if same { Ok(()) } else { Err(Failure::new(Code::InvalidArgument, "This id names another payment.")) }
 }
 

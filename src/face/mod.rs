@@ -76,7 +76,14 @@ fn guarded(
     let work = Box::pin(async move {
         match work.await {
             Err(failure) if failure.code() == Code::ClientClosed => Err(at_end.ended(Code::ClientClosed)),
-            Err(failure) => Err(client.certain(failure).await),
+            Err(failure) => match client.certain(failure).await {
+                // What was signed before the store failed goes its way.
+                failure if failure.code() == Code::StorageFailed && at_end.is_sent() => {
+                    let said = format!("The store failed, so the client has stopped. {}", at_end.said());
+                    Err(failure.seen_as(Code::Unanswered).instead(said))
+                }
+                failure => Err(failure),
+            },
             done => done,
         }
     });

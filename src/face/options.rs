@@ -2,11 +2,11 @@
 //! are taken, its fields' types say what their values must be, and what else there is is refused before anything happens.
 
 use crate::failure::{Failure, Result};
-use crate::js::{get, invalid, message};
+use crate::js::{invalid, message};
 use crate::transport::Hub;
 use alloy_primitives::Address;
 use farthing_protocol::{Amount, Code};
-use js_sys::{Array, Function, JsString, Object};
+use js_sys::{Array, Function, JsString, Object, Reflect};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
@@ -99,7 +99,10 @@ impl<'de> MapAccess<'de> for Fields {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
-        let value = get(&self.object, self.field);
+        let value = Reflect::get(&self.object, &self.field.into()).map_err(|thrown| {
+            let detail = format!("{}(): {} can't be read: {}.", self.call, self.field, message(&thrown));
+            Failure::caused(Code::InvalidArgument, detail, thrown)
+        })?;
         seed.deserialize(serde_wasm_bindgen::Deserializer::from(value)).map_err(|refused| {
             let wanted = message(&refused.into());
             let code = if wanted == MONEY { Code::InvalidAmount } else { Code::InvalidArgument };

@@ -223,7 +223,11 @@ impl Close {
             };
         };
         let asset = |name: JsValue| Ok(terms.asset(&name.as_string().unwrap_or_default())?.asset);
-        names.iter().map(asset).collect::<Result<_>>().map(Some)
+        let mut assets = names.iter().map(asset).collect::<Result<Vec<_>>>()?;
+        // By name and by address it may be there twice; a closing names each once.
+        assets.sort_unstable();
+        assets.dedup();
+        Ok(Some(assets))
     }
 }
 

@@ -161,7 +161,7 @@ mod tests {
 
         let refusal = manifest.demand_all_read().map_err(|error| error.to_string());
 
-        assert_eq!(refusal, Err("wasm-pack.toml: nothing consumes budget.gzip-bytes".to_owned()));
+        assert_eq!(refusal, Err("wasm-pack.toml: nothing consumes budget.gzip-bytes, budget.brotli-bytes".to_owned()));
         Ok(())
     }
 
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_fails() {
-        for (place, key) in [("[build]\n", "out-dir = \"x\"\n"), ("[budget]\n", "brotli-bytes = 1\n")] {
+        for (place, key) in [("[build]\n", "out-dir = \"x\"\n"), ("[budget]\n", "zstd-bytes = 1\n")] {
             let text = COMPLETE.replace(place, &format!("{place}{key}"));
             let error = Manifest::parse(&text).map_or_else(|error| format!("{error:#}"), |_| String::new());
             assert!(error.contains("unknown field"), "{error}");

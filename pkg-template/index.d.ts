@@ -227,7 +227,8 @@ export interface PayOptions {
   expiresIn?: number;
   /**
    * 16 random bytes, as the payment's id. If there is a payment with it already, that one is waited for and nothing is
-   * paid again: so a call whose answer was lost, in a crash for example, can be repeated with the same id.
+   * paid again: so a call whose answer was lost, in a crash for example, can be repeated with the same id. An id that
+   * names a payment to somebody else, or of another amount, asset or memo, is refused.
    */
   id?: Hex;
   /** Stops waiting; a payment that was signed goes on, any other is never made. */
@@ -529,7 +530,9 @@ export interface Client extends AsyncDisposable {
   cancel(id: Hex, options?: CancelOptions): Promise<Payment>;
   /**
    * Takes money out with the hub's signature; resolves when it is confirmed on chain. If the recipient refuses the money
-   * the transaction reverts, `transaction-failed`: nothing moved, and after ten minutes it is available again.
+   * the transaction reverts, `transaction-failed`: nothing moved, and after ten minutes it is available again. Once it is
+   * signed it may be paid out for ten minutes, whatever the call ended with: the same call goes on with it and takes the
+   * money out once; until then another recipient or, if it was not sent, another amount is refused (`unanswered`).
    */
   withdraw(options: WithdrawOptions): Promise<{ readonly hash?: Hex }>;
   /** Ends the channel, or some assets of it, with the hub's signature; resolves when all is paid out. */

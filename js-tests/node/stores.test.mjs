@@ -109,6 +109,21 @@ describe("file", () => {
     await assert.rejects(fileStore(path), { code: "storage-corrupt" });
   });
 
+  test("a length that is damaged is no torn end: nothing is dropped", async () => {
+    const path = await filled();
+    const whole = fs.readFileSync(path);
+    const size = (whole.length - 8) / 3;
+    for (let record = 0; record < 3; record += 1) {
+      for (let bit = 0; bit < 32; bit += 1) {
+        const damaged = Buffer.from(whole);
+        damaged[8 + record * size + (bit >> 3)] ^= 1 << (bit & 7);
+        fs.writeFileSync(path, damaged);
+        await assert.rejects(fileStore(path), { code: "storage-corrupt" }, `record ${record}, bit ${bit}`);
+        assert.ok(fs.readFileSync(path).equals(damaged), "it is left as it is");
+      }
+    }
+  });
+
   test("after a write that could not be taken back either, it refuses until it is opened again", async () => {
     const path = await filled();
     const store = await fileStore(path);

@@ -178,11 +178,20 @@ function record(content, offset) {
   return checksum(payload).equals(content.subarray(offset + 4, start)) ? payload : undefined;
 }
 
-/** A crash leaves a record that ends beyond or at the end of the file, or zeros to the end of it. @param {Buffer} content @param {number} offset */
+/**
+ * A crash leaves a record that ends beyond or at the end of the file, or zeros to the end of it. Where a whole record
+ * comes later, or this one is whole but for its length, it is no crash: what was durable would be dropped.
+ * @param {Buffer} content @param {number} offset
+ */
 function isTorn(content, offset) {
-  if (offset + HEAD > content.length) return true;
-  const end = offset + HEAD + content.readUInt32BE(offset);
-  return end >= content.length || content.subarray(offset).every((byte) => byte === 0);
+  const start = offset + HEAD;
+  if (start > content.length) return true;
+  const rest = content.subarray(offset);
+  if (rest.every((byte) => byte === 0)) return true;
+  if (start + content.readUInt32BE(offset) < content.length) return false;
+  if (checksum(content.subarray(start)).equals(content.subarray(offset + 4, start))) return false;
+  for (let later = offset + 1; later + HEAD < content.length; later += 1) if (record(content, later) !== undefined) return false;
+  return true;
 }
 
 /** @param {Writes} writes */

@@ -303,7 +303,7 @@ impl Rpc {
         let (mut pause, mut less, none) = (PAUSES.0, 0_u32, Array::new());
         loop {
             let mut last: Option<Trouble> = None;
-            let mut again = false;
+            let (mut again, mut asked) = (false, false);
             let count = self.0.nodes.len();
             let start = self.current();
             let order = (0..count).map(|step| start.saturating_add(step).checked_rem(count).unwrap_or_default());
@@ -313,6 +313,7 @@ impl Rpc {
                     again = true;
                     continue;
                 }
+                asked = true;
                 match self.before(end, node.ask(method, params, accept), node).await {
                     Ok(answer) => {
                         if only.is_none() {
@@ -355,7 +356,10 @@ impl Rpc {
                 ));
             }
             sleep(wait).await;
-            pause = (pause * 2.0).min(PAUSES.1);
+            // Who found the node resting, since others had asked too much, has not asked yet: its turn comes soon.
+            if asked {
+                pause = (pause * 2.0).min(PAUSES.1);
+            }
         }
     }
 

@@ -193,6 +193,8 @@ class Stage {
     for (const { status, preimage, to } of await payer.client.payments({ direction: "sent", limit: 10_000 })) {
       const payee = payees.get(to?.toLowerCase());
       if (status !== "completed" || payee === undefined || payee.forgets) continue;
+      // Of what the chain paid out the preimage is read later, in the background: until then it proves nothing to anybody.
+      if (preimage === undefined) continue;
       const got = [...payee.received.values()].some((payment) => payment.preimage === preimage);
       assert.ok(got, "a payment counts as completed that its payee never got");
     }

@@ -43,7 +43,13 @@ async function withWallet() {
   const wallet = createWallet({ privateKey, rpcUrl: world.rpcUrl });
   const client = await local({}, { wallet });
   await client.deposit({ asset: "ETH", amount: 1_000n });
-  return { wallet, client };
+  return { wallet: Object.assign(wallet, { privateKey }), client };
+}
+
+function terms(json) {
+  const { domain, types, primaryType, message } = JSON.parse(json);
+  const { EIP712Domain: _, ...rest } = types;
+  return { domain, types: rest, primaryType, message };
 }
 
 /** The first transaction of a withdrawal is not taken, by a wallet's user or by a node. */
@@ -104,6 +110,24 @@ test("withdrawals to one account at once add up; one to another waits for them",
   await Promise.all(both);
   await client.withdraw({ asset: "ETH", amount: 50n, to: y });
   assert.deepEqual([await has(x), await has(y)], [200n, 50n]);
+});
+
+test("an owner who signs late signs nothing that another withdrawal has made wrong", async () => {
+  const { wallet, client } = await withWallet();
+  const x = fresh();
+  const sign = (params) => privateKeyToAccount(wallet.privateKey).signTypedData(terms(params[1]));
+  let asked, signed;
+  const [waiting, agreed] = [new Promise((resolve) => (asked = resolve)), new Promise((resolve) => (signed = resolve))];
+  wallet.answer.eth_signTypedData_v4 = async (params) => (asked(), await agreed, sign(params));
+  const late = client.withdraw({ asset: "ETH", amount: 100n, to: x });
+  await waiting;
+  wallet.answer.eth_signTypedData_v4 = sign;
+  await client.withdraw({ asset: "ETH", amount: 50n, to: x });
+  signed();
+  await assert.rejects(late, { code: "chain-stale", message: /the owner's signature fits no more\. No money moved; call again\.$/ });
+  assert.deepEqual([await has(x), (await eth(client)).available], [50n, 950n]);
+  await client.withdraw({ asset: "ETH", amount: 100n, to: x });
+  assert.equal(await has(x), 150n);
 });
 
 test("a withdrawal that could not be sent is sent after a restart, and paid once", async () => {

@@ -345,6 +345,7 @@ fn messages_are_read_and_written_byte_for_byte() {
             Message::Fail { .. } => "fail",
             Message::Cancel { .. } => "cancel",
             Message::Held { .. } => "held",
+            Message::Forwarded { .. } => "forwarded",
             Message::Sync { .. } => "sync",
             Message::Funds { .. } => "funds",
             Message::WithdrawProposal { .. } => "withdrawProposal",
@@ -402,6 +403,7 @@ fn signatures_in(message: &Message, domain: &Domain, id: ChannelId, channel: &Ch
         | Message::Fail { .. }
         | Message::Cancel { .. }
         | Message::Held { .. }
+        | Message::Forwarded { .. }
         | Message::Funds { .. }
         | Message::Declined { .. } => {}
     }

@@ -268,9 +268,9 @@ export class Streams {
     this.#tell(/** @type {ClientEvent} */ ({ type: "stream", stream }));
   }
 
-  /** Streams to us that are known, for a listener who comes later. */
+  /** Streams to us that are known, for a listener who comes later. @returns {import("./index.js").IncomingStream[]} */
   get incoming() {
-    return [...this.#known.values()].filter((stream) => stream instanceof IncomingStream);
+    return /** @type {any[]} */ ([...this.#known.values()].filter((stream) => stream instanceof IncomingStream));
   }
 
   /** Takes streams from now on. */

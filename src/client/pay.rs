@@ -26,7 +26,7 @@ pub(super) const MARGIN: u64 = 60;
 const ONLINE: u32 = 15_000;
 
 /// How long a payment that comes back is waited for, in milliseconds.
-const RETURN: u32 = 5_000;
+pub(super) const RETURN: u32 = 5_000;
 
 /// Locks that are left free for what is already on its way.
 const SPARE_LOCKS: usize = 8;

@@ -2,7 +2,7 @@
 //! giving the rest up. Who pays what is in the words that payer and payee exchange by themselves.
 
 use super::attempt::{Attempt, unmoved};
-use super::pay::came_back;
+use super::pay::{RETURN, came_back};
 use super::{Client, Notice, Waiter};
 use crate::failure::{Failure, Result};
 use crate::js::{random, ticks};
@@ -80,7 +80,7 @@ impl Client {
                 true => Ok(known),
                 false => {
                     let waiter = self.waits_for(&known);
-                    let standing = self.standing(&waiter).await;
+                    let standing = self.standing(&waiter, PATIENCE).await;
                     self.in_flight.borrow_mut().remove(&known.id);
                     standing
                 }
@@ -88,7 +88,10 @@ impl Client {
         }
         self.wallet.borrow().channel().check_open(options.asset)?;
         self.until_connected(options.offline).await?;
+        // Whether it is there is asked anew.
+        let _ = self.payees.borrow_mut().remove(&options.to);
         let info = self.payee(options.to).await.map_err(unmoved)?;
+        let patience = if info.online { PATIENCE } else { 0 };
         attempt.known.waits_for(Code::ChainUnavailable);
         self.freshen().await;
         attempt.known.waits_for(Code::TooManyLocks);
@@ -119,7 +122,7 @@ impl Client {
         self.in_flight.borrow_mut().insert(id, Rc::clone(&waiter));
         attempt.is(id, &waiter);
         self.work.ring();
-        let standing = self.standing(&waiter).await;
+        let standing = self.standing(&waiter, patience).await;
         // It may stand for days, and is in nobody's way.
         self.in_flight.borrow_mut().remove(&id);
         self.open_gate();
@@ -162,8 +165,8 @@ impl Client {
     }
 
     /// Waits until the payee has it, or until it has not.
-    async fn standing(&self, waiter: &Waiter) -> Result<Payment> {
-        let mut asked_back = false;
+    async fn standing(&self, waiter: &Waiter, patience: u32) -> Result<Payment> {
+        let (mut asked_back, mut waited) = (false, false);
         loop {
             self.check_open()?;
             let latest = waiter.latest.borrow().clone();
@@ -172,13 +175,18 @@ impl Client {
                 match payment.status {
                     Status::Completed => return Ok(payment),
                     Status::Pending if accepted && !asked_back => return Ok(payment),
+                    // It is back in a moment, unless the hub is gone.
+                    Status::Returning if !waited => {
+                        waited = matches!(race(waiter.changed.next(), sleep(RETURN)).await, Either::Second(()));
+                        continue;
+                    }
                     Status::Failed | Status::Returning if asked_back => {
                         let said = "The payee is not connected, so the stream was taken back. No money moved.";
                         return Err(Failure::new(Code::PayeeDeclined, said).about(payment.id));
                     }
                     Status::Failed | Status::Returning => return Err(came_back(&payment)),
                     Status::Held if !asked_back => {
-                        if let Either::Second(()) = race(waiter.changed.next(), sleep(PATIENCE)).await {
+                        if let Either::Second(()) = race(waiter.changed.next(), sleep(patience)).await {
                             asked_back = true;
                             let _ = self.wallet.borrow_mut().cancel(&payment.id);
                             self.work.ring();

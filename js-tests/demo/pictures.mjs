@@ -1,0 +1,60 @@
+// Every state of the wallet page and the magazines as a picture, in both themes, on desktop and phone:
+// `target/screenshots/NAME-{light,dark}-{desktop,phone}.png`. All of it on a real chain and hub.
+// Run by `node demo/pictures.mjs [NAME…]` in `js-tests/`, with the environment of `cargo xtask test`.
+
+import { mkdirSync } from "node:fs";
+import { parseEther } from "viem";
+import { chromium as playwright } from "playwright-core";
+import { serveWallet } from "../../www-demo/serve.mjs";
+import { chromium } from "../support/env.mjs";
+import { createWorld } from "../support/world.mjs";
+import { scenes } from "./scenes.mjs";
+
+const FOLDER = new URL("../../target/screenshots/", import.meta.url).pathname;
+const SIZES = { desktop: { width: 1100, height: 780 }, phone: { width: 390, height: 780 } };
+
+const wanted = process.argv.slice(2);
+const cleanups = [];
+
+async function shoot(page, name) {
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    await page.setViewportSize(viewport);
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await page.screenshot({ path: `${FOLDER}${name}-${colorScheme}-${size}.png`, fullPage: true });
+    }
+  }
+  console.log(`  ${name}`);
+}
+
+try {
+  mkdirSync(FOLDER, { recursive: true });
+  const world = await createWorld();
+  cleanups.push(() => world.stop());
+  const give = (address) => world.fund(address, { eth: parseEther("1"), dai: parseEther("100") });
+  const wallet = await serveWallet({ hub: world.hubUrl, rpc: world.rpcUrl, chain: "a chain for trying out", give });
+  cleanups.push(() => wallet.stop());
+  const browser = await playwright.launch({ executablePath: chromium(), args: ["--no-sandbox"] });
+  cleanups.push(() => browser.close());
+  const problems = [];
+  const stage = {
+    world, wallet, browser, shoot, cleanups,
+    async context() {
+      const context = await browser.newContext({ viewport: SIZES.desktop, reducedMotion: "reduce" });
+      context.on("weberror", (error) => problems.push(error.error().message));
+      context.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+      return context;
+    },
+  };
+  for (const [name, scene] of Object.entries(scenes)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    console.log(name);
+    await scene(stage);
+  }
+  if (problems.length > 0) throw new Error(`pages complained: ${[...new Set(problems)].join("; ")}`);
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
+} finally {
+  for (const cleanup of cleanups.reverse()) await cleanup().catch(() => {});
+}

@@ -1,0 +1,261 @@
+// What the pictures are of: each scene brings a page into its states by the ways of a reader, and has them taken.
+
+import { randomBytes } from "node:crypto";
+import { generatePrivateKey } from "viem/accounts";
+import { listen } from "../../www-demo/serve.mjs";
+
+const random = (bytes) => `0x${randomBytes(bytes).toString("hex")}`;
+
+/** A site of nothing but a page that can ask the wallet, for states that no honest site leads to. */
+async function site({ cleanups }) {
+  const page = `<!doctype html><html lang="en"><meta charset="utf-8"><title>site</title><h1>A site</h1>`;
+  const served = await listen((_, response) => response.writeHead(200, { "content-type": "text/html" }).end(page));
+  cleanups.push(() => served.stop());
+  return served;
+}
+
+/** A request for this world's hub. */
+const request = ({ world }, changes = {}) => ({
+  v: 1,
+  type: "farthing-grant-request",
+  id: random(16),
+  payee: "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
+  hub: world.hubUrl,
+  network: `eip155:${world.chainId}`,
+  contract: world.contract.toLowerCase(),
+  asset: world.dai.toLowerCase(),
+  unitPrice: String(10n ** 15n),
+  units: 500,
+  tip: random(32),
+  expiresIn: 604_800,
+  title: "The Farthing Post",
+  reason: "Articles at a tenth of a cent, the film by the second",
+  ...changes,
+});
+
+/** Opens the wallet from the site by pop-up; the site's page keeps the answer in `answers`. */
+async function popup({ wallet }, page, asked, { silent = false } = {}) {
+  const [opened] = await Promise.all([
+    page.context().waitForEvent("page"),
+    page.evaluate(
+      ([url, question, mute]) => {
+        window.answers ??= [];
+        window.onmessage = ({ data, origin, source }) => {
+          if (data?.type === "farthing-wallet-ready" && !mute) source.postMessage(question, origin);
+          if (data?.type === "farthing-grant") window.answers.push({ ...data, origin });
+        };
+        window.open(`${url}/#farthing-popup=${question.id}`, `farthing-${question.id}`);
+      },
+      [wallet.url, asked, silent],
+    ),
+  ]);
+  return opened;
+}
+
+const answers = (page) => page.evaluate(() => window.answers);
+const outcome = (page, code) => page.waitForFunction((wanted) => document.body.dataset.outcome === wanted, code);
+const ready = (page) => page.waitForSelector('#status[data-state="connected"]', { state: "attached" });
+
+function must(condition, what) {
+  if (!condition) throw new Error(`It is not so: ${what}`);
+}
+
+/** A new wallet with a key of its own, and what it deposits by the page. */
+async function ownWallet(stage, deposits = []) {
+  const context = await stage.context();
+  const page = await context.newPage();
+  await page.goto(`${stage.wallet.url}/`);
+  await page.click("#browser-key");
+  await ready(page);
+  for (const [asset, amount] of deposits) {
+    await page.goto(`${stage.wallet.url}/#deposit`);
+    await page.selectOption("#deposit-asset", asset);
+    await page.click("#faucet").catch(() => {});
+    await page.waitForSelector(".faucet .note");
+    await page.fill("#deposit-amount", amount);
+    await page.click('.deposit button[type="submit"]');
+    await page.waitForSelector(".balances");
+  }
+  return { context, page };
+}
+
+export const scenes = {
+  /** First visit, deposit, balances, sending, settings. */
+  async wallet(stage) {
+    const { shoot } = stage;
+    const context = await stage.context();
+    const page = await context.newPage();
+    await page.goto(`${stage.wallet.url}/`);
+    await page.waitForSelector("#browser-key");
+    await shoot(page, "wallet-1-connect");
+    await page.click("#browser-key");
+    await ready(page);
+    await shoot(page, "wallet-2-empty");
+    await page.click("text=Deposit");
+    await page.waitForSelector("#faucet");
+    await page.selectOption("#deposit-asset", "DAI");
+    await shoot(page, "wallet-3-deposit");
+    await page.click("#faucet");
+    await page.waitForSelector(".faucet .note.good");
+    await page.fill("#deposit-amount", "9000");
+    await page.click('.deposit button[type="submit"]');
+    await page.waitForSelector(".deposit .note.bad, form > .note.bad");
+    await shoot(page, "wallet-4-deposit-refused");
+    await page.fill("#deposit-amount", "5");
+    await page.click('.deposit button[type="submit"]');
+    await page.waitForSelector('.steps [data-state="done"]');
+    await shoot(page, "wallet-5-depositing");
+    await page.waitForSelector(".balances");
+    await page.evaluate(() => (location.hash = "deposit"));
+    await page.waitForSelector("#deposit-amount");
+    await page.selectOption("#deposit-asset", "ETH");
+    await page.fill("#deposit-amount", "0.0123456789");
+    await page.click('.deposit button[type="submit"]');
+    await page.waitForSelector(".balances");
+    await page.evaluate(() => (location.hash = "send"));
+    await page.waitForSelector("#pay");
+    await page.fill('[name="to"]', stage.world.hub.owner);
+    await page.selectOption('#pay [name="asset"]', "DAI");
+    await page.fill('[name="amount"]', "0.25");
+    await page.fill('[name="memo"]', "a coffee");
+    await page.click('#pay button[type="submit"]');
+    await page.waitForSelector(".outcome.good");
+    await shoot(page, "wallet-6-send");
+    await page.evaluate(() => (location.hash = ""));
+    await page.waitForSelector(".rows li");
+    await shoot(page, "wallet-7-home");
+    for (const name of ["sites", "history", "settings"]) {
+      await page.evaluate((hash) => (location.hash = hash), name);
+      await page.waitForSelector(".narrow h1");
+      await page.waitForFunction(() => [...document.querySelectorAll(".limits input")].every(({ value }) => value !== ""));
+      await shoot(page, `wallet-8-${name}`);
+    }
+    await context.close();
+  },
+
+  /** Approval, with money and without, in limits and over them. */
+  async approve(stage) {
+    const { shoot } = stage;
+    const { url } = await site(stage);
+    const { context } = await ownWallet(stage, [["DAI", "5"]]);
+    const page = await context.newPage();
+    await page.goto(url);
+    let opened = await popup(stage, page, request(stage));
+    await opened.waitForSelector("#allow:not(:disabled)");
+    must((await opened.textContent(".origin")).includes(new URL(url).host), "the origin is the site's");
+    await shoot(opened, "ask-1-approve");
+    await opened.click("#deny");
+    await outcome(opened, "denied");
+    await shoot(opened, "ask-2-denied");
+    must((await answers(page)).at(-1).error.code === "denied", "the page hears of the no");
+    await opened.click("text=Close this window");
+
+    opened = await popup(stage, page, request(stage, { units: 1500 }));
+    await opened.waitForSelector("#raise");
+    await shoot(opened, "ask-3-over-limit");
+    await opened.click("#deny");
+    await outcome(opened, "over-limit");
+    await opened.close();
+
+    const other = await popup(stage, page, request(stage));
+    await other.waitForSelector("#allow:not(:disabled)");
+    opened = await popup(stage, page, request(stage));
+    await outcome(opened, "busy");
+    await shoot(opened, "ask-4-busy");
+    await opened.close();
+    await other.close();
+    await page.waitForFunction(() => window.answers.at(-1).error.code === "closed");
+
+    opened = await popup(stage, page, request(stage, { hub: "https://hub.example" }));
+    await outcome(opened, "other-hub");
+    await shoot(opened, "ask-5-other-hub");
+    await opened.close();
+
+    opened = await popup(stage, page, request(stage, { more: 1 }));
+    await outcome(opened, "bad-request");
+    await shoot(opened, "ask-6-bad-request");
+    await opened.close();
+
+    opened = await context.newPage();
+    await opened.goto(`${stage.wallet.url}/#farthing-popup=${random(16)}`);
+    await opened.waitForSelector('.screen[data-kind="bad"]');
+    await shoot(opened, "ask-7-site-gone");
+    await opened.close();
+
+    opened = await popup(stage, page, request(stage), { silent: true });
+    await opened.waitForSelector('.screen[data-kind="waiting"]');
+    await shoot(opened, "ask-8-waiting");
+    await opened.close();
+    await context.close();
+  },
+
+  /** A reader without a wallet, and one without money: to the deposit, and on with the request. */
+  async first(stage) {
+    const { shoot } = stage;
+    const { url } = await site(stage);
+    const context = await stage.context();
+    const page = await context.newPage();
+    await page.goto(url);
+    let opened = await popup(stage, page, request(stage));
+    await opened.waitForSelector("#browser-key");
+    await shoot(opened, "first-1-connect");
+    await opened.click("text=Not now");
+    await outcome(opened, "no-channel");
+    await shoot(opened, "first-2-no-channel");
+    must((await answers(page)).at(-1).error.code === "no-channel", "the page hears that there is no wallet");
+    await opened.close();
+    opened = await popup(stage, page, request(stage));
+    await opened.waitForSelector("#browser-key");
+    await opened.click("#browser-key");
+    await opened.waitForSelector('[data-step="deposit"]');
+    await opened.waitForSelector('form[data-empty="true"]');
+    await shoot(opened, "first-3-deposit");
+    await opened.click("#faucet");
+    await opened.waitForSelector(".faucet .note.good");
+    await opened.click('.deposit button[type="submit"]');
+    await opened.waitForSelector("#allow:not(:disabled)");
+    await shoot(opened, "first-4-approve");
+    await context.close();
+  },
+
+  /** By redirect, there and back. */
+  async redirect(stage) {
+    const { url } = await site(stage);
+    const { context } = await ownWallet(stage, [["DAI", "5"]]);
+    const page = await context.newPage();
+    const asked = request(stage, { returnTo: `${url}/article?a=b#part` });
+    await page.goto(`${stage.wallet.url}/#farthing-request=${Buffer.from(JSON.stringify(asked)).toString("base64url")}`);
+    await page.waitForSelector("#allow:not(:disabled)");
+    must((await page.textContent(".origin")).includes(new URL(url).host), "the origin is that of the way back");
+    await page.click("#deny");
+    await outcome(page, "denied");
+    await stage.shoot(page, "redirect-1-denied");
+    await page.click("text=Back to");
+    await page.waitForURL((there) => there.origin === url);
+    const back = new URL(page.url());
+    const parts = new URLSearchParams(back.hash.slice(1));
+    const answer = JSON.parse(Buffer.from(parts.get("farthing-grant"), "base64url"));
+    must(back.pathname === "/article" && parts.get("farthing-was") === "part", "the way back is kept");
+    must(answer.id === asked.id && answer.error.code === "denied", "the answer is of the request");
+    await page.goto(`${stage.wallet.url}/#farthing-request=e30`);
+    await page.reload();
+    await outcome(page, "bad-request");
+    await stage.shoot(page, "redirect-2-unreadable");
+    await context.close();
+  },
+
+  /** Nobody frames the wallet. */
+  async framed(stage) {
+    const context = await stage.browser.newContext();
+    const page = await context.newPage();
+    const { url } = await site(stage);
+    await page.goto(url);
+    await page.evaluate((there) => document.body.append(Object.assign(document.createElement("iframe"), { src: there })), stage.wallet.url);
+    await page.waitForTimeout(300);
+    const frame = page.frames().find((one) => one !== page.mainFrame());
+    must((await frame.$("main")) === null, "the header keeps the page out of a frame");
+    await context.close();
+  },
+};
+
+void generatePrivateKey;

@@ -34,6 +34,11 @@ function show(view: Node, focus = false): void {
   window.scrollTo(0, 0);
 }
 
+/** Says in the navigation which page it is. */
+function mark(page: string, nav: ParentNode = document): void {
+  for (const link of nav.querySelectorAll("nav a")) link.setAttribute("aria-current", link.getAttribute("href") === `#${page}` ? "page" : "false");
+}
+
 function framed(): boolean {
   return window.top !== window.self;
 }
@@ -66,7 +71,11 @@ function header(session: Session, whole: boolean): void {
     status.dataset.state = state;
     return { connected: "connected", waiting: name === "open" ? "reconnecting" : "opening", failed: "not connected", none: "" }[state];
   });
-  document.querySelector("header")?.append(whole ? live(h("div", { class: "navigation" }), [session.phase], () => (session.phase.value.name === "open" ? nav : null)) : "", status);
+  document.querySelector("header")?.append(whole ? live(h("div", { class: "navigation" }), [session.phase], () => {
+    const holder = h("div", null, nav);
+    mark(location.hash.slice(1), holder);
+    return session.phase.value.name === "open" ? holder : null;
+  }) : "", status);
   document.querySelector("header")?.after(live(h("div", { class: "notices", role: "status" }), [session.notice], () => session.notice.value === undefined ? null : h("p", { class: "note bad" }, session.notice.value)));
 }
 
@@ -87,7 +96,7 @@ function wallet(session: Session): void {
     const page = location.hash.slice(1);
     // Choosing and failing are told inside the view for connecting.
     const wanted = name === "open" ? `open:${page}` : name === "opening" && shown !== "connect" ? "opening" : "connect";
-    for (const link of document.querySelectorAll("nav a")) link.setAttribute("aria-current", link.getAttribute("href") === `#${page}` ? "page" : "false");
+    mark(page);
     if (wanted === shown) return;
     shown = wanted;
     show(name === "open" ? (views[page] ?? views[""] as () => Node)() : wanted === "opening" ? opening() : connectView(session), focus);

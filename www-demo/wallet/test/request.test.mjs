@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { decode, encode, granted, homeward, opened, readRequest, refused } from "../src/logic/request.ts";
+import { decode, encode, granted, homeward, opened, readRequest, refused, samePlace } from "../src/logic/request.ts";
 import { sample } from "./sample.mjs";
 
 const refusedAs = (code) => (error) => error.name === "Refused" && error.code === code && error.message.length > 10;
@@ -8,7 +9,8 @@ const refusedAs = (code) => (error) => error.name === "Refused" && error.code ==
 test("a request is taken as it is written in the contract", () => {
   const request = readRequest(sample(), "popup");
   assert.equal(request.unitPrice, 10n ** 15n);
-  assert.equal(request.hub, "https://hub.example/");
+  assert.equal(request.hub, "https://hub.example");
+  assert.ok(samePlace(request.hub, "https://HUB.example:443/") && !samePlace(request.hub, "https://hub.example/a"));
   assert.equal(request.returnTo, undefined);
   assert.equal(readRequest(sample({ returnTo: "https://news.example/a#b" }), "redirect").returnTo, "https://news.example/a#b");
 });
@@ -19,8 +21,8 @@ test("each field that is wrong, missing or too many is refused, and nothing else
     payee: ["0x00", `0x${"g".repeat(40)}`], hub: ["http://hub.example", "hub", "https://a:b@hub.example", "javascript:0", 1],
     network: ["eip155:0", "eip155:01", "solana:1", 1], contract: ["", null], asset: ["ETH"],
     unitPrice: ["0", "-1", "01", "1.5", 1, "1e3", String(2n ** 128n)], units: [0, -1, 1.5, 16_385, "5", Number.NaN],
-    tip: [`0x${"0".repeat(66)}`, null], expiresIn: [0, 59, 1e12, "60"], title: ["", "   ", "a".repeat(81), "a\u202eb", "a\nb", 5],
-    reason: ["", "a".repeat(201), 1, "\u200b"],
+    tip: [`0x${"0".repeat(66)}`, null], expiresIn: [0, 299, 31_622_401, "300"], title: ["", "   ", "a".repeat(81), "a\u202eb", "a\nb", 5],
+    reason: ["", "a".repeat(121), 1, "\u200b"],
   };
   for (const [name, values] of Object.entries(wrong)) {
     for (const value of values) assert.throws(() => readRequest(sample({ [name]: value }), "popup"), refusedAs("bad-request"), `${name}: ${value}`);
@@ -61,4 +63,27 @@ test("the way home keeps the address and what was in its fragment", () => {
   assert.equal(parts.get("farthing-was"), "d=e&f");
   assert.equal(new URLSearchParams(new URL(homeward("https://news.example/", answer)).hash.slice(1)).has("farthing-was"), false);
   assert.equal(granted(sample().id, {}).error, undefined);
+});
+
+test("what every reader of the scheme agrees on", () => {
+  const { grants, refused: others } = JSON.parse(readFileSync(new URL("../../../vectors/content.json", import.meta.url), "utf8"));
+  for (const { name, message, fragment } of grants.request) {
+    const way = message.returnTo === undefined ? "popup" : "redirect";
+    const { unitPrice, ...rest } = readRequest(message, way);
+    assert.deepEqual({ v: 1, type: message.type, ...rest, unitPrice: String(unitPrice) }, message, name);
+    assert.deepEqual(decode(fragment), message, name);
+    assert.equal(encode(message), fragment, name);
+  }
+  const wrong = others.filter(({ decoder }) => decoder === "decodeGrantRequest");
+  assert.ok(wrong.length > 5);
+  for (const { name, message, text } of wrong) {
+    const read = (way) => readRequest(text === undefined ? message : decode(text), way);
+    for (const way of ["popup", "redirect"]) assert.throws(() => read(way), refusedAs("bad-request"), name);
+  }
+});
+
+test("an answer's message is one line that its reader takes", () => {
+  const { error } = refused(sample().id, "unavailable", `a\nb\u202e${"c".repeat(400)}`);
+  assert.equal(error.message.length, 300);
+  assert.match(error.message, /^a b c+…$/);
 });

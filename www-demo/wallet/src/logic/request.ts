@@ -42,8 +42,10 @@ export type Answer =
 export type Way = "popup" | "redirect";
 
 export const MOST_UNITS = 16_384;
-const LEAST_SECONDS = 60;
-const MOST_SECONDS = 90 * 24 * 3_600;
+const LEAST_SECONDS = 300;
+const MOST_SECONDS = 366 * 24 * 3_600;
+/** Characters of an answer's message. */
+const LONGEST_MESSAGE = 300;
 /** Characters of a fragment. */
 const LONGEST = 8_192;
 
@@ -57,7 +59,8 @@ export function readRequest(value: unknown, way: Way): GrantRequest {
   const request = {
     id: hex(given.id, 16, "id"),
     payee: hex(given.payee, 20, "payee"),
-    hub: address(given.hub, "hub").href,
+    // As it was written: it goes back so in the grant.
+    hub: link(given.hub, "hub"),
     network: network(given.network),
     contract: hex(given.contract, 20, "contract"),
     asset: hex(given.asset, 20, "asset"),
@@ -66,12 +69,17 @@ export function readRequest(value: unknown, way: Way): GrantRequest {
     tip: hex(given.tip, 32, "tip"),
     expiresIn: count(given.expiresIn, LEAST_SECONDS, MOST_SECONDS, "expiresIn"),
     title: line(given.title, 80, "title"),
-    ...(given.reason === undefined ? {} : { reason: line(given.reason, 200, "reason") }),
-    ...(way === "redirect" ? { returnTo: address(given.returnTo, "returnTo").href } : {}),
+    ...(given.reason === undefined ? {} : { reason: line(given.reason, 120, "reason") }),
+    ...(way === "redirect" ? { returnTo: link(given.returnTo, "returnTo") } : {}),
   };
   if (request.unitPrice * BigInt(request.units) >= 2n ** 128n) throw new Refused("bad-request", "The whole costs more than there can be.");
   return request;
 }
+
+const link = (value: unknown, name: string) => (address(value, name), value as string);
+
+/** Whether two say the same place. */
+export const samePlace = (one: string, other: string) => new URL(one).href === new URL(other).href;
 
 function network(value: unknown): string {
   if (typeof value !== "string" || !/^eip155:[1-9][0-9]{0,15}$/.test(value)) throw new Refused("bad-request", `"network" must be "eip155:" and a chain's id.`);
@@ -116,7 +124,11 @@ export function encode(value: unknown): string {
 
 export const granted = (id: Hex, grant: Grant): Answer => ({ v: 1, type: "farthing-grant", id, grant });
 
-export const refused = (id: Hex, code: AnswerCode, message: string): Answer => ({ v: 1, type: "farthing-grant", id, error: { code, message } });
+export function refused(id: Hex, code: AnswerCode, message: string): Answer {
+  const said = message.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ").trim();
+  const cut = said.length > LONGEST_MESSAGE ? `${said.slice(0, LONGEST_MESSAGE - 1)}…` : said;
+  return { v: 1, type: "farthing-grant", id, error: { code, message: cut } };
+}
 
 /** Where a redirect goes home to. What was in the fragment is kept. */
 export function homeward(returnTo: string, answer: Answer): string {

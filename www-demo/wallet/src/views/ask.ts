@@ -7,7 +7,7 @@ import { next } from "../logic/book.ts";
 import { ending, isUnknown, type Ending } from "../logic/faults.ts";
 import { judge, raised, type Limits, type Verdict } from "../logic/limits.ts";
 import { span, until } from "../logic/readable.ts";
-import { costOf, granted, refused, type Grant, type Opened } from "../logic/request.ts";
+import { costOf, granted, refused, samePlace, type Grant, type Opened } from "../logic/request.ts";
 import { Refused, type AnswerCode } from "../logic/shapes.ts";
 import type { AssetInfo, Session } from "../session.ts";
 import { streamsOf } from "../streams.ts";
@@ -110,7 +110,7 @@ async function decide(asking: Asking, session: Session, stage: Stage, late: Prom
   const { byId, byTip } = await session.records.find(request);
   const step = next(request, asker.origin, byId, byTip);
   if (step.next === "again") return step.grant;
-  if (new URL(session.host.hub).href !== request.hub) throw otherHub(request.hub, session.host.hub);
+  if (!samePlace(session.host.hub, request.hub)) throw otherHub(request.hub, session.host.hub);
 
   await ready(asking, session, stage, late);
   const { info } = session.open.client;

@@ -34,9 +34,9 @@ const settings = (name, changes = {}) => ({
 
 export const buildWallet = () => build(settings("wallet"));
 
-export const buildMagazine = () => build(settings("magazine"));
+export const buildMagazine = () => build(settings("magazine", { manifest: true, rollupOptions: { input: join(here, "magazine/src/magazine.ts") } }));
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await buildWallet();
-  if (existsSync(join(here, "magazine/vite-entries.json"))) await buildMagazine();
+  await buildMagazine();
 }

@@ -14,6 +14,11 @@ export interface Asking {
   readonly request: GrantRequest;
   /** Once; later answers go nowhere. With a redirect it is kept for {@link Asking.leave}. */
   answer(answer: Answer): void;
+  /**
+   * From here on it can't be said any more that nothing was allowed: a window that goes says nothing, and the page asks
+   * the same again. A refusal would make it forget the root of a stream that may stand.
+   */
+  hold(): void;
   readonly answered: boolean;
   /** Back to the page: closes the window, or goes home. */
   leave(): void;
@@ -48,17 +53,19 @@ async function fromAddress(text: string): Promise<Asking> {
     throw error instanceof Refused ? new Turned(error) : error;
   }
   let kept: Answer | undefined;
+  let held = false;
   return {
     way: "redirect",
     asker: from,
     request,
     answer: (answer) => void (kept ??= answer),
+    hold: () => void (held = true),
     get answered() {
       return kept !== undefined;
     },
     leave() {
-      const answer = kept ?? refused(request.id, "closed", "The reader left the wallet.");
-      location.replace(homeward(request.returnTo as string, answer));
+      const answer = kept ?? (held ? undefined : refused(request.id, "closed", "The reader left the wallet."));
+      location.replace(answer === undefined ? (request.returnTo as string) : homeward(request.returnTo as string, answer));
     },
   };
 }
@@ -68,6 +75,7 @@ async function fromOpener(id: Hex): Promise<Asking> {
   if (opener === null || opener.closed) throw new Unanswerable("The page that opened this window can’t be reached.");
   const { data, origin } = await firstMessage(opener, id);
   let sent = false;
+  let held = false;
   const post = (answer: Answer) => {
     if (sent || origin === "null") return;
     sent = true;
@@ -79,8 +87,8 @@ async function fromOpener(id: Hex): Promise<Asking> {
     const request = readRequest(data, "popup");
     if (request.id !== id) throw new Refused("bad-request", "The request is not the one that this window was opened for.");
     // Not every browser sends what is posted this late; the page looks at the window as well.
-    window.addEventListener("pagehide", () => post(refused(id, "closed", "The window was closed before there was an answer.")));
-    return { way: "popup", asker: from, request, answer: post, leave, get answered() { return sent; } };
+    window.addEventListener("pagehide", () => held || post(refused(id, "closed", "The window was closed before there was an answer.")));
+    return { way: "popup", asker: from, request, answer: post, hold: () => void (held = true), leave, get answered() { return sent; } };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     post(refused(id, error.code, error.message));

@@ -29,6 +29,7 @@ test("a replayed request is refused, unless it is the very same from the very sa
   for (const change of [{ units: 501 }, { payee: `0x${"66".repeat(20)}` }, { title: "Another" }, { reason: "more" }]) {
     assert.throws(() => next(readRequest(sample(change), "popup"), origin, known, known), refusedAs("bad-request"), Object.keys(change)[0]);
   }
+  assert.equal(next(readRequest(sample({ returnTo: "https://news.example/b" }), "redirect"), origin, known, known).next, "again");
   const otherTip = readRequest(sample({ tip: `0x${"72".repeat(32)}` }), "popup");
   assert.throws(() => next(otherTip, origin, known, undefined), refusedAs("bad-request"));
 });

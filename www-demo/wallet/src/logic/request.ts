@@ -138,8 +138,9 @@ export function homeward(returnTo: string, answer: Answer): string {
   return url.href;
 }
 
-/** The same request, field by field: what may go on where an earlier window stopped. */
+/** The same request, field by field: what may go on where an earlier window stopped. Where it returns to may be another page. */
 export function same(one: GrantRequest, other: GrantRequest): boolean {
   const names = new Set([...Object.keys(one), ...Object.keys(other)]) as Set<keyof GrantRequest>;
+  names.delete("returnTo");
   return [...names].every((name) => one[name] === other[name]);
 }

@@ -32,6 +32,9 @@ class Ended extends Error {
   }
 }
 
+/** The stream may stand. The page is told nothing, so that it keeps the root and asks the same again. */
+class Unknown extends Error {}
+
 const end = (code: AnswerCode, heading: string, advice: string) => new Ended({ code, heading, advice });
 
 /** Shows a view, and waits for what it resolves with. */
@@ -65,6 +68,7 @@ async function serve(asking: Asking, session: Session, stage: Stage): Promise<vo
     stage(allowed(asking, session, grant));
     setTimeout(() => asking.leave(), LINGER);
   } catch (error) {
+    if (error instanceof Unknown) return open(asking, stage, error.message);
     finish(asking, stage, endingOf(error));
   } finally {
     expire();
@@ -75,9 +79,7 @@ function endingOf(error: unknown): Ending {
   if (error instanceof Ended) return error.ending;
   const { code, message } = error as { code?: string; message: string };
   if (error instanceof Refused) return refusal(error.code, message);
-  const known = ending(code, message);
-  // The grant may stand: the same request, sent again, goes on with it.
-  return isUnknown(code) && code !== undefined ? { ...known, heading: "It is not known what came of it", advice: `${message} What was allowed is listed under Sites, and can be ended there.` } : known;
+  return ending(code, message);
 }
 
 function refusal(code: AnswerCode, message: string): Ending {
@@ -90,6 +92,12 @@ function finish(asking: Asking, stage: Stage, { code, heading, advice }: Ending)
   asking.answer(refused(asking.request.id, code, advice));
   stage(screen(code === "denied" ? "good" : "bad", heading, advice, [leaveButton(asking)]));
   document.body.dataset.outcome = code;
+}
+
+function open(asking: Asking, stage: Stage, message: string): void {
+  const advice = `${message} What you allowed may stand or not. Go back and open it again: it goes on where it stopped, and nothing is allowed twice.`;
+  stage(screen("bad", "It is not known what came of it", advice, [leaveButton(asking)]));
+  document.body.dataset.outcome = "unknown";
 }
 
 const leaveButton = (asking: Asking) => button(asking.way === "popup" ? "Close this window" : `Back to ${asking.asker.shown}`, () => asking.leave());
@@ -237,7 +245,12 @@ async function placing(asking: Asking, session: Session, stage: Stage, asset: As
   window.addEventListener("beforeunload", stay);
   try {
     const { request, asker } = asking;
-    return await place(session.records, streamsOf(session.open.client), { request, origin: asker.origin, symbol: asset.asset, decimals: asset.decimals }, Date.now());
+    const engine = streamsOf(session.open.client);
+    asking.hold();
+    return await place(session.records, engine, { request, origin: asker.origin, symbol: asset.asset, decimals: asset.decimals }, Date.now());
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    throw error instanceof Refused || !isUnknown(code) ? error : new Unknown(message);
   } finally {
     window.removeEventListener("beforeunload", stay);
     await session.refreshGrants().catch(() => {});

@@ -162,7 +162,9 @@ fn a_stream_that_is_used_up_is_completed_and_one_that_is_not_used_failed() {
 fn a_word_that_proves_nothing_changes_nothing() {
     let (mut world, id) = placed(Words::Chain);
     let before = (taken(&world), money(&world));
-    for bad in [Bytes::new(), vec![1; 36].into(), chain_evidence(2, B256::repeat_byte(3)), chain_evidence(0, B256::ZERO)] {
+    for bad in
+        [Bytes::new(), vec![1; 36].into(), chain_evidence(2, B256::repeat_byte(3)), chain_evidence(0, B256::ZERO)]
+    {
         assert_eq!(reveal(&mut world, &bad).unwrap_err().code(), Code::BadEvidence);
     }
     // A payee's stream is none of the payer's, and the other way round.

@@ -3,12 +3,11 @@
 // Run by `node demo/pictures.mjs [NAME…]` in `js-tests/`, with the environment of `cargo xtask test`.
 
 import { mkdirSync } from "node:fs";
-import { parseEther } from "viem";
 import { chromium as playwright } from "playwright-core";
-import { serveWallet } from "../../www-demo/serve.mjs";
 import { chromium } from "../support/env.mjs";
 import { createWorld } from "../support/world.mjs";
 import { scenes } from "./scenes.mjs";
+import { startSites } from "./sites.mjs";
 
 const FOLDER = new URL("../../target/screenshots/", import.meta.url).pathname;
 const SIZES = { desktop: { width: 1100, height: 780 }, phone: { width: 390, height: 780 } };
@@ -31,14 +30,13 @@ try {
   mkdirSync(FOLDER, { recursive: true });
   const world = await createWorld();
   cleanups.push(() => world.stop());
-  const give = (address) => world.fund(address, { eth: parseEther("1"), dai: parseEther("100") });
-  const wallet = await serveWallet({ hub: world.hubUrl, rpc: world.rpcUrl, chain: "a chain for trying out", give });
-  cleanups.push(() => wallet.stop());
+  const sites = await startSites(world);
+  cleanups.push(sites.stop);
   const browser = await playwright.launch({ executablePath: chromium(), args: ["--no-sandbox"] });
   cleanups.push(() => browser.close());
   const problems = [];
   const stage = {
-    world, wallet, browser, shoot, cleanups,
+    world, sites, wallet: sites.wallet, browser, shoot, cleanups,
     async context() {
       const context = await browser.newContext({ viewport: SIZES.desktop, reducedMotion: "reduce" });
       context.on("weberror", (error) => problems.push(error.error().message));

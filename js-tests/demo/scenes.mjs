@@ -1,7 +1,6 @@
 // What the pictures are of: each scene brings a page into its states by the ways of a reader, and has them taken.
 
 import { randomBytes } from "node:crypto";
-import { generatePrivateKey } from "viem/accounts";
 import { listen } from "../../www-demo/serve.mjs";
 
 const random = (bytes) => `0x${randomBytes(bytes).toString("hex")}`;
@@ -256,6 +255,92 @@ export const scenes = {
     must((await frame.$("main")) === null, "the header keeps the page out of a frame");
     await context.close();
   },
-};
 
-void generatePrivateKey;
+  /** The reader's whole way: from a first visit to two magazines and a film, and the end of it. */
+  async reader(stage) {
+    const { shoot, sites: { post, water, wallet } } = stage;
+    const context = await stage.context();
+    const windows = [];
+    const page = await context.newPage();
+    context.on("page", (opened) => windows.push(opened));
+    const open = async (magazine, path) => {
+      await page.goto(`${magazine.url}${path}`);
+      await page.waitForFunction(() => document.documentElement.dataset.ready === "true");
+    };
+    const popped = async (selector) => {
+      const [opened] = await Promise.all([context.waitForEvent("page"), page.click(selector)]);
+      await opened.setViewportSize({ width: 440, height: 720 });
+      return opened;
+    };
+    await open(post, "/");
+    await shoot(page, "post-1-front");
+    await open(post, "/read/the-wren");
+    await shoot(page, "post-2-free");
+    await open(post, "/read/price-of-a-page");
+    await page.waitForSelector("#open:visible");
+    await shoot(page, "post-3-gate");
+    let opened = await popped("#open");
+    await opened.click("#browser-key");
+    await opened.waitForSelector('[data-step="deposit"]');
+    await opened.click("#faucet");
+    await opened.waitForSelector(".faucet .note.good");
+    await opened.click('.deposit button[type="submit"]');
+    await opened.waitForSelector("#allow:not(:disabled)");
+    await opened.click("#allow");
+    await page.waitForSelector(".sold");
+    await page.waitForSelector("#purse:visible");
+    await shoot(page, "post-4-paid");
+
+    const before = post.counts.get("/days/1") ?? 0;
+    await open(post, "/almanac/1");
+    await page.waitForSelector(".sky dl");
+    await shoot(page, "post-5-almanac");
+    for (let day = 2; day <= 101; day += 1) {
+      await page.click("#after");
+      await page.waitForFunction((path) => location.pathname === path && document.querySelector(".sky")?.dataset.day === path.split("/").at(-1), `/almanac/${day}`);
+    }
+    const asked = [...post.counts].filter(([path]) => path.startsWith("/days/"));
+    must(before === 0 && asked.length === 101 && asked.every(([, count]) => count === 1), "each day's page took one request");
+    must(windows.length === 1, "one window was opened for the first magazine");
+
+    await open(post, "/film");
+    await shoot(page, "post-6-film");
+    await page.click("#play");
+    await page.waitForFunction(() => document.getElementById("watched").textContent >= "0:08");
+    await shoot(page, "post-7-playing");
+    await page.click("#play");
+    await page.waitForFunction(() => document.getElementById("play").textContent === "Play");
+
+    await open(water, "/");
+    await shoot(page, "water-1-front");
+    await open(water, "/read/slack");
+    opened = await popped("#open");
+    await opened.waitForSelector("#allow:not(:disabled)");
+    await shoot(opened, "ask-9-second-site");
+    await opened.click("#allow");
+    await page.waitForSelector(".sold");
+    await shoot(page, "water-2-paid");
+    must(windows.length === 2, "one window was opened for the second magazine");
+    await open(water, "/almanac/172");
+    await page.waitForSelector(".sky dl");
+    await shoot(page, "water-3-almanac");
+
+    const own = await context.newPage();
+    await own.goto(`${wallet.url}/#sites`);
+    await own.waitForSelector(".site meter");
+    await own.waitForFunction(() => [...document.querySelectorAll(".site meter")].some(({ value }) => value > 0));
+    await shoot(own, "wallet-9-sites");
+    await own.goto(`${wallet.url}/#history`);
+    await own.waitForSelector(".rows li");
+    await shoot(own, "wallet-9-history");
+    await own.goto(`${wallet.url}/#`);
+    await own.waitForSelector(".balance");
+    await shoot(own, "wallet-9-home");
+    await own.goto(`${wallet.url}/#sites`);
+    const site = own.locator(`.site[data-origin="${post.url}"]`);
+    await site.locator("text=End this").click();
+    await site.locator("text=It may take nothing now").waitFor();
+    await shoot(own, "wallet-9-ended");
+    await context.close();
+  },
+};

@@ -49,6 +49,7 @@ export function showArticle({ paragraphs }: { paragraphs: string[] }): void {
 }
 
 interface Day {
+  readonly day: number;
   readonly date: string;
   readonly sunrise: string;
   readonly noon: string;
@@ -87,6 +88,7 @@ export function showDay(day: Day): void {
     list.append(term, said);
   }
   byId("text").replaceChildren(picture(day), list);
+  byId("text").dataset.day = String(day.day);
 }
 
 /** The sun's way over the day, and the moon as it is lit. */

@@ -1,11 +1,16 @@
 // A grant from the reader's yes to its end. Written down before the engine is asked, so that whatever dies in between,
 // nothing is placed twice and nothing that was placed is forgotten.
 
+import type { Stream, StreamOptions } from "farthing";
 import { next, type GrantRecord } from "./logic/book.ts";
 import { isUnknown } from "./logic/faults.ts";
 import type { Grant, GrantRequest } from "./logic/request.ts";
 import { Refused, type Hex } from "./logic/shapes.ts";
-import type { PlacedStream, StreamTerms, Streams } from "./streams.ts";
+
+/** As much of the engine as this needs. */
+export interface Engine {
+  stream(options: StreamOptions): Promise<Pick<Stream, "key" | "expiresAt" | "end">>;
+}
 
 /** As much of the records as this needs. */
 export interface Ledger {
@@ -27,7 +32,7 @@ const PATIENCE = 60_000;
 export const newId = (): Hex =>
   `0x${[...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 
-export const terms = ({ request, streamId }: Pick<GrantRecord, "request" | "streamId">): StreamTerms => ({
+export const terms = ({ request, streamId }: Pick<GrantRecord, "request" | "streamId">): StreamOptions => ({
   to: request.payee,
   asset: request.asset,
   unitPrice: request.unitPrice,
@@ -39,7 +44,7 @@ export const terms = ({ request, streamId }: Pick<GrantRecord, "request" | "stre
 });
 
 /** Places the stream. Throws {@link Refused}, or what the engine throws; after that the record says whether it may stand. */
-export async function place(ledger: Ledger, engine: Pick<Streams, "stream">, asked: Asked, now: number): Promise<Grant> {
+export async function place(ledger: Ledger, engine: Engine, asked: Asked, now: number): Promise<Grant> {
   const { request, origin, symbol, decimals } = asked;
   const { byId, byTip } = await ledger.find(request);
   const step = next(request, origin, byId, byTip);
@@ -47,7 +52,7 @@ export async function place(ledger: Ledger, engine: Pick<Streams, "stream">, ask
   const fresh: GrantRecord = { request, origin, symbol, decimals, streamId: newId(), state: "allowed", at: now, paid: 0, answered: false };
   const record = step.next === "resume" ? step.record : fresh;
   if (step.next === "ask" && !(await ledger.allow(record))) throw new Refused("tip-used", "A grant for this chain was allowed in another window.");
-  let stream: PlacedStream;
+  let stream: Awaited<ReturnType<Engine["stream"]>>;
   try {
     stream = await engine.stream({ ...terms(record), timeout: PATIENCE });
   } catch (error) {
@@ -59,7 +64,7 @@ export async function place(ledger: Ledger, engine: Pick<Streams, "stream">, ask
   return grant;
 }
 
-const grantOf = ({ request, symbol, decimals }: GrantRecord, stream: PlacedStream): Grant => ({
+const grantOf = ({ request, symbol, decimals }: GrantRecord, stream: Pick<Stream, "key" | "expiresAt">): Grant => ({
   key: stream.key,
   tip: request.tip,
   payee: request.payee,
@@ -75,7 +80,7 @@ const grantOf = ({ request, symbol, decimals }: GrantRecord, stream: PlacedStrea
 });
 
 /** Asks the payee for the rest, and writes down that the grant is over. */
-export async function end(ledger: Ledger, engine: Pick<Streams, "stream">, record: GrantRecord): Promise<void> {
+export async function end(ledger: Ledger, engine: Engine, record: GrantRecord): Promise<void> {
   const stream = await engine.stream({ ...terms(record), timeout: PATIENCE });
   await stream.end();
   await ledger.update(record.request.id, { state: "ended" });

@@ -8,7 +8,6 @@ import type { Host } from "./host.ts";
 import { isOpen, type GrantRecord } from "./logic/book.ts";
 import { defaults, type Limits } from "./logic/limits.ts";
 import type { Records } from "./records.ts";
-import { streamsOf, type StreamState } from "./streams.ts";
 
 export type Phase =
   | { readonly name: "none" }
@@ -24,7 +23,7 @@ export interface AssetInfo {
   readonly decimals: number;
 }
 
-const PAYMENTS = 200;
+const PAYMENTS = 1_000;
 
 export class Session {
   readonly phase = new Cell<Phase>({ name: "none" });
@@ -125,31 +124,23 @@ export class Session {
     const [balances, payments] = await Promise.all([client.balances(), client.payments({ limit: PAYMENTS })]);
     this.balances.value = balances;
     this.payments.value = payments;
+    await this.refreshGrants();
   }
 
   async refresh(): Promise<void> {
     await this.#read(this.open.client);
   }
 
-  /** What streams have paid since, and which are over. */
+  /** What the engine knows of the streams since: what was paid, and which are over. */
   async refreshGrants(): Promise<void> {
     const records = await this.records.all();
-    this.grants.value = records;
-    if (this.phase.value.name !== "open") return;
-    let streams: readonly StreamState[];
-    try {
-      streams = await streamsOf(this.open.client).streams({ direction: "sent" });
-    } catch {
-      // What is on record is shown as it is.
-      return;
-    }
-    const byId = new Map(streams.map((stream) => [stream.id.toLowerCase(), stream]));
+    const streams = new Map(this.payments.value.filter(({ stream }) => stream?.granted).map((payment) => [payment.id, payment]));
     this.grants.value = await Promise.all(
       records.map((record) => {
-        const stream = byId.get(record.streamId.toLowerCase());
-        if (stream === undefined) return record;
-        const paid = Math.max(record.paid, stream.paid, stream.handedOver);
-        const over = stream.status === "completed" || stream.status === "failed";
+        const payment = streams.get(record.streamId);
+        if (payment?.stream === undefined) return record;
+        const paid = Math.max(record.paid, payment.stream.paid);
+        const over = payment.status === "completed" || payment.status === "failed";
         const state = over && record.state === "granted" ? "ended" : record.state;
         if (paid === record.paid && state === record.state) return record;
         return this.records.update(record.request.id, { paid, state });
@@ -158,8 +149,8 @@ export class Session {
   }
 
   async endGrant(record: GrantRecord): Promise<void> {
-    await end(this.records, streamsOf(this.open.client), record);
-    await this.refreshGrants();
+    await end(this.records, this.open.client, record);
+    await this.refresh();
   }
 
   /** What was allowed, as limits count it. */

@@ -10,7 +10,6 @@ import { span, until } from "../logic/readable.ts";
 import { costOf, granted, refused, samePlace, type Grant, type Opened } from "../logic/request.ts";
 import { Refused, type AnswerCode } from "../logic/shapes.ts";
 import type { AssetInfo, Session } from "../session.ts";
-import { streamsOf } from "../streams.ts";
 import { Turned, Unanswerable, receive, type Asking } from "../window.ts";
 import { connectView, opening } from "./connect.ts";
 import { depositView } from "./deposit.ts";
@@ -245,15 +244,14 @@ async function placing(asking: Asking, session: Session, stage: Stage, asset: As
   window.addEventListener("beforeunload", stay);
   try {
     const { request, asker } = asking;
-    const engine = streamsOf(session.open.client);
     asking.hold();
-    return await place(session.records, engine, { request, origin: asker.origin, symbol: asset.asset, decimals: asset.decimals }, Date.now());
+    return await place(session.records, session.open.client, { request, origin: asker.origin, symbol: asset.asset, decimals: asset.decimals }, Date.now());
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     throw error instanceof Refused || !isUnknown(code) ? error : new Unknown(message);
   } finally {
     window.removeEventListener("beforeunload", stay);
-    await session.refreshGrants().catch(() => {});
+    await session.refresh().catch(() => {});
   }
 }
 

@@ -7,17 +7,13 @@ import { until } from "../logic/readable.ts";
 import type { Session } from "../session.ts";
 import { account, money } from "./parts.ts";
 
-/** How often open streams are looked at while the list is shown. */
-const LOOK = 3_000;
-
 export function sitesView(session: Session): HTMLElement {
   const list = live(h("div", { class: "sites" }), [session.grants], () => {
     const known = sites(session.grants.value);
     if (known.length === 0) return h("div", { class: "card empty" }, h("h2", null, "No site yet"), h("p", null, "When a site asks for payments, it is listed here with what it may take and what it took. You can end it here at any time."));
     return known.map((site) => siteCard(session, site));
   });
-  const look = setInterval(() => (list.isConnected ? void session.refreshGrants().catch(() => {}) : clearInterval(look)), LOOK);
-  void session.refreshGrants().catch(() => {});
+  void session.refresh().catch(() => {});
   return h("section", { class: "narrow" }, h("h1", null, "Sites"), list);
 }
 

@@ -47,7 +47,12 @@ try {
   for (const [name, scene] of Object.entries(scenes)) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
     console.log(name);
-    await scene(stage);
+    await scene(stage).catch(async (error) => {
+      // What the pages looked like says more than where it stopped.
+      const pages = browser.contexts().flatMap((context) => context.pages());
+      for (const [index, page] of pages.entries()) await page.screenshot({ path: `${FOLDER}failed-${name}-${index}.png`, fullPage: true });
+      throw error;
+    });
   }
   if (problems.length > 0) throw new Error(`pages complained: ${[...new Set(problems)].join("; ")}`);
 } catch (error) {

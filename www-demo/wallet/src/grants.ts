@@ -37,7 +37,6 @@ export const terms = ({ request, streamId }: Pick<GrantRecord, "request" | "stre
   asset: request.asset,
   unitPrice: request.unitPrice,
   units: request.units,
-  condition: "hash-chain",
   tip: request.tip,
   id: streamId,
   expiresIn: request.expiresIn,

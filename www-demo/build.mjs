@@ -4,10 +4,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "vite";
+import { build as bundle } from "vite";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-export const OUT = join(here, "../target/www");
+const OUT = join(here, "../target/www");
 
 const packageFolder = () => process.env.FARTHING_PKG_DIR ?? join(here, "../js-tests/node_modules/farthing");
 
@@ -32,11 +32,13 @@ const settings = (name, changes = {}) => ({
   build: { outDir: join(OUT, name), emptyOutDir: true, target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false }, reportCompressedSize: false, ...changes },
 });
 
-export const buildWallet = () => build(settings("wallet"));
+const buildWallet = () => bundle(settings("wallet"));
 
-export const buildMagazine = () => build(settings("magazine", { manifest: true, rollupOptions: { input: join(here, "magazine/src/magazine.ts") } }));
+const buildMagazine = () => bundle(settings("magazine", { manifest: true, rollupOptions: { input: join(here, "magazine/src/magazine.ts") } }));
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+export async function build() {
   await buildWallet();
   await buildMagazine();
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await build();

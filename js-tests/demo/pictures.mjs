@@ -7,7 +7,7 @@ import { chromium as playwright } from "playwright-core";
 import { chromium } from "../support/env.mjs";
 import { createWorld } from "../support/world.mjs";
 import { scenes } from "./scenes.mjs";
-import { startSites } from "./sites.mjs";
+import { startMagazines, startWallet } from "./sites.mjs";
 
 const FOLDER = new URL("../../target/screenshots/", import.meta.url).pathname;
 const SIZES = { desktop: { width: 1100, height: 780 }, phone: { width: 390, height: 780 } };
@@ -18,9 +18,12 @@ const cleanups = [];
 async function shoot(page, name) {
   for (const [size, viewport] of Object.entries(SIZES)) {
     await page.setViewportSize(viewport);
+    // As tall as it is: what is fixed to the foot stays at the foot.
+    const height = await page.evaluate(() => document.documentElement.scrollHeight);
+    await page.setViewportSize({ ...viewport, height: Math.max(viewport.height, height) });
     for (const colorScheme of ["light", "dark"]) {
       await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-      await page.screenshot({ path: `${FOLDER}${name}-${colorScheme}-${size}.png`, fullPage: true });
+      await page.screenshot({ path: `${FOLDER}${name}-${colorScheme}-${size}.png` });
     }
   }
   console.log(`  ${name}`);
@@ -30,13 +33,15 @@ try {
   mkdirSync(FOLDER, { recursive: true });
   const world = await createWorld();
   cleanups.push(() => world.stop());
-  const sites = await startSites(world);
+  const wallet = await startWallet(world);
+  cleanups.push(wallet.stop);
+  const sites = await startMagazines(world, wallet);
   cleanups.push(sites.stop);
   const browser = await playwright.launch({ executablePath: chromium(), args: ["--no-sandbox"] });
   cleanups.push(() => browser.close());
   const problems = [];
   const stage = {
-    world, sites, wallet: sites.wallet, browser, shoot, cleanups,
+    world, sites, wallet, browser, shoot, cleanups,
     async context() {
       const context = await browser.newContext({ viewport: SIZES.desktop, reducedMotion: "reduce" });
       context.on("weberror", (error) => problems.push(error.error().message));

@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { listen } from "../../www-demo/serve.mjs";
+import { farthing } from "../support/env.mjs";
 
 const random = (bytes) => `0x${randomBytes(bytes).toString("hex")}`;
 
@@ -217,6 +218,78 @@ export const scenes = {
     await context.close();
   },
 
+  /** What was granted before, in whatever way it comes again; who can't be paid; a hub without money for it. */
+  async ends(stage) {
+    const { shoot, sites, world } = stage;
+    const [{ url }, { url: elsewhere }] = [await site(stage), await site(stage)];
+    const { context, page: own } = await ownWallet(stage, [["DAI", "20"]]);
+    const page = await context.newPage();
+    await page.goto(url);
+    const payee = sites.post.client.info.address.toLowerCase();
+    const allow = async (asked, from = page) => {
+      const opened = await popup(stage, from, asked);
+      await opened.waitForSelector("#allow:not(:disabled)");
+      await opened.click("#allow");
+      return opened;
+    };
+    const code = async (from = page) => (await answers(from)).at(-1).error?.code;
+
+    const asked = request(stage, { payee, units: 100 });
+    let opened = await allow(asked);
+    await outcome(opened, "granted");
+    await shoot(opened, "ends-1-granted");
+    await page.waitForFunction(() => window.answers.at(-1).grant !== undefined);
+    const { grant } = (await answers(page)).at(-1);
+    must(grant.tip === asked.tip && grant.payee === payee && grant.hub === asked.hub && grant.unitPrice === asked.unitPrice, "the grant is the request's");
+    await opened.waitForEvent("close");
+
+    // The very same again moves nothing, and has the same answer.
+    opened = await popup(stage, page, asked);
+    await outcome(opened, "granted");
+    must(JSON.stringify((await answers(page)).at(-1).grant) === JSON.stringify(grant), "the same request has the same answer");
+    await opened.waitForEvent("close");
+
+    opened = await popup(stage, page, { ...asked, id: random(16) });
+    await outcome(opened, "tip-used");
+    await shoot(opened, "ends-2-tip-used");
+    must((await code()) === "tip-used", "a tip is granted once");
+    await opened.close();
+
+    const evil = await context.newPage();
+    await evil.goto(elsewhere);
+    opened = await popup(stage, evil, asked);
+    await outcome(opened, "bad-request");
+    await shoot(opened, "ends-3-replayed");
+    must((await code(evil)) === "bad-request", "a request replayed by another origin gets nothing");
+    await opened.close();
+    await evil.close();
+
+    opened = await allow(request(stage, { payee: `0x${"70".repeat(20)}`, units: 10 }));
+    await outcome(opened, "unavailable");
+    await shoot(opened, "ends-4-unknown-payee");
+    await opened.close();
+
+    // Somebody who brought nothing into a channel: the hub puts no money there.
+    const { connect } = await farthing();
+    const poor = await connect({ hub: world.hubUrl, rpc: world.rpcUrl, wallet: await world.account(), store: "memory" });
+    stage.cleanups.push(() => poor.disconnect());
+    poor.on("stream", () => {});
+    opened = await allow(request(stage, { payee: poor.info.address.toLowerCase(), units: 900 }));
+    await outcome(opened, "no-capacity");
+    await shoot(opened, "ends-5-no-capacity");
+    must((await code()) === "no-capacity", "a hub without money for the payee is told");
+    await opened.close();
+
+    opened = await popup(stage, page, request(stage, { payee }));
+    await opened.waitForSelector("#allow:not(:disabled)");
+    await opened.close();
+    await page.waitForFunction(() => window.answers.at(-1).error?.code === "closed");
+
+    const balance = await own.evaluate(async () => String((await window.farthing.client.balances()).find(({ asset }) => asset === "DAI").available));
+    must(balance === String(20n * 10n ** 18n - 100n * 10n ** 15n), `one grant of 0.1 DAI was placed, and nothing else (${balance} is left)`);
+    await context.close();
+  },
+
   /** By redirect, there and back. */
   async redirect(stage) {
     const { url } = await site(stage);
@@ -258,7 +331,7 @@ export const scenes = {
 
   /** The reader's whole way: from a first visit to two magazines and a film, and the end of it. */
   async reader(stage) {
-    const { shoot, sites: { post, water, wallet } } = stage;
+    const { shoot, told = () => {}, sites: { post, water, wallet } } = stage;
     const context = await stage.context();
     const windows = [];
     const page = await context.newPage();
@@ -290,11 +363,13 @@ export const scenes = {
     await page.waitForSelector(".sold");
     await page.waitForSelector("#purse:visible");
     await shoot(page, "post-4-paid");
+    told("a first visit: a key in the browser, a deposit of 5 DAI, one approval of 0.25 DAI, and the article is there");
 
     const before = post.counts.get("/days/1") ?? 0;
     await open(post, "/almanac/1");
     await page.waitForSelector(".sky dl");
     await shoot(page, "post-5-almanac");
+    const begun = performance.now();
     for (let day = 2; day <= 101; day += 1) {
       await page.click("#after");
       await page.waitForFunction((path) => location.pathname === path && document.querySelector(".sky")?.dataset.day === path.split("/").at(-1), `/almanac/${day}`);
@@ -302,6 +377,7 @@ export const scenes = {
     const asked = [...post.counts].filter(([path]) => path.startsWith("/days/"));
     must(before === 0 && asked.length === 101 && asked.every(([path, count]) => count === (path === "/days/1" ? 2 : 1)), "each page took one request, but for the first of its kind, which asked for the price");
     must(windows.length === 1, "one window was opened for the first magazine");
+    told(`a hundred pages more, one request each (${Math.round((performance.now() - begun) / 100)} ms from the click to the drawn page)`);
 
     await open(post, "/film");
     await shoot(page, "post-6-film");
@@ -310,6 +386,8 @@ export const scenes = {
     await shoot(page, "post-7-playing");
     await page.click("#play");
     await page.waitForFunction(() => document.getElementById("play").textContent === "Play");
+
+    told(`a film by the second: ${await page.textContent("#watched")} watched, ${await page.textContent("#paid")}`);
 
     await open(water, "/");
     await shoot(page, "water-1-front");
@@ -321,6 +399,7 @@ export const scenes = {
     await page.waitForSelector(".sold");
     await shoot(page, "water-2-paid");
     must(windows.length === 2, "one window was opened for the second magazine");
+    told("the second magazine: one approval, from the same deposit");
     await open(water, "/almanac/172");
     await page.waitForSelector(".sky dl");
     await shoot(page, "water-3-almanac");
@@ -341,6 +420,7 @@ export const scenes = {
     await site.locator("text=End this").click();
     await site.locator("text=It may take nothing now").waitFor();
     await shoot(own, "wallet-9-ended");
+    told(`what is left came back: ${(await site.textContent()).match(/Paid so far [\d.]+\sDAI/)[0]}`);
     await context.close();
   },
 };

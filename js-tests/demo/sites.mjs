@@ -5,27 +5,29 @@ import { openMagazine } from "../../www-demo/magazine/server/open.mjs";
 import { serveWallet } from "../../www-demo/serve.mjs";
 import { farthing, packageFile } from "../support/env.mjs";
 
-/** `ports`: of wallet and magazines, where they shall be the same each time. */
-export async function startSites(world, { ports = [0, 0, 0] } = {}) {
-  const stops = [];
+/** The wallet page, with a faucet. */
+export function startWallet(world, port = 0) {
+  const give = (address) => world.fund(address, { eth: parseEther("1"), dai: parseEther("100") });
+  return serveWallet({ hub: world.hubUrl, rpc: world.rpcUrl, chain: "a chain for trying out", give, port });
+}
+
+/** Both magazines, for a wallet page that is served. */
+export async function startMagazines(world, wallet) {
+  const { connect } = await farthing();
+  const { paywall, sqlite } = await packageFile("paywall/index.mjs");
+  const opened = [];
   const stop = async () => {
-    for (const end of stops.reverse()) await end();
+    for (const magazine of opened.splice(0).reverse()) await magazine.stop();
   };
   try {
-    const { connect } = await farthing();
-    const { paywall, sqlite } = await packageFile("paywall/index.mjs");
-    const give = (address) => world.fund(address, { eth: parseEther("1"), dai: parseEther("100") });
-    const wallet = await serveWallet({ hub: world.hubUrl, rpc: world.rpcUrl, chain: "a chain for trying out", give, port: ports[0] });
-    stops.push(wallet.stop);
-    const open = async (which, port) => {
+    for (const which of ["post", "water"]) {
       const { privateKey } = await world.account({ eth: parseEther("1"), dai: parseEther("1") });
-      const magazine = await openMagazine({ connect, paywall, sqlite }, { which, hub: world.hubUrl, rpc: world.rpcUrl, privateKey, wallet: `${wallet.url}/`, folder: world.folder, port });
-      stops.push(magazine.stop);
-      return magazine;
-    };
-    return { wallet, post: await open("post", ports[1]), water: await open("water", ports[2]), stop };
+      opened.push(await openMagazine({ connect, paywall, sqlite }, { which, hub: world.hubUrl, rpc: world.rpcUrl, privateKey, wallet: `${wallet.url}/`, folder: world.folder }));
+    }
   } catch (error) {
     await stop().catch(() => {});
     throw error;
   }
+  const [post, water] = opened;
+  return { wallet, post, water, stop };
 }

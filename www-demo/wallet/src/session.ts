@@ -33,6 +33,9 @@ export class Session {
   readonly grants = new Cell<readonly GrantRecord[]>([]);
   /** What the reader should know, of the engine's own accord. */
   readonly notice = new Cell<string | undefined>(undefined);
+  readonly #known = new Map<string, Payment>();
+  /** Whether a stream of a grant has changed since grants were read. */
+  #streamed = false;
   readonly host: Host;
   readonly records: Records;
 
@@ -104,15 +107,22 @@ export class Session {
   }
 
   #listen(client: Client): void {
-    let reading: Promise<void> | undefined;
+    let reading = false;
     const changed = () => {
-      // What comes while it is read is read once more after it.
-      reading ??= new Promise<void>((resolve) => requestAnimationFrame(() => resolve())).then(() => {
-        reading = undefined;
-        return this.#read(client);
-      }).catch(() => {});
+      // What comes while it is drawn is drawn with the next frame.
+      if (reading) return;
+      reading = true;
+      requestAnimationFrame(() => {
+        reading = false;
+        this.#show(client).catch(() => {});
+      });
     };
-    for (const name of ["payment", "deposit", "withdrawal", "closing", "credit", "restored"] as const) client.on(name, changed);
+    client.on("payment", ({ payment }) => {
+      this.#known.set(payment.id, payment);
+      this.#streamed ||= payment.stream?.granted === true;
+      changed();
+    });
+    for (const name of ["deposit", "withdrawal", "closing", "credit", "restored"] as const) client.on(name, changed);
     client.on("connected", () => (this.connected.value = true));
     client.on("disconnected", () => (this.connected.value = false));
     client.on("exit", ({ stage }) => (this.notice.value = stage === "none" ? undefined : "An exit of your channel is running: your money is on its way to your account."));
@@ -121,10 +131,17 @@ export class Session {
   }
 
   async #read(client: Client): Promise<void> {
-    const [balances, payments] = await Promise.all([client.balances(), client.payments({ limit: PAYMENTS })]);
+    for (const payment of await client.payments({ limit: PAYMENTS })) this.#known.set(payment.id, payment);
+    this.#streamed = true;
+    await this.#show(client);
+  }
+
+  async #show(client: Client): Promise<void> {
+    const [balances, streamed] = [await client.balances(), this.#streamed];
+    this.#streamed = false;
     this.balances.value = balances;
-    this.payments.value = payments;
-    await this.refreshGrants();
+    this.payments.value = [...this.#known.values()];
+    if (streamed) await this.refreshGrants();
   }
 
   async refresh(): Promise<void> {

@@ -29,7 +29,7 @@ function balances(session: Session) {
   const now = Date.now();
   if (!session.funded) return h("div", { class: "card empty" }, h("h2", null, "Nothing here yet"), h("p", null, "Put something in, and pay any site with it. A few euros go a long way."));
   return session.balances.value
-    .filter(({ asset, available, deposited, sending, receiving }, index) => index === 0 || available + deposited + sending + receiving > 0n || asset === "DAI")
+    .filter(({ available, deposited, sending, receiving }) => available + deposited + sending + receiving > 0n)
     .map((balance) => {
       const info = session.assetOf(balance.token) ?? { asset: balance.asset, decimals: 18 };
       const open = session.grants.value.filter((record) => isOpen(record, now) && record.request.asset === balance.token.toLowerCase());

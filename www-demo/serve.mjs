@@ -99,7 +99,7 @@ export async function serveWallet({ hub, rpc, chain, give, port, folder = join(O
     } catch {
       return sendJson(response, 400, { message: "Send an account's address as JSON." });
     }
-    if (!/^0x[0-9a-fA-F]{40}$/.test(address)) return sendJson(response, 400, { message: "That is no account's address." });
+    if (typeof address !== "string" || !/^0x[0-9a-fA-F]{40}$/.test(address)) return sendJson(response, 400, { message: "That is no account's address." });
     const key = address.toLowerCase();
     if (Date.now() - (served.get(key) ?? 0) < FAUCET_PAUSE) return sendJson(response, 429, { message: "This account just got some. Wait ten seconds." });
     served.set(key, Date.now());

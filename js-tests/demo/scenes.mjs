@@ -1,83 +1,7 @@
 // What the pictures are of: each scene brings a page into its states by the ways of a reader, and has them taken.
 
-import { randomBytes } from "node:crypto";
-import { listen } from "../../www-demo/serve.mjs";
 import { farthing } from "../support/env.mjs";
-
-const random = (bytes) => `0x${randomBytes(bytes).toString("hex")}`;
-
-/** A site of nothing but a page that can ask the wallet, for states that no honest site leads to. */
-async function site({ cleanups }) {
-  const page = `<!doctype html><html lang="en"><meta charset="utf-8"><title>site</title><h1>A site</h1>`;
-  const served = await listen((_, response) => response.writeHead(200, { "content-type": "text/html" }).end(page));
-  cleanups.push(() => served.stop());
-  return served;
-}
-
-/** A request for this world's hub. */
-const request = ({ world }, changes = {}) => ({
-  v: 1,
-  type: "farthing-grant-request",
-  id: random(16),
-  payee: "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
-  hub: world.hubUrl,
-  network: `eip155:${world.chainId}`,
-  contract: world.contract.toLowerCase(),
-  asset: world.dai.toLowerCase(),
-  unitPrice: String(10n ** 15n),
-  units: 500,
-  tip: random(32),
-  expiresIn: 604_800,
-  title: "The Farthing Post",
-  reason: "Articles at a tenth of a cent, the film by the second",
-  ...changes,
-});
-
-/** Opens the wallet from the site by pop-up; the site's page keeps the answer in `answers`. */
-async function popup({ wallet }, page, asked, { silent = false } = {}) {
-  const [opened] = await Promise.all([
-    page.context().waitForEvent("page"),
-    page.evaluate(
-      ([url, question, mute]) => {
-        window.answers ??= [];
-        window.onmessage = ({ data, origin, source }) => {
-          if (data?.type === "farthing-wallet-ready" && !mute) source.postMessage(question, origin);
-          if (data?.type === "farthing-grant") window.answers.push({ ...data, origin });
-        };
-        window.open(`${url}/#farthing-popup=${question.id}`, `farthing-${question.id}`);
-      },
-      [wallet.url, asked, silent],
-    ),
-  ]);
-  return opened;
-}
-
-const answers = (page) => page.evaluate(() => window.answers);
-const outcome = (page, code) => page.waitForFunction((wanted) => document.body.dataset.outcome === wanted, code);
-const ready = (page) => page.waitForSelector('#status[data-state="connected"]', { state: "attached" });
-
-function must(condition, what) {
-  if (!condition) throw new Error(`It is not so: ${what}`);
-}
-
-/** A new wallet with a key of its own, and what it deposits by the page. */
-async function ownWallet(stage, deposits = []) {
-  const context = await stage.context();
-  const page = await context.newPage();
-  await page.goto(`${stage.wallet.url}/`);
-  await page.click("#browser-key");
-  await ready(page);
-  for (const [asset, amount] of deposits) {
-    await page.goto(`${stage.wallet.url}/#deposit`);
-    await page.selectOption("#deposit-asset", asset);
-    await page.click("#faucet").catch(() => {});
-    await page.waitForSelector(".faucet .note");
-    await page.fill("#deposit-amount", amount);
-    await page.click('.deposit button[type="submit"]');
-    await page.waitForSelector(".balances");
-  }
-  return { context, page };
-}
+import { answers, must, outcome, ownWallet, popup, random, ready, request, site } from "./visit.mjs";
 
 export const scenes = {
   /** First visit, deposit, balances, sending, settings. */
@@ -274,7 +198,11 @@ export const scenes = {
     const poor = await connect({ hub: world.hubUrl, rpc: world.rpcUrl, wallet: await world.account(), store: "memory" });
     stage.cleanups.push(() => poor.disconnect());
     poor.on("stream", () => {});
-    opened = await allow(request(stage, { payee: poor.info.address.toLowerCase(), units: 900 }));
+    opened = await popup(stage, page, request(stage, { payee: poor.info.address.toLowerCase(), unitPrice: String(10n ** 16n), units: 1_500 }));
+    // Over all three limits, which are raised one by one.
+    for (let limit = 0; limit < 3; limit += 1) await opened.click("#raise");
+    await opened.waitForSelector("#allow:not(:disabled)");
+    await opened.click("#allow");
     await outcome(opened, "no-capacity");
     await shoot(opened, "ends-5-no-capacity");
     must((await code()) === "no-capacity", "a hub without money for the payee is told");

@@ -6,6 +6,8 @@ export interface Ending {
   readonly code: AnswerCode;
   readonly heading: string;
   readonly advice: string;
+  /** What the engine said, for whoever wants to know. */
+  readonly said?: string;
 }
 
 const NO_CAPACITY: Ending = {
@@ -66,5 +68,5 @@ export const isUnknown = (code: string | undefined) => code === undefined || OPE
 
 export function ending(code: string | undefined, message: string): Ending {
   const known = code === undefined ? undefined : ENDINGS[code];
-  return known ?? { code: "unavailable", heading: "The wallet could not do this", advice: message };
+  return known !== undefined ? { ...known, said: message } : { code: "unavailable", heading: "The wallet could not do this", advice: message };
 }

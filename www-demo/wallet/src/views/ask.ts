@@ -6,6 +6,7 @@ import { place } from "../grants.ts";
 import { next } from "../logic/book.ts";
 import { ending, isUnknown, type Ending } from "../logic/faults.ts";
 import { judge, raised, type Limits, type Verdict } from "../logic/limits.ts";
+import { people } from "../logic/money.ts";
 import { span, until } from "../logic/readable.ts";
 import { costOf, granted, refused, samePlace, type Grant, type Opened } from "../logic/request.ts";
 import { Refused, type AnswerCode } from "../logic/shapes.ts";
@@ -87,9 +88,10 @@ function refusal(code: AnswerCode, message: string): Ending {
 }
 
 /** Answers with a refusal, and says so. */
-function finish(asking: Asking, stage: Stage, { code, heading, advice }: Ending): void {
+function finish(asking: Asking, stage: Stage, { code, heading, advice, said }: Ending): void {
   asking.answer(refused(asking.request.id, code, advice));
-  stage(screen(code === "denied" ? "good" : "bad", heading, advice, [leaveButton(asking)]));
+  const details = said === undefined ? null : h("details", null, h("summary", null, "What the wallet said"), h("p", null, said));
+  stage(screen(code === "denied" ? "good" : "bad", heading, [advice, details], [leaveButton(asking)]));
   document.body.dataset.outcome = code;
 }
 
@@ -232,7 +234,7 @@ function approveView(asking: Asking, session: Session, asset: AssetInfo, verdict
           "div",
           { class: "note bad limit", role: "alert" },
           h("p", null, "This is over your limit of ", money(verdict.most, asset), ` ${LIMIT_WORDS[verdict.limit]}`, verdict.used > 0n ? [", of which ", money(verdict.used, asset, "up"), " is used"] : null, "."),
-          button(`Raise the limit`, () => resolve(more as Limits), { class: "second small", id: "raise" }),
+          button(`Raise it to ${people((more as Limits)[verdict.limit], asset.decimals, "up")} ${asset.asset}`, () => resolve(more as Limits), { class: "second small", id: "raise" }),
         ),
     h("div", { class: "actions" }, allow, button("No", () => resolve("no"), { class: "quiet", id: "deny" })),
   );

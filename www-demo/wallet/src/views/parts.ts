@@ -35,7 +35,7 @@ export function screen(kind: "good" | "bad" | "waiting", heading: string, text: 
     { class: "screen card", "data-kind": kind, role: kind === "bad" ? "alert" : "status" },
     mark,
     h("h1", null, heading),
-    h("p", null, text),
+    h("div", { class: "words" }, text),
     actions.length > 0 ? h("div", { class: "actions" }, actions) : null,
   );
 }

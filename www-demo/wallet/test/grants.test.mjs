@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { end, place } from "../src/grants.ts";
+import { end, lasting, place, terms } from "../src/grants.ts";
 import { readRequest } from "../src/logic/request.ts";
 import { sample } from "./sample.mjs";
 
@@ -100,4 +100,9 @@ test("the reader ends a grant: its payee is asked for the rest, and then it is o
   await end(ledger, engine, only());
   assert.deepEqual(steps, ["stream", "end", "ended"]);
   await assert.rejects(place(ledger, engine, asked(), 2), { code: "expired" });
+});
+
+test("a grant ends no later than was asked for, and a little before the longest time of a hub whose clock differs", () => {
+  assert.deepEqual([300, 3_600, 604_800].map(lasting), [270, 3_480, 604_680]);
+  assert.equal(terms({ request: readRequest(sample(), "popup"), streamId: "0x01" }).expiresIn, 604_680);
 });

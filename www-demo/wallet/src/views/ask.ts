@@ -2,7 +2,7 @@
 // the page.
 
 import { button, h } from "../dom.ts";
-import { place } from "../grants.ts";
+import { lasting, place } from "../grants.ts";
 import { next } from "../logic/book.ts";
 import { ending, isUnknown, type Ending } from "../logic/faults.ts";
 import { judge, raised, type Limits, type Verdict } from "../logic/limits.ts";
@@ -223,7 +223,7 @@ function approveView(asking: Asking, session: Session, asset: AssetInfo, verdict
     h("p", { class: "soft" }, `It calls itself “${request.title}”`, request.reason === undefined ? "." : [" and says: “", request.reason, "”"]),
     facts([
       ["At most", money(cost, asset, "up"), [request.units === 1 ? "one unit of " : `${request.units} units of `, money(request.unitPrice, asset, "up")]],
-      ["Until", until(Date.now() + request.expiresIn * 1_000), `in ${span(request.expiresIn)}`],
+      ["Until", until(Date.now() + lasting(request.expiresIn) * 1_000), `in ${span(request.expiresIn)}`],
       ["Paid to", account(request.payee)],
       ["Paid to this site so far", money(paid, asset)],
       ["In your wallet", money(session.available(asset.token), asset)],

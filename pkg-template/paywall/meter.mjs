@@ -63,6 +63,16 @@ export class Meter {
     return fit < BigInt(bytes) ? Number(fit) : bytes;
   }
 
+  /** @param {number} bytes */
+  costOf(bytes) {
+    return this.#rate.per === "byte" ? BigInt(bytes) * this.#rate.price : 0n;
+  }
+
+  /** Waits for a further payment. */
+  more() {
+    return this.#more();
+  }
+
   /** Counts an amount; waits until it is paid. `false` if it never was, and nothing was counted. @param {bigint} amount @param {boolean} [whole] a part is of no use: it waits for all of it */
   async take(amount, whole = true) {
     while (this.used + (whole ? amount : 1n) > this.paid) {

@@ -70,7 +70,7 @@ export class Sale {
 
   /** What the handler gets. @returns {PaidRequest} */
   face() {
-    const { key, id, from, to, attempt } = this.record;
+    const { key, id, from, to, attempt } = /** @type {any} */ (this.record);
     const sale = this;
     return Object.freeze({
       key,

@@ -3,11 +3,14 @@
 
 /** @import { Address, Hex } from "./index.js" */
 
-import { keccak_256 } from "@noble/hashes/sha3.js";
+import { hashed } from "../pay/chain.mjs";
 import { bytesOf, joined } from "../pay/wire.mjs";
 
+/** @param {(string | Uint8Array)[]} parts */
+const keccak = (...parts) => hashed(joined(...parts), 1);
+
 /** @param {string} text */
-const named = (text) => keccak_256(joined(text));
+const named = (text) => keccak(text);
 
 /** A word of 32 bytes. @param {string | number | bigint} value hex with 0x, or a number */
 const word = (value) => bytesOf(`0x${(typeof value === "string" ? value.slice(2) : value.toString(16)).padStart(64, "0")}`);
@@ -15,14 +18,14 @@ const word = (value) => bytesOf(`0x${(typeof value === "string" ? value.slice(2)
 /** @param {{ chainId: number, contract: Address }} domain @param {Uint8Array} struct */
 function digest({ chainId, contract }, struct) {
   const type = named("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
-  const separator = keccak_256(joined(type, named("Farthing"), named("1"), word(chainId), word(contract)));
-  return keccak_256(joined(Uint8Array.of(0x19, 0x01), separator, struct));
+  const separator = keccak(type, named("Farthing"), named("1"), word(chainId), word(contract));
+  return keccak(Uint8Array.of(0x19, 0x01), separator, struct);
 }
 
 /** @param {{ chainId: number, contract: Address }} domain @param {Hex} key @param {number} units */
 export const voucherDigest = (domain, key, units) =>
-  digest(domain, keccak_256(joined(named("Voucher(bytes32 key,uint32 units)"), word(key), word(units))));
+  digest(domain, keccak(named("Voucher(bytes32 key,uint32 units)"), word(key), word(units)));
 
 /** @param {{ chainId: number, contract: Address }} domain @param {{ payee: Address, publicKey: Hex, expires: number }} signer */
 export const certificateDigest = (domain, { payee, publicKey, expires }) =>
-  digest(domain, keccak_256(joined(named("ReceiptKey(address payee,bytes32 publicKey,uint64 expires)"), word(payee), word(publicKey), word(expires))));
+  digest(domain, keccak(named("ReceiptKey(address payee,bytes32 publicKey,uint64 expires)"), word(payee), word(publicKey), word(expires)));

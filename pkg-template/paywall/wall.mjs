@@ -76,7 +76,7 @@ export class Wall {
   async begin(client) {
     const { recover: own } = this.settings;
     if (own !== undefined) this.#proofs = new Proofs(own);
-    if (client !== undefined) this.till = await openTill({ client, store: this.ledger, idle: this.settings.idle, margin: this.settings.margin, onError: this.settings.onError });
+    if (client !== undefined) this.till = await openTill({ client: /** @type {any} */ (client), store: this.ledger, idle: this.settings.idle, margin: this.settings.margin, onError: this.settings.onError });
     this.#sweep = setInterval(() => void this.#purge(), 60_000);
     this.#sweep.unref();
   }

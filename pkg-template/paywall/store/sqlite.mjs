@@ -173,7 +173,7 @@ class Sqlite {
 
   /** @param {string} id */
   async session(id) {
-    return this.#all("SELECT * FROM farthing_intervals WHERE session = ?1 OR (id = ?1 AND session IS NULL) ORDER BY session IS NOT NULL, at, first", id).map(recordOf);
+    return this.#all("SELECT * FROM farthing_intervals WHERE session = ?1 OR id = ?1 ORDER BY session IS NOT NULL, at, first", id).map(recordOf);
   }
 
   /** @param {string} key @param {string} id */

@@ -21,6 +21,16 @@ const REPEATS = 3;
 
 const NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
+/** What has our listener. @type {WeakSet<object>} */
+const HEARD = new WeakSet();
+
+/** A connection that breaks while nothing is asked would end the process if nobody listened; the next question fails in any case. @param {Pool | PoolClient} emitter */
+function heard(emitter) {
+  if (HEARD.has(emitter)) return;
+  HEARD.add(emitter);
+  emitter.on?.("error", () => {});
+}
+
 /** A store in the database behind a pool of `pg`. @param {Pool} pool @param {{ lease?: number }} [options] */
 export function postgres(pool, options = {}) {
   if (typeof pool?.connect !== "function" || typeof pool.query !== "function") throw invalid("The store needs a pool of `pg`: postgres(new Pool({ connectionString })).");
@@ -36,8 +46,7 @@ class Postgres {
   /** @param {Pool} pool */
   constructor(pool) {
     this.#pool = pool;
-    // Without a listener an idle connection that breaks would end the process.
-    pool.on?.("error", () => {});
+    heard(pool);
   }
 
   /** The tables are laid with the first question, and asked for again if that failed. */
@@ -64,8 +73,7 @@ class Postgres {
   async #transaction(work) {
     for (let attempt = 1; ; attempt += 1) {
       const client = await this.#pool.connect();
-      // A connection that breaks while nothing is asked says so here; the next question fails in any case.
-      client.on?.("error", () => {});
+      heard(client);
       /** @type {Error | undefined} */
       let broken;
       try {

@@ -24,8 +24,10 @@ export class Sale {
   /** It was served before, and charged then. */
   #again;
   #settled = false;
-  /** @type {((event: object) => void)[]} */
-  #listeners = [];
+  /** @type {((event: any) => void) | undefined} */
+  #listener;
+  /** Told before the answer began. @type {object | undefined} */
+  #early;
 
   /** @param {Wall} wall @param {import("./wall.mjs").Route} route @param {Stream} stream @param {Record} record @param {Quote} quote @param {boolean} again */
   constructor(wall, route, stream, record, quote, again) {
@@ -48,7 +50,7 @@ export class Sale {
       look: async () => {
         for (const record of await this.#wall.ledger.rows.session(this.record.id)) await this.joined(record);
       },
-      notice: (event) => this.#listeners.forEach((listener) => listener(event)),
+      notice: (event) => this.#tell(event),
     });
     // What was served before is served again for what it was charged; a crash before that, for what was paid.
     const units = this.#again ? this.record.charged : this.record.to - this.record.from;
@@ -58,7 +60,15 @@ export class Sale {
 
   /** Tells where the reader stands, before what is paid ends. @param {(event: any) => void} listener */
   onNotice(listener) {
-    this.#listeners.push(listener);
+    this.#listener = listener;
+    if (this.#early !== undefined) listener(this.#early);
+    this.#early = undefined;
+  }
+
+  /** @param {object} event */
+  #tell(event) {
+    if (this.#listener === undefined) this.#early = event;
+    else this.#listener(event);
   }
 
   /** A further interval of this session. @param {Record} record */
@@ -148,7 +158,7 @@ export class Sale {
     if (this.#again) return;
     const outcome = await this.#wall.persist(() => this.#wall.ledger.close(this.record, used));
     if (outcome.step !== "settled") return;
-    for (const record of outcome.records) this.#listeners.forEach((listener) => listener({ record, used: record.from + record.charged, end: true }));
+    for (const record of outcome.records) this.#tell({ record, used: record.from + record.charged, end: true });
   }
 
   /** The headers of the answer. @param {HeaderBag} headers @param {number} status */

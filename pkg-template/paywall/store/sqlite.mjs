@@ -23,6 +23,8 @@ export function sqlite(path, options = {}) {
 
 /** @implements {Backend} */
 class Sqlite {
+  /** The file. */
+  path;
   #database;
   /** @type {Map<string, import("node:sqlite").StatementSync>} */
   #prepared = new Map();
@@ -30,8 +32,9 @@ class Sqlite {
   /** @param {string} path */
   constructor(path) {
     const file = path === ":memory:" ? path : resolve(path);
+    this.path = file;
     try {
-      if (file !== path || path !== ":memory:") mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      if (file !== ":memory:") mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
       this.#database = new DatabaseSync(file);
       this.#database.exec(`PRAGMA busy_timeout = ${PATIENCE}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;`);
       if (file !== ":memory:") chmodSync(file, 0o600);

@@ -151,6 +151,11 @@ pub enum Event {
         /// The lock.
         lock: LockRef,
     },
+    /// The payee has accepted what the hub placed for our lock.
+    Forwarded {
+        /// The lock.
+        lock: LockRef,
+    },
     /// What the chain says of an asset has changed.
     Chain {
         /// Which asset.

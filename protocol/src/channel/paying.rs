@@ -96,8 +96,9 @@ impl Channel {
     }
 
     fn flush_asset(&mut self, asset: Asset, key: &SecretKey, now: u64) -> bool {
-        let budget = self.unsigned(asset);
-        let Some(batch) = self.signing.take_batch(&self.ledger, &mut self.outbox, asset, budget, now) else {
+        let (budget, has_heard) = (self.unsigned(asset), self.link.has_heard(now));
+        let batch = self.signing.take_batch(&self.ledger, &mut self.outbox, asset, budget, has_heard, now);
+        let Some(batch) = batch else {
             return false;
         };
         let signed = self.ledger.sign(asset, batch, key);

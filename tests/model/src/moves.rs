@@ -287,6 +287,7 @@ impl World {
             | Message::Refused { .. }
             | Message::Cancel { .. }
             | Message::Held { .. }
+            | Message::Forwarded { .. }
             | Message::Sync { .. }
             | Message::Funds { .. }
             | Message::WithdrawSigned { .. }

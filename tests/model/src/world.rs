@@ -332,6 +332,7 @@ impl World {
             | Message::Fail { .. }
             | Message::Cancel { .. }
             | Message::Held { .. }
+            | Message::Forwarded { .. }
             | Message::Sync { .. }
             | Message::Funds { .. }
             | Message::Declined { .. } => {}
@@ -411,6 +412,7 @@ const fn wants_answer(message: &Message) -> bool {
         | Message::Refused { .. }
         | Message::Cancel { .. }
         | Message::Held { .. }
+        | Message::Forwarded { .. }
         | Message::Sync { .. }
         | Message::Funds { .. }
         | Message::WithdrawSigned { .. }

@@ -109,7 +109,7 @@ export async function vectors(scheme, chain) {
     chains: [1, 2, 127, 128, 129, 300, 1024].map((units) => {
       const whole = chain.chainOf(Buffer.from(WORD.slice(2), "hex"), units);
       const places = [...new Set([0, 1, 2, 127, 128, 129, units - 1, units])].filter((place) => place <= units).sort((a, b) => a - b);
-      return { root: WORD, units, tip: whole.tip, expiry: 1_764_460_800, key: chain.streamKey(whole.tip, units, 1_764_460_800), words: places.map((place) => ({ place, word: chain.wordAt(whole, place) })) };
+      return { root: WORD, units, tip: whole.tip, expiry: 1_764_460_800, key: chain.streamKey(whole.tip, units, 1_764_460_800), words: places.map((place) => ({ place, word: chain.wordAt(whole.marks, place) })) };
     }),
     ...header,
     grants,
@@ -248,7 +248,7 @@ function refused(header, grants) {
         ["too long", "expiresIn", 31_622_401],
         ["a return by script", "returnTo", "javascript:alert(1)"],
         ["a return without TLS", "returnTo", "http://news.example/"],
-        ["a return with a fragment", "returnTo", "https://news.example/#a"],
+        ["a return with a password", "returnTo", "https://a:b@news.example/#a"],
       ]),
       { name: "a list", value: [] },
       { name: "nothing", value: null },

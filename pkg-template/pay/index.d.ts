@@ -209,3 +209,119 @@ export interface GrantAnswer {
   grant?: Grant;
   error?: PayError;
 }
+
+/** What was paid for a request. */
+export interface Spent {
+  id: Hex;
+  key: Hex;
+  url: string;
+  method: string;
+  /** Charged; of a metered answer what was used since the last time. */
+  units: number;
+  amount: bigint;
+  asset: Address;
+  symbol: string;
+  decimals: number;
+  receipt?: SignedReceipt | undefined;
+}
+
+/** An answer that is paid for as it comes. */
+export interface Meter {
+  /** Units that the server was shown, and those of them that it used. */
+  readonly paid: number;
+  readonly used: number;
+  readonly paused: boolean;
+  /** Why no more is paid, where that was not meant. `resume()` tries again. */
+  readonly error?: unknown;
+  /** Pays no more: the server stops at what is paid. */
+  pause(): void;
+  resume(): void;
+}
+
+/** A `Response`, and what was paid for it. */
+export interface PaidResponse extends Response {
+  /** Absent if nothing was paid. */
+  readonly payment?: Spent & { readonly meter?: Meter };
+}
+
+/** Options of one request. */
+export interface PaymentInit {
+  /**
+   * 16 random bytes. The same id again, with the same request, pays nothing new, also after a restart. Without it a request
+   * whose answer was lost is known again by its method, URL, body, and the headers that choose among answers.
+   */
+  id?: Hex;
+  /** The most that it may cost, in base units. */
+  most?: bigint;
+  /** Whether a grant may be asked for; `true` unless it is said otherwise. With `false` it is `payment-required`. */
+  ask?: boolean;
+}
+
+export interface PaidRequestInit extends RequestInit {
+  payment?: PaymentInit;
+}
+
+/** Options of {@link payer}. */
+export interface PayerOptions {
+  /** The wallet page; by default the one that the site's server suggests. */
+  wallet?: string;
+  /** What the reader is asked for: by default the page's title. At most 80 letters. */
+  title?: string;
+  /** One line more, at most 120 letters. */
+  reason?: string;
+  /** How many units a grant should have; at least what the server wants, at most 16,384. */
+  units?: number;
+  /** Seconds that a grant should last; a week by default. */
+  expiresIn?: number;
+  /** The most that one request may cost, in base units. */
+  perRequest?: bigint;
+  /** How the wallet is asked. By default by pop-up, and by redirect where this page's policy cuts pop-ups off. */
+  mode?: "popup" | "redirect";
+}
+
+/** What there is of a grant. */
+export interface GrantState {
+  key: Hex;
+  payee: Address;
+  hub: string;
+  network: string;
+  asset: Address;
+  symbol: string;
+  decimals: number;
+  unitPrice: bigint;
+  units: number;
+  /** Units that can be spent. */
+  left: number;
+  /** Base units that were charged, or may have been. */
+  spent: bigint;
+  /** Requests whose outcome is not known. */
+  open: number;
+  /** Milliseconds since 1970. */
+  expiresAt: number;
+}
+
+/** Made by {@link payer}. All tabs and workers of a site share its grants, and none spends what another one spent. */
+export interface Payer {
+  /**
+   * As `fetch`, and pays. What the server refuses for good rejects with its code; a 402 of other schemes comes back as it is.
+   * No payment follows a redirect to another origin.
+   */
+  fetch(input: RequestInfo | URL, init?: PaidRequestInit): Promise<PaidResponse>;
+  /**
+   * In a service worker: answers a GET or HEAD that may have to be paid for (an image, a part of a film, a page). Nobody can
+   * be asked there: without a grant the server's 402 is the answer.
+   */
+  handle(event: { readonly request: Request; respondWith(response: Promise<Response>): void }): void;
+  /** By redirect: what the wallet sent us back with, if that is how this page came to be. Its fragment is taken out of the address. */
+  readonly returned: Promise<{ grant: Grant } | { error: PayError } | undefined>;
+  /** Calls `listener` at each payment, of this site's other tabs and its worker too; returns a function that ends it. */
+  on(name: "spent", listener: (spent: Spent) => void): () => void;
+  /** Of a response that is paid for as it comes. */
+  meter(response: PaidResponse): Meter | undefined;
+  /** What there is to spend. */
+  state(): Promise<GrantState[]>;
+  /** Forgets one grant, or all: nothing more can be spent of it here. What is left comes back to the reader when the site gives it up, or when it expires. */
+  end(key?: Hex): Promise<void>;
+}
+
+export declare function payer(options?: PayerOptions): Payer;

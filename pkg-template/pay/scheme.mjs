@@ -190,7 +190,7 @@ export function canonical(value) {
   return `{${shown.map(([name, one]) => `${JSON.stringify(name)}:${canonical(one)}`).join()}}`;
 }
 
-const SOLD = { payee: address, ...parties, key: bytes32, id: id16, from: place, to: place, charged: place, unitPrice: amount(1n), method: like(/^[A-Z]{1,20}$/), url: link, at: time };
+const SOLD = () => ({ payee: address, ...parties, key: bytes32, id: id16, from: place, to: place, charged: place, unitPrice: amount(1n), method: like(/^[A-Z]{1,20}$/), url: link, at: time });
 
 /** The payload of a receipt, to be signed. @param {Receipt} sold */
 export const encodeReceipt = (sold) => packUrl(JSON.parse(canonical(sold)));
@@ -199,14 +199,14 @@ export const encodeReceipt = (sold) => packUrl(JSON.parse(canonical(sold)));
 export function decodeReceipt(payload) {
   return checked("bad-answer", "receipt", () => {
     const value = unpackUrl(payload, 6_000);
-    const sold = fields(value, SOLD, "it", true);
+    const sold = fields(value, SOLD(), "it", true);
     return packUrl(JSON.parse(canonical(value))) === payload && sold.from < sold.to && sold.charged <= sold.to - sold.from ? sold : wrong("it");
   });
 }
 
 // The wallet's window.
 
-const ASKED = {
+const ASKED = () => ({
   v: only(1),
   type: only("farthing-grant-request"),
   id: id16,
@@ -220,21 +220,24 @@ const ASKED = {
   expiresIn: int(EXPIRES.least, EXPIRES.most),
   title: line(80),
   reason: maybe(line(120)),
-  returnTo: maybe(page),
-};
+  returnTo: maybe((value, path) => typeof value === "string" && page(value.replace(/#.*/, ""), path) ? value : wrong(path)),
+});
 
 /** Reads a request for a grant, from a message or (as text) a fragment: `bad-request` unless every field is right and known.
  * @param {unknown} value @returns {GrantRequest} */
 export function decodeGrantRequest(value) {
   return checked("bad-request", "grant request", () => {
-    const { v: _, type: __, ...asked } = fields(typeof value === "string" ? unpackUrl(value, MOST.grant) : value, ASKED, "it", true);
+    const { v: _, type: __, ...asked } = fields(typeof value === "string" ? unpackUrl(value, MOST.grant) : value, ASKED(), "it", true);
     return asked.unitPrice * BigInt(asked.units) < 1n << 128n ? asked : wrong("units");
   });
 }
 
+/** The request as it is posted, unchecked. @param {GrantRequest} request */
+export const grantMessage = ({ unitPrice, ...request }) => ({ v: 1, type: "farthing-grant-request", ...request, unitPrice: String(unitPrice) });
+
 /** The request as it is posted. @param {GrantRequest} request */
-export function encodeGrantRequest({ unitPrice, ...request }) {
-  const message = { v: 1, type: "farthing-grant-request", ...request, unitPrice: String(unitPrice) };
+export function encodeGrantRequest(request) {
+  const message = grantMessage(request);
   return decodeGrantRequest(message) && message;
 }
 
@@ -247,7 +250,7 @@ export function decodeGrantAnswer(value) {
     if ((said.grant === undefined) === (said.error === undefined)) wrong("grant");
     if (said.grant) return { id: said.id, grant: fields(said.grant, GRANTED, "grant") };
     const { code, message } = fields(said.error, { code: like(/^[a-z-]{1,40}$/), message: line(300, 0) }, "error");
-    return { id: said.id, error: new PayError(DENIALS.includes(code) ? code : "unavailable", message) };
+    return { id: said.id, error: new PayError(/** @type {any} */ (code), message) };
   });
 }
 

@@ -38,11 +38,11 @@ export class Payer {
   stream() {
     const { key, units, token, expiresAt } = this;
     const params = `${this.chain.tip}${units.toString(16).padStart(8, "0")}`;
-    return { key, condition: "hash-chain", params, token, symbol: "DAI", unitPrice: String(this.unitPrice), units, expiresAt, endedAt: null, best: 0, word: null, shown: 0, usedAt: Date.now() };
+    return { key, condition: "hash-chain", params, token, symbol: "DAI", unitPrice: String(this.unitPrice), units, expiresAt, endedAt: null, best: 0, word: null, earned: 0, shown: 0, usedAt: Date.now() };
   }
 
   word(to) {
-    return wordAt(this.chain, to);
+    return wordAt(this.chain.marks, to);
   }
 
   /** The payment of an interval, to be changed by a test. */

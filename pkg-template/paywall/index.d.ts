@@ -16,7 +16,6 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Address, Client, Hex } from "../index.js";
-import type { Ledger } from "./store/ledger.mjs";
 
 export type { Address, Hex };
 
@@ -63,7 +62,12 @@ export interface SiteInfo {
 }
 
 /** Where sales are kept: {@link sqlite} or {@link postgres}. */
-export type Store = Ledger;
+export interface Store {
+  /** Who this process is, among those of the store. */
+  readonly holder: string;
+  /** Lets it go; the paywall's `close` does it. */
+  end(): Promise<void>;
+}
 
 /** A store in a file, for the processes of one machine. `lease`: milliseconds after which what a dead process served may go on, 10,000 by default. */
 export declare function sqlite(path: string, options?: { readonly lease?: number }): Store;
@@ -99,7 +103,7 @@ export interface PaywallOptions {
   /** Default `"*"`. */
   readonly cors?: Cors;
   readonly others?: readonly OtherScheme[];
-  /** Seconds before its expiry from which a stream is taken no more. Default 300. */
+  /** Seconds before its words would come too late (`revealBy`) from which a stream is taken no more. Default 60. */
   readonly margin?: number;
   /** How often and how long, in seconds, the same id gets what it has paid for. Default 16 times within a day. */
   readonly again?: { readonly times?: number; readonly seconds?: number };
@@ -240,11 +244,15 @@ export interface ReportOptions {
 /** The owner's report. `npx farthing paywall report` prints it. */
 export declare function report(options: ReportOptions): Promise<Report>;
 
+/** The report as lines for a terminal. */
+export declare function reportLines(report: Report): string[];
+
 /** A receipt as `PAYMENT-RESPONSE` has it. */
 export interface Receipt {
   readonly payload: string;
   readonly signature: Hex;
-  readonly signer: { readonly publicKey: Hex; readonly payee: Address; readonly expires: number; readonly signature: Hex };
+  /** `channelId` and `binding` where the payee's account is not the signer itself. */
+  readonly signer: { readonly publicKey: Hex; readonly payee: Address; readonly expires: number; readonly signature: Hex; readonly channelId?: Hex; readonly binding?: Hex };
 }
 
 /** What a receipt says. */
@@ -266,12 +274,12 @@ export interface SoldReceipt {
 
 export interface VerifyOptions {
   /** The address that signed a digest with a signature of 65 bytes. */
-  readonly recover: (digest: Uint8Array, signature: Uint8Array) => string;
+  readonly recover: (digest: Uint8Array, signature: Uint8Array) => string | Promise<string>;
   readonly chainId: number;
   readonly contract: Address;
   /** Only of this one. */
   readonly payee?: Address;
-  /** Addresses that may certify for the payee. Default: the payee's own. */
+  /** Addresses that may certify for the payee, beside its own and the signer that it has bound. For payees that are contracts. */
   readonly signers?: readonly Address[];
 }
 
@@ -279,4 +287,4 @@ export interface VerifyOptions {
 export declare function verifyReceipt(receipt: Receipt, options: VerifyOptions): Promise<SoldReceipt>;
 
 /** {@link VerifyOptions.recover} by the package's own module, in Node. */
-export declare function recover(digest: Uint8Array, signature: Uint8Array): string;
+export declare function recover(digest: Uint8Array, signature: Uint8Array): Promise<string>;

@@ -5,7 +5,7 @@ export { paywall } from "./wall.mjs";
 export { till } from "./till.mjs";
 export { sqlite } from "./store/sqlite.mjs";
 export { postgres } from "./store/postgres.mjs";
-export { report } from "./report.mjs";
+export { report, reportLines } from "./report.mjs";
 export { recover } from "./recover.mjs";
 export { verifyReceipt } from "./verify.mjs";
 export { PaywallError } from "./problem.mjs";

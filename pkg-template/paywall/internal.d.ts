@@ -15,11 +15,14 @@ export interface Stream {
   symbol: string;
   unitPrice: string;
   units: number;
+  /** From then on a word can't be shown in time. */
   expiresAt: number;
   /** Nobody sells by it from then on. */
   endedAt: number | null;
   best: number;
   word: string | null;
+  /** Up to where something was served. */
+  earned: number;
   /** What the engine has. */
   shown: number;
   usedAt: number;
@@ -116,6 +119,8 @@ export interface View {
 export interface Writes {
   records: Map<string, Record>;
   words: Map<string, { best: number; word: string }>;
+  /** Up to where something was served, by stream. */
+  earned: Map<string, number>;
   answers: Array<Answer & { key: string; id: string; at: number }>;
 }
 
@@ -181,6 +186,8 @@ export interface Signer {
   expires: number;
   signature: Hex;
   secret: string;
+  channelId?: Hex;
+  binding?: Hex;
 }
 
 export type Recover = (digest: Uint8Array, signature: Uint8Array) => string;
@@ -231,8 +238,8 @@ export interface Engine {
   };
   on(name: "stream", listener: (event: { stream: IncomingStream }) => void): () => void;
   balances(): Promise<readonly { asset: string; token: string; available: bigint; receiving: bigint; receivable: bigint }[]>;
-  streams?(filter?: { direction: "received" }): Promise<readonly { token: string; unitPrice: bigint; paid: number; handedOver: number }[]>;
-  signReceiptKey?(request: { publicKey: Hex; expiresIn: number }): Promise<{ payee: string; expires: number; signature: string }>;
+  payments(filter?: { direction: "received" }): Promise<readonly { token: string; stream?: { unitPrice: bigint; shown: number; paid: number } }[]>;
+  signReceiptKey?(request: { publicKey: Hex; expiresIn: number }): Promise<{ payee: string; expires: number; signature: string; channelId?: string; binding?: string }>;
 }
 
 /** What the engine tells of a stream to us. */
@@ -244,9 +251,11 @@ export interface IncomingStream {
   readonly token: string;
   readonly unitPrice: bigint;
   readonly units: number;
-  readonly expiresAt: number;
-  readonly status: string;
+  /** Milliseconds since 1970. */
+  readonly revealBy: number;
+  readonly ended: boolean;
   readonly proved: number;
+  onend?: (() => unknown) | undefined;
   take(shown: { to: number; word: string }): number;
   giveUp(): Promise<void>;
 }

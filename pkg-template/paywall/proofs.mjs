@@ -6,7 +6,7 @@
 /** @import { Recover, Site, Stream } from "./internal.js" */
 
 import { bytesOf, hexOf } from "../pay/wire.mjs";
-import { hashed } from "../pay/chain.mjs";
+import { hashed } from "./keccak.mjs";
 import { voucherDigest } from "./typed.mjs";
 
 /** Streams that are remembered. */
@@ -24,11 +24,13 @@ export function sound({ condition, params, units }) {
 export class Proofs {
   /** @type {Map<string, { to: number, word: Uint8Array }>} */
   #best = new Map();
+  #load;
+  /** @type {Recover | undefined} */
   #recover;
 
-  /** @param {Recover} recover who signed, for vouchers */
-  constructor(recover) {
-    this.#recover = recover;
+  /** @param {() => Promise<Recover>} load gives who signed, for vouchers */
+  constructor(load) {
+    this.#load = load;
   }
 
   /** @param {Site} site @param {Stream} stream @param {number} to @param {string} word */
@@ -39,6 +41,11 @@ export class Proofs {
     if (stream.condition === "voucher" ? !this.#signed(site, stream, to, bytes) : !this.#linked(stream, to, bytes)) return false;
     if (known === undefined || to > known.to) this.#remember(stream.key, { to, word: bytes });
     return true;
+  }
+
+  /** Vouchers need who signed, and that may have to be loaded. @param {Stream | undefined} stream */
+  async ready(stream) {
+    if (stream?.condition === "voucher") this.#recover = await this.#load();
   }
 
   /** Hashes the way to the nearest word that is known: the tip, or the best. @param {Stream} stream @param {number} to @param {Uint8Array} word */
@@ -54,7 +61,7 @@ export class Proofs {
   #signed(site, stream, units, word) {
     if (word.length !== 65) return false;
     try {
-      return this.#recover(voucherDigest(site, /** @type {Hex} */ (stream.key), units), word).toLowerCase() === stream.params.slice(0, 42);
+      return /** @type {Recover} */ (this.#recover)(voucherDigest(site, /** @type {Hex} */ (stream.key), units), word).toLowerCase() === stream.params.slice(0, 42);
     } catch {
       return false;
     }

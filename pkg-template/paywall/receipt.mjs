@@ -22,7 +22,7 @@ export function freshKey() {
 export const keyOf = ({ secret }) => createPrivateKey({ key: Buffer.from(secret, "base64"), format: "der", type: "pkcs8" });
 
 /** What a settled sale was, signed. @param {Site} site @param {Signer} signer @param {import("node:crypto").KeyObject} key @param {Stream} stream @param {Record} record @returns {Receipt} */
-export function receiptFor(site, { publicKey, payee, expires, signature }, key, stream, record) {
+export function receiptFor(site, { secret: _, ...signer }, key, stream, record) {
   const payload = encodeReceipt({
     payee: site.payTo,
     asset: /** @type {Hex} */ (stream.token),
@@ -37,5 +37,5 @@ export function receiptFor(site, { publicKey, payee, expires, signature }, key, 
     url: record.url,
     at: Math.floor(record.at / 1000),
   });
-  return { payload, signature: `0x${sign(null, Buffer.from(payload), key).toString("hex")}`, signer: { publicKey, payee, expires, signature } };
+  return { payload, signature: `0x${sign(null, Buffer.from(payload), key).toString("hex")}`, signer };
 }

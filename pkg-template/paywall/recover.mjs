@@ -4,10 +4,14 @@
 /** @import { Recover } from "./internal.js" */
 
 import { readFileSync } from "node:fs";
-import { glue, isStarted, startSync } from "../core.mjs";
 
-/** The address behind a signature of 65 bytes; throws if there is none. @type {Recover} */
-export function recover(digest, signature) {
+/** The function that gives the address behind a signature of 65 bytes, and throws if there is none. @returns {Promise<Recover>} */
+export async function recoverer() {
+  // By its URL, so that no bundle makes a second module of it.
+  const { glue, isStarted, startSync } = await import(new URL("../core.mjs", import.meta.url).href);
   if (!isStarted()) startSync(new WebAssembly.Module(readFileSync(new URL("../core_bg.wasm", import.meta.url))));
-  return glue._signerOf(digest, signature);
+  return (digest, signature) => glue._signerOf(digest, signature);
 }
+
+/** The address behind a signature. @param {Uint8Array} digest @param {Uint8Array} signature */
+export const recover = async (digest, signature) => (await recoverer())(digest, signature);

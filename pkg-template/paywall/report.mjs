@@ -50,7 +50,7 @@ export async function report({ store, client, since = midnight(Date.now()), unti
 }
 
 /** The report as lines for a terminal. @param {Report} report */
-export function lines({ since, payTo, routes, engine }) {
+export function reportLines({ since, payTo, routes, engine }) {
   const text = [`Since ${new Date(since).toLocaleString()}${payTo ? `, paid to ${payTo}` : ""}`, ""];
   const table = routes.map(({ route, asset, decimals, requests, free, open, income }) => [route, shown(income, decimals, asset), String(requests), String(free), String(open)]);
   text.push(...(table.length > 0 ? columns([["route", "came in", "paid", "not charged", "open"], ...table]) : ["Nothing came in."]), "");

@@ -33,8 +33,8 @@ export function readSettings(options) {
     title: text(title ?? new URL(origin).hostname, "title"),
     cors,
     others,
-    /** Milliseconds before its expiry from which a stream is taken no more. */
-    margin: whole(options.margin ?? 300, "margin", 1, 86_400) * 1_000,
+    /** Milliseconds before its words would come too late from which a stream is taken no more. */
+    margin: whole(options.margin ?? 60, "margin", 1, 86_400) * 1_000,
     again: { times: whole(options.again?.times ?? 16, "again.times", 1, 1_000_000), milliseconds: whole(options.again?.seconds ?? 86_400, "again.seconds", 1, 31_622_400) * 1_000 },
     keep: {
       bytes: whole(options.keep?.bytes ?? 65_536, "keep.bytes", 0, 16_777_216),

@@ -5,6 +5,8 @@
 /** @import { Engine, IncomingStream, Signer, Stream } from "./internal.js" */
 /** @import { Ledger } from "./store/ledger.mjs" */
 
+import { bytesOf, hexOf } from "../pay/wire.mjs";
+import { hashed } from "./keccak.mjs";
 import { invalid } from "./problem.mjs";
 import { sound } from "./proofs.mjs";
 import { freshKey } from "./receipt.mjs";
@@ -23,8 +25,8 @@ const RENEW = 10 * 86_400_000;
 /**
  * Opens the till of a site whose servers are other processes. @param {import("./index.js").TillOptions} options
  */
-export function till({ client, store, idle = 172_800, margin = 300, onError }) {
-  return openTill({ client: /** @type {any} */ (client), store, idle: idle * 1_000, margin: margin * 1_000, ...(onError && { onError }) });
+export function till({ client, store, idle = 172_800, margin = 60, onError }) {
+  return openTill({ client: /** @type {any} */ (client), store: /** @type {Ledger} */ (store), idle: idle * 1_000, margin: margin * 1_000, ...(onError && { onError }) });
 }
 
 /** @param {TillOptions} options `idle` and `margin` in milliseconds: without a payment, and before its expiry, a stream is given up */
@@ -53,7 +55,7 @@ export class Till {
   #noted = 0;
 
   /** @param {TillOptions} options */
-  constructor({ client, store, idle = 172_800_000, margin = 300_000, every = LOOK, onError = console.error }) {
+  constructor({ client, store, idle = 172_800_000, margin = 60_000, every = LOOK, onError = console.error }) {
     if (typeof client?.on !== "function") throw invalid("`client` must be what connect() gave.");
     this.#client = client;
     this.#rows = store.rows;
@@ -111,18 +113,20 @@ export class Till {
     const record = recordOf(stream);
     if (!sound(record)) return this.#onError(invalid(`The stream ${record.key} is none that a paywall can verify.`));
     this.#streams.set(record.key, stream);
+    // The payer wants the rest back: what was sold by then comes first.
+    stream.onend = () => this.#run(() => this.#end(record.key));
+    // Of one that is known this says again what the engine has: before a crash it may have had more than it had stored.
     await this.#rows.putStream(record);
-    await this.#rows.showed(record.key, stream.proved);
   }
 
-  /** Gives the engine the best words. It stores them, and tells the hub when it is time. */
+  /** Gives the engine what was earned. It stores that, and tells the hub when it is time. */
   async #show() {
-    for (const { key, best, word } of await this.#rows.due()) {
-      const stream = this.#streams.get(key);
-      if (stream === undefined || word === null) continue;
+    for (const record of await this.#rows.due()) {
+      const stream = this.#streams.get(record.key);
+      if (stream === undefined) continue;
       try {
-        if (best > stream.proved) stream.take({ to: best, word });
-        await this.#rows.showed(key, best);
+        take(stream, record, record.earned);
+        await this.#rows.showed(record.key, record.earned);
       } catch (error) {
         this.#onError(error);
       }
@@ -134,7 +138,7 @@ export class Till {
   async #giveUp() {
     const now = Date.now();
     for (const { key } of await this.#rows.endable(now - this.#idle, now + this.#margin)) await this.#end(key);
-    for (const [key, { status }] of this.#streams) if (status === "failed" || status === "returning" || status === "completed") await this.#end(key);
+    for (const [key, { ended }] of this.#streams) if (ended) await this.#end(key);
   }
 
   /** @param {string} key */
@@ -142,12 +146,15 @@ export class Till {
     await this.#rows.endStream(key, Date.now());
     const stream = this.#streams.get(key);
     if (stream === undefined) return;
-    // After the end was stored no process sells, so this is the last word.
+    if (stream.ended) return void this.#streams.delete(key);
+    // After the end was stored no process sells, so this is all. What is being served still, or was when its process died, counts as
+    // it was sent: the same id gets it after the end, too.
     const last = await this.#rows.stream(key);
+    const sold = (await this.#rows.spent(key)).at(-1)?.[1] ?? 0;
     try {
-      if (last !== undefined && last.word !== null && last.best > stream.proved) stream.take({ to: last.best, word: last.word });
+      if (last !== undefined) take(stream, last, sold);
       await stream.giveUp();
-      if (last !== undefined) await this.#rows.showed(key, last.best);
+      await this.#rows.showed(key, sold);
       this.#streams.delete(key);
     } catch (error) {
       this.#onError(error);
@@ -175,31 +182,42 @@ export class Till {
     const { publicKey, secret } = freshKey();
     try {
       const signed = await this.#client.signReceiptKey({ publicKey, expiresIn: CERTIFIED });
-      await this.#rows.putFact("signer", JSON.stringify({ publicKey, secret, payee: signed.payee.toLowerCase(), expires: signed.expires, signature: signed.signature }));
+      const { expires, signature, channelId, binding } = signed;
+      // Where the payee's account signs payments itself there is nothing between them.
+      const bound = binding === undefined ? {} : { channelId, binding };
+      await this.#rows.putFact("signer", JSON.stringify({ publicKey, secret, payee: signed.payee.toLowerCase(), expires, signature, ...bound }));
     } catch (error) {
       this.#onError(error);
     }
   }
 }
 
+/** Of a hash chain no more than is due: a word above it, shown for what was not served, is hashed down. @param {IncomingStream} stream @param {Stream} record @param {number} due */
+function take(stream, { condition, best, word }, due) {
+  if (word === null || due <= stream.proved) return;
+  if (condition === "voucher") stream.take({ to: best, word });
+  else stream.take({ to: due, word: hexOf(hashed(bytesOf(word), best - due)) });
+}
+
 /** What the engine says of the money, as the report has it. @param {Engine} client @param {number} now */
 export async function engineNote(client, now) {
   const balances = await client.balances();
-  const streams = typeof client.streams === "function" ? await client.streams({ direction: "received" }) : [];
-  /** @param {string} token @param {"paid" | "handedOver"} what */
-  const sum = (token, what) => streams.filter((each) => each.token.toLowerCase() === token.toLowerCase()).reduce((total, each) => total + each.unitPrice * BigInt(each[what]), 0n);
+  const payments = await client.payments({ direction: "received" });
+  /** @param {string} token @param {"shown" | "paid"} what */
+  const sum = (token, what) =>
+    payments.reduce((total, each) => (each.stream === undefined || each.token !== token ? total : total + each.stream.unitPrice * BigInt(each.stream[what])), 0n);
   return {
     at: now,
     connected: client.info.connected,
     assets: balances.map(({ asset, token, available, receiving, receivable }) => ({
       symbol: asset, token: token.toLowerCase(), available: String(available), receiving: String(receiving), receivable: String(receivable),
-      shown: String(sum(token, "paid")), redeemed: String(sum(token, "handedOver")),
+      shown: String(sum(token, "shown")), redeemed: String(sum(token, "paid")),
     })),
   };
 }
 
 /** @param {IncomingStream} stream @returns {Stream} */
-const recordOf = ({ key, condition, params, token, asset, unitPrice, units, expiresAt, proved }) => ({
+const recordOf = ({ key, condition, params, token, asset, unitPrice, units, revealBy: expiresAt, proved }) => ({
   key: key.toLowerCase(), condition, params: params.toLowerCase(), token: token.toLowerCase(), symbol: asset, unitPrice: String(unitPrice),
-  units, expiresAt, endedAt: null, best: 0, word: null, shown: proved, usedAt: Date.now(),
+  units, expiresAt, endedAt: null, best: 0, word: null, earned: 0, shown: proved, usedAt: Date.now(),
 });

@@ -3,11 +3,11 @@
 
 /** @import { Address, Hex } from "./index.js" */
 
-import { hashed } from "../pay/chain.mjs";
 import { bytesOf, joined } from "../pay/wire.mjs";
+import { keccak as hash } from "./keccak.mjs";
 
 /** @param {(string | Uint8Array)[]} parts */
-const keccak = (...parts) => hashed(joined(...parts), 1);
+const keccak = (...parts) => hash(joined(...parts));
 
 /** @param {string} text */
 const named = (text) => keccak(text);
@@ -25,6 +25,10 @@ function digest({ chainId, contract }, struct) {
 /** @param {{ chainId: number, contract: Address }} domain @param {Hex} key @param {number} units */
 export const voucherDigest = (domain, key, units) =>
   digest(domain, keccak(named("Voucher(bytes32 key,uint32 units)"), word(key), word(units)));
+
+/** An owner's word for its signer. @param {{ chainId: number, contract: Address }} domain @param {Address} owner @param {Address} signer @param {Hex} channelId */
+export const bindingDigest = (domain, owner, signer, channelId) =>
+  digest(domain, keccak(named("Binding(address owner,address signer,bytes32 channelId)"), word(owner), word(signer), word(channelId)));
 
 /** @param {{ chainId: number, contract: Address }} domain @param {{ payee: Address, publicKey: Hex, expires: number }} signer */
 export const certificateDigest = (domain, { payee, publicKey, expires }) =>

@@ -15,7 +15,7 @@ import { checkRoute, positive, priced } from "./price.mjs";
 import { PaywallError, invalid } from "./problem.mjs";
 import { Proofs } from "./proofs.mjs";
 import { keyOf, receiptFor } from "./receipt.mjs";
-import { recover } from "./recover.mjs";
+import { recoverer } from "./recover.mjs";
 import { refuse } from "./refuse.mjs";
 import { Sale } from "./sale.mjs";
 import { serve } from "./serve.mjs";
@@ -53,7 +53,7 @@ export class Wall {
   sessions = new Map();
   /** @type {import("./till.mjs").Till | undefined} */
   till;
-  #proofs = new Proofs((digest, signature) => recover(digest, signature));
+  #proofs;
   /** @type {Map<string, Stream>} */
   #streams = new Map();
   #waiters = 0;
@@ -70,12 +70,12 @@ export class Wall {
     this.settings = settings;
     this.ledger = settings.store;
     this.known = settings.site;
+    const { recover } = settings;
+    this.#proofs = new Proofs(recover === undefined ? recoverer : async () => recover);
   }
 
   /** @param {PaywallOptions["client"]} client */
   async begin(client) {
-    const { recover: own } = this.settings;
-    if (own !== undefined) this.#proofs = new Proofs(own);
     if (client !== undefined) this.till = await openTill({ client: /** @type {any} */ (client), store: this.ledger, idle: this.settings.idle, margin: this.settings.margin, onError: this.settings.onError });
     this.#sweep = setInterval(() => void this.#purge(), 60_000);
     this.#sweep.unref();
@@ -138,6 +138,7 @@ export class Wall {
     }
     if (payment === undefined) return no("bad-payment");
     const stream = await this.streamOf(payment.key, true);
+    await this.#proofs.ready(stream);
     const bind = bindOf(payment.id, asked.method, asked.url);
     const code = examine(payment, { site, token, bind, stream, proves: (each, to, word) => this.#proofs.prove(site, each, to, word) });
     if (code !== undefined || stream === undefined) return no(code ?? "unknown-stream", stream);

@@ -217,8 +217,10 @@ export class Outlet {
     for (let piece = this.#queue.shift(); piece !== undefined; piece = this.#queue.shift()) {
       const { chunk, done, last } = piece;
       const paid = chunk.length === 0 || (await deliver(sale, chunk, this.#events, async (part) => {
-        if (this.#events) return void this.#between?.pass(part);
-        if (this.#real.write(part) || res.destroyed) return;
+        if (this.#events) this.#between?.pass(part);
+        else this.#real.write(part);
+        if (!res.writableNeedDrain || res.destroyed) return;
+        // Its reader is slow, or has stopped: that costs nothing.
         meter.pause();
         await Promise.race([once(res, "drain"), once(res, "close")]);
         meter.run();

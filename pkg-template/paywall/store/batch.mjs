@@ -36,13 +36,18 @@ export const sessionsOf = (ops) => ops.flatMap((op) => (op.type === "close" ? [o
  */
 export function judge(ops, { streams, records, overlaps, sessions, until, now, holder, active }) {
   /** @type {Writes} */
-  const writes = { records: new Map(), words: new Map(), answers: [] };
+  const writes = { records: new Map(), words: new Map(), earned: new Map(), answers: [] };
   /** @type {Record[]} */
   const sold = [];
   /** @param {string} key @param {string} id */
   const recordOf = (key, id) => writes.records.get(nameOf(key, id)) ?? records.get(nameOf(key, id));
   /** @param {Record} record */
   const put = (record) => writes.records.set(nameOf(record.key, record.id), record);
+  /** @param {Record} record */
+  const settled = (record) => {
+    put(record);
+    if (record.state === "served") writes.earned.set(record.key, Math.max(record.upto, writes.earned.get(record.key) ?? 0));
+  };
   /** @param {Record} record */
   const alive = (record) =>
     record.holder === holder ? active.has(nameOf(record.key, record.id)) || sold.includes(record) : (until.get(record.holder) ?? 0) > now;
@@ -67,7 +72,7 @@ export function judge(ops, { streams, records, overlaps, sessions, until, now, h
       case "settle": {
         const record = settle(recordOf(op.key, op.id), { holder, attempt: op.attempt, charged: op.charged, now });
         if (record === undefined) return { step: /** @type {const} */ ("late") };
-        put(record);
+        settled(record);
         if (op.answer !== undefined && record.state === "served") writes.answers.push({ key: op.key, id: op.id, ...op.answer, at: now });
         return { step: /** @type {const} */ ("settled"), records: [record] };
       }
@@ -77,9 +82,9 @@ export function judge(ops, { streams, records, overlaps, sessions, until, now, h
         const joined = new Map((sessions.get(op.id) ?? []).map((record) => [nameOf(record.key, record.id), record]));
         for (const record of writes.records.values()) if (record.session === op.id) joined.set(nameOf(record.key, record.id), record);
         const all = [opening, ...[...joined.values()].sort((a, b) => a.at - b.at || a.from - b.from)];
-        const settled = close(all, (key) => BigInt(streams.get(key)?.unitPrice ?? 1n), op.used, now);
-        settled.forEach(put);
-        return { step: /** @type {const} */ ("settled"), records: settled };
+        const closed = close(all, (key) => BigInt(streams.get(key)?.unitPrice ?? 1n), op.used, now);
+        closed.forEach(settled);
+        return { step: /** @type {const} */ ("settled"), records: closed };
       }
     }
   });

@@ -125,6 +125,10 @@ class Postgres {
           [words.map(([key]) => key), words.map(([, { best }]) => best), words.map(([, { word }]) => word), view.now],
         );
       }
+      if (writes.earned.size > 0) {
+        const values = [[...writes.earned.keys()], [...writes.earned.values()]];
+        await client.query("UPDATE farthing_streams s SET earned = greatest(s.earned, n.earned) FROM unnest($1::text[], $2::int[]) AS n(key, earned) WHERE s.key = n.key", values);
+      }
       for (const { key, id, status, headers, body, at } of writes.answers) {
         await client.query("INSERT INTO farthing_answers VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key, id) DO NOTHING", [key, id, status, JSON.stringify(headers), Buffer.from(body), at]);
       }
@@ -181,7 +185,7 @@ class Postgres {
   /** @param {Stream} stream */
   async putStream({ key, condition, params, token, symbol, unitPrice, units, expiresAt, shown, usedAt }) {
     const values = [key, condition, params, token, symbol, unitPrice, units, expiresAt, shown, usedAt];
-    return (await this.#run("INSERT INTO farthing_streams VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, 0, NULL, $9, $10) ON CONFLICT (key) DO NOTHING", values)) > 0;
+    return (await this.#run("INSERT INTO farthing_streams VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, 0, NULL, 0, $9, $10) ON CONFLICT (key) DO UPDATE SET shown = excluded.shown", values)) > 0;
   }
 
   /** @param {string} key @param {number} now */
@@ -201,7 +205,7 @@ class Postgres {
   }
 
   async due() {
-    return (await this.#all("SELECT * FROM farthing_streams WHERE best > shown LIMIT 1000")).map(streamOf);
+    return (await this.#all("SELECT * FROM farthing_streams WHERE earned > shown LIMIT 1000")).map(streamOf);
   }
 
   /** @param {number} usedBefore @param {number} expiresBefore */

@@ -9,7 +9,7 @@ export const VERSION = 1;
 export const schema = ({ bytes, long }) => `
 CREATE TABLE IF NOT EXISTS farthing_streams (
   key TEXT PRIMARY KEY, condition TEXT NOT NULL, params TEXT NOT NULL, token TEXT NOT NULL, symbol TEXT NOT NULL, unit_price TEXT NOT NULL,
-  units INTEGER NOT NULL, expires_at ${long} NOT NULL, ended_at ${long}, best INTEGER NOT NULL, word TEXT, shown INTEGER NOT NULL, used_at ${long} NOT NULL);
+  units INTEGER NOT NULL, expires_at ${long} NOT NULL, ended_at ${long}, best INTEGER NOT NULL, word TEXT, earned INTEGER NOT NULL, shown INTEGER NOT NULL, used_at ${long} NOT NULL);
 CREATE TABLE IF NOT EXISTS farthing_intervals (
   key TEXT NOT NULL, id TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, upto INTEGER NOT NULL, bind TEXT NOT NULL, session TEXT,
   route TEXT NOT NULL, method TEXT NOT NULL, url TEXT NOT NULL, state TEXT NOT NULL, charged INTEGER NOT NULL, attempt INTEGER NOT NULL,
@@ -18,7 +18,7 @@ CREATE INDEX IF NOT EXISTS farthing_intervals_sold ON farthing_intervals (key, f
 CREATE INDEX IF NOT EXISTS farthing_intervals_session ON farthing_intervals (session) WHERE session IS NOT NULL;
 CREATE INDEX IF NOT EXISTS farthing_intervals_id ON farthing_intervals (id);
 CREATE INDEX IF NOT EXISTS farthing_intervals_at ON farthing_intervals (at);
-CREATE INDEX IF NOT EXISTS farthing_streams_due ON farthing_streams (key) WHERE best > shown;
+CREATE INDEX IF NOT EXISTS farthing_streams_due ON farthing_streams (key) WHERE earned > shown;
 CREATE TABLE IF NOT EXISTS farthing_answers (
   key TEXT NOT NULL, id TEXT NOT NULL, status INTEGER NOT NULL, headers TEXT NOT NULL, body ${bytes} NOT NULL, at ${long} NOT NULL, PRIMARY KEY (key, id));
 CREATE INDEX IF NOT EXISTS farthing_answers_at ON farthing_answers (at);
@@ -41,6 +41,7 @@ export const streamOf = (row) => ({
   endedAt: row.ended_at === null ? null : Number(row.ended_at),
   best: Number(row.best),
   word: row.word,
+  earned: Number(row.earned),
   shown: Number(row.shown),
   usedAt: Number(row.used_at),
 });

@@ -88,6 +88,7 @@ class Sqlite {
         upto = excluded.upto, state = excluded.state, charged = excluded.charged, attempt = excluded.attempt, holder = excluded.holder, at = excluded.at, settled_at = excluded.settled_at`;
       for (const record of writes.records.values()) this.#run(put, ...valuesOf(record));
       for (const [key, { best, word }] of writes.words) this.#run("UPDATE farthing_streams SET best = ?, word = ?, used_at = ? WHERE key = ? AND best < ?", best, word, view.now, key, best);
+      for (const [key, earned] of writes.earned) this.#run("UPDATE farthing_streams SET earned = max(earned, ?) WHERE key = ?", earned, key);
       for (const { key, id, status, headers, body, at } of writes.answers) {
         this.#run("INSERT INTO farthing_answers VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key, id) DO NOTHING", key, id, status, JSON.stringify(headers), body, at);
       }
@@ -139,7 +140,7 @@ class Sqlite {
   /** @param {Stream} stream */
   async putStream({ key, condition, params, token, symbol, unitPrice, units, expiresAt, shown, usedAt }) {
     return this.#run(
-      "INSERT INTO farthing_streams VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, 0, NULL, ?, ?) ON CONFLICT (key) DO NOTHING",
+      "INSERT INTO farthing_streams VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, 0, NULL, 0, ?, ?) ON CONFLICT (key) DO UPDATE SET shown = excluded.shown",
       key, condition, params, token, symbol, unitPrice, units, expiresAt, shown, usedAt,
     ) > 0;
   }
@@ -161,7 +162,7 @@ class Sqlite {
   }
 
   async due() {
-    return this.#all("SELECT * FROM farthing_streams WHERE best > shown LIMIT 1000").map(streamOf);
+    return this.#all("SELECT * FROM farthing_streams WHERE earned > shown LIMIT 1000").map(streamOf);
   }
 
   /** @param {number} usedBefore @param {number} expiresBefore */

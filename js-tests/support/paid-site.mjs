@@ -124,8 +124,9 @@ export async function paidSite({ routes = {}, wallet, files = {}, headers = {} }
     if (fault?.before) return fault.before(request, response, { refuse: (code) => refuse(response, url, route, { code }) });
     if (request.headers["payment-session"]) {
       const session = site.sessions.get(request.headers["payment-session"]);
+      if (!session) return refuse(response, url, route, { code: "bad-payment" });
       const { code, sale, stream } = judge(request, url, undefined, signature);
-      if (!session || code) return refuse(response, url, route, { code: code ?? "bad-payment", stream });
+      if (code) return refuse(response, url, route, { code, stream });
       response.writeHead(204, { "payment-response": answerTo(sale) }).end();
       if (!session.sales.includes(sale)) session.pay(sale);
       return undefined;

@@ -6,7 +6,7 @@
 /** @import { Answer, Hex, PaidRequestInit, PaidResponse, Required, Spent, Terms } from "./index.js" */
 /** @import { Purse, Paid } from "./grants.mjs" */
 
-import { unless } from "./grants.mjs";
+import { backOff } from "./grants.mjs";
 import { Meter, metered } from "./meter.mjs";
 import { REQUIRED, RESPONSE, SIGNATURE, bindOf, decodeAnswer, decodeRequired, encodePayment, resourceOf } from "./scheme.mjs";
 import { PayError, checked, hexOf, id16, joined, random } from "./wire.mjs";
@@ -25,9 +25,6 @@ const TRIES = { lost: 1, terms: 2, grant: 2, fresh: 6, busy: 40, down: 4, hops: 
 const GRACE = 5_000;
 /** A grant so young may not be known to the server yet, milliseconds. */
 const YOUNG = 60_000;
-
-/** Waits a little longer each time. @param {number} times @param {AbortSignal | null | undefined} signal */
-const backOff = (times, signal) => unless(new Promise((done) => setTimeout(done, Math.min(50 * 2 ** times, 1_600))), signal);
 
 /** @param {any} body */
 const streams = (body) => body instanceof ReadableStream || (typeof body === "object" && Symbol.asyncIterator in body);
@@ -85,7 +82,8 @@ function watched(response, heard) {
         return reader.cancel(reason);
       },
     },
-    new ByteLengthQueuingStrategy({ highWaterMark: AHEAD }),
+    // What is metered is not taken before somebody wants it.
+    new ByteLengthQueuingStrategy({ highWaterMark: heard.read ? 0 : AHEAD }),
   );
   const copy = new Response(body, response);
   for (const name of /** @type {const} */ (["url", "redirected", "type"])) Object.defineProperty(copy, name, { value: response[name] });

@@ -41,6 +41,9 @@ export const unless = (promise, signal) =>
       })
     : promise;
 
+/** Waits a little longer each time. @param {number} times @param {AbortSignal | null} [signal] */
+export const backOff = (times, signal) => unless(new Promise((done) => setTimeout(done, Math.min(50 * 2 ** times, 1_600))), signal);
+
 /** This tab or worker, which lives as long as it holds a lock. @param {string} prefix @returns {Owner} */
 export function tab(prefix) {
   const name = `${prefix}/${hexOf(random(8))}`;

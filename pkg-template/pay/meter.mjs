@@ -1,30 +1,29 @@
-// An answer that is paid for as it comes: the server says how far it is paid, and gets the next units on a side request.
-// Who pauses pays nothing more.
+// An answer that is paid for as it comes. The server uses the session's intervals in their order, says how far it is, and gets
+// the next one on a side request. Who pauses pays nothing more.
 // @ts-check
 
-/** @import { Event, Spent } from "./index.js" */
 /** @import { Paid, Purse } from "./grants.mjs" */
 
-import { RESPONSE, SESSION, SIGNATURE, bindOf, decodeAnswer, decodeEvent, encodePayment } from "./scheme.mjs";
+import { backOff } from "./grants.mjs";
+import { SESSION, SIGNATURE, bindOf, decodeEvent, encodePayment } from "./scheme.mjs";
 import { hexOf, random } from "./wire.mjs";
 
-/** How often a side request whose answer is lost is sent again, and how long it may take, milliseconds. */
+/** How often a side request whose answer is lost is sent again, and how long each may take, milliseconds. */
 const TRIES = 4;
 const PATIENCE = 20_000;
+
+/** @typedef {Paid & { used: number, known: boolean }} Part `known`: the server said what it charged */
 
 export class Meter {
   #purse;
   #session;
-  /** @type {Paid[]} */
-  #paid;
+  /** @type {Part[]} */
+  #parts;
   #paying = false;
-  /** What the server said while nobody wanted to pay. @type {Event | undefined} */
-  #asked;
+  /** The server wants more. */
+  #asked = false;
   #over = false;
-  #told = 0;
   paused = false;
-  /** Units used, as far as the server has said. */
-  used = 0;
   /** Why no more is paid, where that was not meant. @type {unknown} */
   error;
 
@@ -32,12 +31,17 @@ export class Meter {
   constructor(purse, session) {
     this.#purse = purse;
     this.#session = session;
-    this.#paid = [session];
+    this.#parts = [{ ...session, used: session.from, known: false }];
   }
 
   /** Units that the server was shown. */
   get paid() {
-    return this.#paid.reduce((all, { from, to }) => all + to - from, 0);
+    return this.#parts.reduce((all, { from, to }) => all + to - from, 0);
+  }
+
+  /** Units of them that it used, as far as it has said. */
+  get used() {
+    return this.#parts.reduce((all, { from, used }) => all + used - from, 0);
   }
 
   /** Pays no more until `resume()`. */
@@ -47,70 +51,85 @@ export class Meter {
 
   resume() {
     this.paused = false;
-    if (this.#asked) void this.#pay(this.#asked);
+    void this.#pay();
   }
 
   /** @param {string} data of an event `farthing` */
   hear(data) {
-    const event = decodeEvent(data);
-    if (event.key !== this.#session.key || event.id !== this.#session.id || this.#over) return;
-    this.used = this.#paid.reduce((all, paid) => all + this.#usedOf(paid, event.used), 0);
-    if (this.used > this.#told) this.#session.spent(this.used - this.#told);
-    this.#told = Math.max(this.#told, this.used);
-    if (event.end) this.end(event.used);
-    else void this.#pay(event);
+    const { key, id, used, end } = decodeEvent(data);
+    const index = this.#parts.findIndex((part) => part.key === key && part.id === id);
+    if (index < 0) return;
+    const before = this.used;
+    this.#parts.forEach((part, place) => {
+      if (place < index && !part.known) part.used = part.to;
+      if (place === index) part.used = Math.max(part.used, Math.min(used, part.to));
+    });
+    if (this.used > before) this.#session.spent(this.used - before);
+    if (end) {
+      this.#over = true;
+      this.#settle(this.#parts[index], used);
+    } else {
+      this.#asked = true;
+      void this.#pay();
+    }
   }
 
-  /** @param {Paid} paid @param {number} used */
-  #usedOf({ from, to }, used) {
-    return Math.max(0, Math.min(used, to) - from);
+  /** @param {Part} part @param {number} used */
+  #settle(part, used) {
+    if (!part.known) this.#purse.settle(part, Math.max(0, Math.min(used, part.to) - part.from));
+    part.known = true;
   }
 
-  /** Nothing more will be used. @param {number} [used] if the server said how much was */
-  end(used = Infinity) {
-    if (this.#over) return;
+  /** Nothing more comes. What the server did not say it left unused counts as used. */
+  end() {
     this.#over = true;
-    for (const paid of this.#paid) void this.#purse.settle(paid, this.#usedOf(paid, used));
+    for (const part of this.#parts) this.#settle(part, part.to);
   }
 
-  /** The next units, as many as the first time. @param {Event} event */
-  async #pay(event) {
-    this.#asked = event;
-    if (this.paused || this.#paying || this.#over) return;
+  /** The next units, as many as the first time. */
+  async #pay() {
+    if (!this.#asked || this.paused || this.#paying || this.#over) return;
     this.#paying = true;
     try {
-      const { terms, from, to, site } = this.#session;
-      const wanted = { terms: { ...terms, units: to - from, amount: terms.unitPrice * BigInt(to - from) }, mark: hexOf(random(16)), site };
+      const { terms, site } = this.#session;
+      const wanted = { terms, mark: hexOf(random(16)), site };
       let paid = await this.#purse.take(wanted);
       if (!paid) {
         await this.#purse.obtain(terms, site);
         paid = await this.#purse.take(wanted);
       }
       if (!paid) throw new Error("there is no grant to pay on from");
-      this.#asked = undefined;
-      this.#paid.push(paid);
-      await this.#show(paid);
+      this.#asked = false;
+      await this.#show({ ...paid, used: paid.from, known: false });
       this.error = undefined;
     } catch (error) {
       this.error = error;
     }
     this.#paying = false;
-    if (this.#asked && !this.error) void this.#pay(this.#asked);
+    if (!this.error) void this.#pay();
   }
 
-  /** @param {Paid} paid */
-  async #show(paid) {
+  /** @param {Part} part */
+  async #show(part) {
     const { url, id } = this.#session;
-    const headers = { [SIGNATURE]: encodePayment({ ...paid, bind: await bindOf(paid.id, "POST", url) }), [SESSION]: id };
+    this.#parts.push(part);
+    const headers = { [SIGNATURE]: encodePayment({ ...part, bind: await bindOf(part.id, "POST", url) }), [SESSION]: id };
     for (let tries = 0; ; tries += 1) {
+      let status = 0;
       try {
-        const response = await fetch(url, { method: "POST", headers, redirect: "error", cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-        if (response.ok && decodeAnswer(response.headers.get(RESPONSE)).id === paid.id) return;
-        throw new Error(`the server refuses to be paid on: ${response.status}`);
+        ({ status } = await fetch(url, { method: "POST", headers, redirect: "error", cache: "no-store", signal: AbortSignal.timeout(PATIENCE) }));
       } catch (error) {
-        // It may have been taken, so it stays the session's; the same again is no second payment.
+        // It may have been taken: it stays the session's, and the same again is no second payment.
         if (this.#over || tries >= TRIES) throw error;
       }
+      if (status >= 200 && status < 300) return;
+      if (status >= 400 && status < 500) {
+        this.#parts = this.#parts.filter((one) => one !== part);
+        if (!part.known) await this.#purse.refuse(part);
+        throw new Error(`the server refuses to be paid on: ${status}`);
+      }
+      if (tries >= TRIES) throw new Error(`the server can't be paid on: ${status}`);
+      await backOff(tries);
     }
   }
 }
@@ -119,23 +138,22 @@ export class Meter {
 export function metered(meter) {
   const decoder = new TextDecoder();
   let rest = "";
+  const end = () => meter.end();
   return {
     /** @param {Uint8Array} bytes */
     read(bytes) {
       const blocks = (rest + decoder.decode(bytes, { stream: true })).split(/\r\n\r\n|\n\n|\r\r/);
       rest = /** @type {string} */ (blocks.pop()).slice(-65_536);
       for (const block of blocks) {
-        const lines = block.split(/\r\n|\n|\r/);
-        const data = lines.find((line) => line.startsWith("data:"));
-        if (!data || !lines.some((line) => /^event: ?farthing$/.test(line))) continue;
+        const data = /^event: ?farthing$/m.test(block) && /^data:(.*)$/m.exec(block);
         try {
-          meter.hear(data.slice(5));
+          if (data) meter.hear(data[1]);
         } catch (error) {
           meter.error = error;
         }
       }
     },
-    done: () => meter.end(),
-    left: () => meter.end(),
+    done: end,
+    left: end,
   };
 }

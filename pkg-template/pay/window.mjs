@@ -82,5 +82,6 @@ export function returned() {
   if (!text) return undefined;
   const show = (/** @type {string | undefined} */ fragment) => history.replaceState(history.state, "", location.pathname + location.search + (fragment ? `#${fragment.replace(/^#/, "")}` : ""));
   show(was);
-  return { text, show };
+  // Ours kept it itself.
+  return { text, show: (/** @type {string | undefined} */ kept) => kept && show(kept) };
 }

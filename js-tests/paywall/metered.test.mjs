@@ -187,42 +187,56 @@ test("use() says when nothing more is paid", async (t) => {
 });
 
 test("seconds: the clock runs while the reader waits for us, stands while it does not, and stops where payment ends", async (t) => {
+  const payer = new Payer();
+  const { wall, store } = await opened(t, { payers: [payer], patience: 5 });
+  const route = wall.route({ price: { perSecond: UNIT }, first: 10, margin: 3 });
+  let give;
+  const stream = new ReadableStream({ pull: (controller) => new Promise((resolve) => (give = (text) => (controller.enqueue(utf8.encode(text)), resolve()))) }, { highWaterMark: 0 });
+  const { headers, payment } = await payer.pays({ units: 10 });
   t.mock.timers.enable({ apis: ["setTimeout"] });
   let now = 0;
   t.mock.method(performance, "now", () => now);
-  const { Meter } = await packageFile("paywall/meter.mjs");
-  const told = [];
-  const meter = new Meter({ rate: { per: "second", price: 100n }, margin: 300n, patience: 5_000, look: async () => {}, notice: ({ used }) => told.push(used) });
-  const record = (from, to) => ({ key: "k", id: String(from), from, to });
-  const pass = (milliseconds) => ((now += milliseconds), t.mock.timers.tick(milliseconds));
-  meter.add(record(0, 10), 100n);
-  assert.equal(await meter.open(), true);
-  meter.run();
-  pass(2_500);
-  meter.pause();
-  assert.equal(meter.used, 250n);
-  pass(60_000);
-  assert.equal(meter.used, 250n);
-  meter.run();
-  pass(4_501);
-  assert.deepEqual(told, [7]);
-  pass(3_100);
-  assert.equal(meter.used, 1_000n);
-  // Nothing is delivered, and nothing counts, until it is paid.
-  const open = meter.open();
-  pass(2_000);
-  meter.add(record(10, 20), 100n);
-  meter.add(record(10, 20), 100n);
-  assert.equal(await open, true);
-  assert.equal(meter.paid, 2_000n);
-  assert.equal(meter.used, 1_000n);
-  pass(10_100);
-  assert.equal(meter.used, 2_000n);
-  const never = meter.open();
-  pass(5_100);
-  assert.equal(await never, false);
-  assert.equal(meter.over, true);
-  await meter.ended();
+  const settled = () => new Promise(setImmediate);
+  const pass = async (milliseconds) => {
+    await settled();
+    now += milliseconds;
+    t.mock.timers.tick(milliseconds);
+    await settled();
+  };
+  const response = await ask(route, headers, () => new Response(stream, { headers: { "content-type": "text/event-stream" } }));
+  const reader = response.body.getReader();
+  const read = async () => new TextDecoder().decode((await reader.read()).value);
+  const place = (text) => eventOf(text.split("data: ")[1]);
+
+  const first = read();
+  await pass(2_500);
+  give("data: 1\n\n");
+  assert.equal(await first, "data: 1\n\n");
+  // It asks for nothing more: a minute costs nothing.
+  await pass(60_000);
+  const near = read();
+  await pass(4_501);
+  assert.deepEqual([place(await near).used, place(await near).paid], [8, 10]);
+  // The pull is still open, and its clock runs to the end of what is paid.
+  await pass(3_000);
+  let got;
+  const second = read().then((text) => (got = text));
+  give("data: 2\n\n");
+  await pass(2_000);
+  assert.equal(got, undefined);
+  assert.equal((await side(route, payer, payment.id, { units: 5 })).response.status, 204);
+  assert.equal(await second, "data: 2\n\n");
+  const third = read();
+  await pass(2_001);
+  assert.deepEqual([place(await third).from, place(await third).used], [10, 13]);
+  const fourth = read();
+  await pass(5_000);
+  // Nobody pays on: it ends after five seconds of patience, and what was paid is charged.
+  await pass(5_000);
+  const ends = [place(await fourth)];
+  for (let text = await read(); text !== ""; text = await read()) ends.push(place(text));
+  assert.deepEqual(ends.map(({ from, used, end }) => [from, used, end]), [[0, 10, true], [10, 15, true]]);
+  assert.deepEqual(await store.rows.spent(payer.key), [[0, 10], [10, 15]]);
 });
 
 test("a session that another process serves is paid by whichever is asked, and a crash does not charge it twice", async (t) => {

@@ -49,7 +49,7 @@ export class Payer {
   async payment({ from = this.place, units = 1, to = from + units, method = "GET", url = `${ORIGIN}/`, id = random(16), ...changed } = {}) {
     this.place = Math.max(this.place, to);
     const bind = await scheme.bindOf(id, method, new URL(url, ORIGIN));
-    return { network: SITE.network, asset: this.token, payTo: PAYEE, key: this.key, from, to, word: this.word(to), id, bind, ...changed };
+    return { network: SITE.network, asset: this.token, payTo: PAYEE, key: this.key, from, to, word: changed.word ?? this.word(to), id, bind, ...changed };
   }
 
   /** The same as headers, beside it. */

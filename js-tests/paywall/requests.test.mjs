@@ -62,7 +62,7 @@ test("a payment is answered and charged once, and says so", async (t) => {
 });
 
 test("each refusal has its code, and charges nothing", async (t) => {
-  const [payer, poor, eth, late] = [new Payer(), new Payer({ units: 1 }), new Payer({ token: `0x${"0".repeat(40)}` }), new Payer({ expiresIn: 200 })];
+  const [payer, poor, eth, late] = [new Payer(), new Payer({ units: 1 }), new Payer({ token: `0x${"0".repeat(40)}` }), new Payer({ expiresIn: 50 })];
   const { wall, store } = await opened(t, { payers: [payer, poor, eth, late] });
   const route = wall.route({ price: 2n * UNIT });
   const sold = await payer.pays({ from: 10, units: 2 });

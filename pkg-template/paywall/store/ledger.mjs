@@ -11,6 +11,9 @@ import { nameOf } from "./batch.mjs";
 /** Milliseconds for which a process that is gone still counts as alive. */
 const LEASE = 10_000;
 
+/** Milliseconds that a settlement which says what is stored already may wait for the next transaction. */
+const LAZY = 20;
+
 /** In one transaction. */
 const MOST = 512;
 
@@ -27,6 +30,8 @@ export class Ledger {
   /** @type {{ op: Op, resolve(outcome: Outcome): void, reject(error: unknown): void }[]} */
   #queue = [];
   #running = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #lazy;
   #closed = false;
   #beaten = 0;
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -59,8 +64,10 @@ export class Ledger {
   }
 
   /** What was served is charged, the rest unspent. @param {Record} record @param {number} charged @param {Answer} [answer] */
-  settle({ key, id, attempt }, charged, answer) {
-    return this.#push({ type: "settle", key, id, attempt, charged, ...(answer && { answer }) }).finally(() => this.let(key, id));
+  settle({ key, id, from, to, attempt }, charged, answer) {
+    // All of it is charged from the moment that it is sold, so it can be told before this is stored.
+    const lazy = charged === to - from && answer === undefined;
+    return this.#push({ type: "settle", key, id, attempt, charged, ...(answer && { answer }) }, lazy).finally(() => this.let(key, id));
   }
 
   /** Ends a session of which `used` base units were used. @param {Record} record @param {bigint} used */
@@ -73,22 +80,29 @@ export class Ledger {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#pulse);
+    this.#begin();
     while (this.#running) await new Promise((resolve) => setImmediate(resolve));
     await this.#backend.leave(this.holder).catch(() => {});
     await this.#backend.close();
   }
 
-  /** @param {Op} op @returns {Promise<Outcome>} */
-  #push(op) {
+  /** @param {Op} op @param {boolean} [lazy] @returns {Promise<Outcome>} */
+  #push(op, lazy = false) {
     if (this.#closed) return Promise.reject(new PaywallError("storage-failed", "The store is closed."));
     if (this.#queue.length >= QUEUE) return Promise.reject(new PaywallError("storage-failed", "Too much waits for the store."));
     return new Promise((resolve, reject) => {
       this.#queue.push({ op, resolve, reject });
-      if (!this.#running) {
-        this.#running = true;
-        setImmediate(() => void this.#drain());
-      }
+      if (lazy) this.#lazy ??= setTimeout(() => this.#begin(), LAZY);
+      else this.#begin();
     });
+  }
+
+  #begin() {
+    clearTimeout(this.#lazy);
+    this.#lazy = undefined;
+    if (this.#running) return;
+    this.#running = true;
+    setImmediate(() => void this.#drain());
   }
 
   async #drain() {

@@ -137,7 +137,7 @@ export const decodeSession = (text) => checked("bad-payment", SESSION, () => id1
 const receipt = {
   payload: like(/^[\w-]{1,4096}$/),
   signature: hex(64),
-  signer: (/** @type {any} */ value, /** @type {string} */ path) => fields(value, { publicKey: bytes32, payee: address, expires: time, signature: hex(65) }, path),
+  signer: (/** @type {any} */ value, /** @type {string} */ path) => fields(value, { publicKey: bytes32, payee: address, expires: time, signature: hex(65), channelId: maybe(bytes32), binding: maybe(hex(65)) }, path),
 };
 
 /** Reads `PAYMENT-RESPONSE`. @param {unknown} text @returns {Answer} */

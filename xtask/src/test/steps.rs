@@ -67,6 +67,7 @@ pub(crate) fn all(quick: bool, named: bool) -> Vec<Step> {
         Step { name: "crash matrix", run: crash::run },
         Step { name: "package build", run: package_build },
         Step { name: "package in Node", run: package_node },
+        Step { name: "paywall", run: paywall },
         Step { name: "package in Chromium", run: package_chromium },
         Step { name: "vectors in JavaScript", run: vectors_javascript },
     ]);
@@ -208,6 +209,11 @@ fn package_build() -> Result<Tally> {
 
 fn package_node() -> Result<Tally> {
     node_test("package in Node", "node", false, |_| {})
+}
+
+/// A site's side of paying for content, in server processes that are killed, over SQLite and PostgreSQL.
+fn paywall() -> Result<Tally> {
+    node_test("paywall", "paywall", false, |_| {})
 }
 
 /// The same on another EVM node.

@@ -41,7 +41,8 @@ try {
   cleanups.push(() => browser.close());
   const problems = [];
   const stage = {
-    world, sites, wallet, browser, shoot, cleanups,
+    // Of a film a whole minute is watched.
+    film: 60, world, sites, wallet, browser, shoot, cleanups,
     async context() {
       const context = await browser.newContext({ viewport: SIZES.desktop, reducedMotion: "reduce" });
       context.on("weberror", (error) => problems.push(error.error().message));

@@ -259,7 +259,7 @@ export const scenes = {
 
   /** The reader's whole way: from a first visit to two magazines and a film, and the end of it. */
   async reader(stage) {
-    const { shoot, told = () => {}, sites: { post, water, wallet } } = stage;
+    const { shoot, told = () => {}, film = 8, sites: { post, water, wallet } } = stage;
     const context = await stage.context();
     const windows = [];
     const page = await context.newPage();
@@ -310,10 +310,14 @@ export const scenes = {
     await open(post, "/film");
     await shoot(page, "post-6-film");
     await page.click("#play");
-    await page.waitForFunction(() => document.getElementById("watched").textContent >= "0:08");
+    const watched = `${Math.floor(film / 60)}:${String(film % 60).padStart(2, "0")}`;
+    await page.waitForFunction((wanted) => document.getElementById("watched").textContent >= wanted, watched, { timeout: (film + 30) * 1_000 });
     await shoot(page, "post-7-playing");
     await page.click("#play");
     await page.waitForFunction(() => document.getElementById("play").textContent === "Play");
+    must((await page.textContent("#said")) === "", "the film was not interrupted");
+    const extra = post.counts.get("/film/frames") - 1;
+    must(film < 12 || extra >= Math.floor(film / 12), `the film was paid for as it went on: ${extra} times`);
 
     told(`a film by the second: ${await page.textContent("#watched")} watched, ${await page.textContent("#paid")}`);
 

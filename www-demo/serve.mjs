@@ -1,5 +1,5 @@
 // Serves the wallet page as its host would: static files, the headers that keep others out, a faucet where there is one.
-// `js-tests/demo/` starts it beside a chain and a hub; `docs` of a host are the headers below.
+// `js-tests/demo/sites.mjs` starts it beside a chain and a hub; `docs/wallet.md` is for other hosts.
 
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -83,11 +83,11 @@ export async function listen(handler, port = 0) {
 
 /**
  * The wallet page. `give(address)` is the faucet, where there is one; with it a key may be made in the browser, too.
- * @param {{ hub: string, rpc?: string, chain?: string, give?: (address: string) => Promise<void>, port?: number, folder?: string }} options
+ * @param {{ hub: string, rpc?: string, give?: (address: string) => Promise<void>, port?: number, folder?: string }} options
  */
-export async function serveWallet({ hub, rpc, chain, give, port, folder = join(OUT, "wallet") }) {
+export async function serveWallet({ hub, rpc, give, port, folder = join(OUT, "wallet") }) {
   const headers = walletHeaders({ hub, rpc });
-  const host = { hub, rpc, chain, ...(give === undefined ? {} : { faucet: "faucet", browserKey: true }) };
+  const host = { hub, rpc, ...(give === undefined ? {} : { faucet: "faucet", browserKey: true }) };
   const served = new Map();
   const faucet = async (request, response) => {
     // Another site's page can't send this type without asking, and is not answered when it asks.

@@ -3,6 +3,9 @@
 import { farthing } from "../support/env.mjs";
 import { answers, must, outcome, ownWallet, popup, random, ready, request, site } from "./visit.mjs";
 
+/** What the magazines take for one unit. */
+const UNIT = 5n * 10n ** 14n;
+
 export const scenes = {
   /** First visit, deposit, balances, sending, settings. */
   async wallet(stage) {
@@ -262,6 +265,7 @@ export const scenes = {
     const { shoot, told = () => {}, film = 8, sites: { post, water, wallet } } = stage;
     const context = await stage.context();
     const windows = [];
+    const began = await Promise.all([post, water].map(async ({ client }) => (await client.balances()).find(({ asset }) => asset === "DAI").available));
     const page = await context.newPage();
     context.on("page", (opened) => windows.push(opened));
     const open = async (magazine, path) => {
@@ -352,7 +356,22 @@ export const scenes = {
     await site.locator("text=End this").click();
     await site.locator("text=It may take nothing now").waitFor();
     await shoot(own, "wallet-9-ended");
-    told(`what is left came back: ${(await site.textContent()).match(/Paid so far [\d.]+\sDAI/)[0]}`);
+    told(`what was left came back: ${(await site.textContent()).match(/Paid so far [\d.]+\sDAI/)[0]}`);
+    await own.locator(`.site[data-origin="${water.url}"]`).locator("text=End this").click();
+    await own.locator(`.site[data-origin="${water.url}"]`).locator("text=It may take nothing now").waitFor();
+
+    // Home: what was not paid is in the account again, to the wei, and what was paid is with the magazines.
+    const { address } = await own.evaluate(() => window.farthing.client.info);
+    await own.goto(`${wallet.url}/#settings`);
+    await own.click("#close");
+    await shoot(own, "wallet-9-closing");
+    await own.click("dialog >> text=Yes");
+    await own.waitForSelector("#browser-key");
+    const earned = await Promise.all([post, water].map(async (magazine, index) => (await magazine.client.balances()).find(({ asset }) => asset === "DAI").available - began[index]));
+    const left = await stage.world.balanceOf(address, "DAI");
+    must(left === 100n * 10n ** 18n - earned[0] - earned[1], `what the reader paid is what the magazines have: ${left}, ${earned}`);
+    must(earned[0] >= (101n + 4n + BigInt(film)) * UNIT && earned[1] === 5n * UNIT, `each page and each second was paid: ${earned}`);
+    told(`leaving: the reader has all of 100 DAI but ${Number(earned[0] + earned[1]) / 1e18}, which the magazines have`);
     await context.close();
   },
 };

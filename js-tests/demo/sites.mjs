@@ -8,7 +8,7 @@ import { farthing, packageFile } from "../support/env.mjs";
 /** The wallet page, with a faucet. */
 export function startWallet(world, port = 0) {
   const give = (address) => world.fund(address, { eth: parseEther("1"), dai: parseEther("100") });
-  return serveWallet({ hub: world.hubUrl, rpc: world.rpcUrl, chain: "a chain for trying out", give, port });
+  return serveWallet({ hub: world.hubUrl, rpc: world.rpcUrl, give, port });
 }
 
 /** Both magazines, for a wallet page that is served. */

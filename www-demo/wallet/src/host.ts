@@ -10,8 +10,6 @@ export interface Host {
   readonly faucet?: string;
   /** Whether a key may be made and kept in this browser. */
   readonly browserKey?: boolean;
-  /** What the chain is called. */
-  readonly chain?: string;
 }
 
 export async function readHost(): Promise<Host> {

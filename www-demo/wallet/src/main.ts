@@ -27,6 +27,7 @@ const main = document.querySelector("main") as HTMLElement;
 function show(view: Node, focus = false): void {
   main.replaceChildren(view);
   const heading = main.querySelector("h1");
+  document.title = heading === null ? "Farthing wallet" : `${heading.textContent} – Farthing wallet`;
   if (!focus || heading === null) return;
   // Whoever can't see that the page is another one hears it.
   heading.tabIndex = -1;
@@ -71,6 +72,7 @@ function header(session: Session, whole: boolean): void {
     status.dataset.state = state;
     return { connected: "connected", waiting: name === "open" ? "reconnecting" : "opening", failed: "not connected", none: "" }[state];
   });
+  document.querySelector("header .brand")?.after(session.host.faucet === undefined ? "" : h("span", { class: "chip" }, "test money"));
   document.querySelector("header")?.append(whole ? live(h("div", { class: "navigation" }), [session.phase], () => {
     const holder = h("div", null, nav);
     mark(location.hash.slice(1), holder);

@@ -170,6 +170,16 @@ export class Session {
     await this.refresh();
   }
 
+  /** The channel is over: whoever comes back begins with the choice of a wallet. A key that was made here stays. */
+  async leave(): Promise<void> {
+    const { client } = this.open;
+    await this.records.set("account", undefined);
+    this.phase.value = { name: "none" };
+    this.connected.value = false;
+    this.#known.clear();
+    await client.disconnect();
+  }
+
   /** What was allowed, as limits count it. */
   allowed(now: number) {
     return this.grants.value

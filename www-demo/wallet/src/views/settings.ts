@@ -84,12 +84,12 @@ function outForm(session: Session): HTMLElement {
   const chosen = () => session.assets.find(({ asset }) => asset === select.value) as AssetInfo;
   const there = live(h("p", { class: "soft" }), [session.balances], () => ["There is ", money(session.available(chosen().token), chosen()), " to take."]);
   select.addEventListener("change", () => there.replaceChildren("There is ", money(session.available(chosen().token), chosen()), " to take."));
-  const work = async (text: string, doing: () => Promise<unknown>) => {
+  const work = async (text: string, doing: () => Promise<unknown>, then = () => session.refresh()) => {
     note(form, `${text} …`, "good");
     try {
       await doing();
-      await session.refresh();
       note(form, "It is in your account.", "good");
+      await then();
     } catch (error) {
       note(form, (error as Error).message);
     }
@@ -111,7 +111,7 @@ function outForm(session: Session): HTMLElement {
       "div",
       { class: "actions" },
       h("button", { type: "submit", class: "second" }, "Withdraw"),
-      button("Close and take everything", () => confirmed("Everything is paid out to your account, and this wallet is closed for good. Sites that you allowed something lose what is left of it.", () => work("Closing", () => client.close())), { class: "quiet danger", id: "close" }),
+      button("Close and take everything", () => confirmed("Everything is paid out to your account, and this wallet is closed for good. Sites that you allowed something lose what is left of it.", () => work("Closing", () => client.close(), () => session.leave())), { class: "quiet danger", id: "close" }),
     ),
   );
   return form;

@@ -102,6 +102,20 @@ table! {
     }
 }
 
+table! {
+    /// JavaScript that becomes one file.
+    Bundle {
+        /// A file of the template, in whose place the bundle stands.
+        "entry" entry: String,
+        /// npm packages of `xtask/tools` that are in it, and no others.
+        "with" with: Vec<String>,
+        /// Files of the template that nothing needs beside the bundle.
+        "inside" inside: Vec<String>,
+        /// Bytes after gzip.
+        "gzip-bytes" gzip_bytes: u64,
+    }
+}
+
 /// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,6 +124,7 @@ pub(crate) struct Manifest {
     #[serde(rename = "wasm-opt")]
     pub(crate) wasm_opt: WasmOpt,
     pub(crate) package: Package,
+    pub(crate) bundle: Vec<Bundle>,
     pub(crate) budget: Budget,
 }
 
@@ -131,8 +146,9 @@ impl Manifest {
             ("package", self.package.unread()),
             ("budget", self.budget.unread()),
         ];
+        let tables = tables.into_iter().chain(self.bundle.iter().map(|bundle| ("bundle", bundle.unread())));
         let unread: Vec<String> =
-            tables.iter().flat_map(|(table, keys)| keys.iter().map(move |key| format!("{table}.{key}"))).collect();
+            tables.flat_map(|(table, keys)| keys.into_iter().map(move |key| format!("{table}.{key}"))).collect();
         if !unread.is_empty() {
             bail!("wasm-pack.toml: nothing consumes {}", unread.join(", "));
         }
@@ -147,10 +163,13 @@ mod tests {
     const COMPLETE: &str = include_str!("../../wasm-pack.toml");
 
     fn read_all_but_budget(manifest: &Manifest) {
-        let Manifest { build, wasm_opt, package, budget: _ } = manifest;
+        let Manifest { build, wasm_opt, package, bundle, budget: _ } = manifest;
         let _ = (build.package.read(), build.profile.read(), build.target.read(), build.name.read());
         let _ = (build.outputs.read(), build.inline.read(), wasm_opt.flags.read());
         let _ = (package.template.read(), package.entries.read(), package.pages.read(), package.licences.read());
+        for one in bundle {
+            let _ = (one.entry.read(), one.with.read(), one.inside.read(), one.gzip_bytes.read());
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::tools::{node, npm, rust, wasm_bindgen};
 use crate::{paths, process, ui, wasm};
 
 mod assemble;
+mod bundle;
 mod size;
 mod slim;
 
@@ -45,8 +46,12 @@ pub(crate) fn build() -> Result<Packed> {
     bind(&manifest, &module, &stage)?;
     optimise(&manifest, &stage)?;
     assemble::assemble(&manifest, &stage, &folder, &version)?;
-    slim::slim(&folder, &format!("{}_bg.js", manifest.build.name.read()), manifest.budget.exclude.read())?;
-    let size = size::measure(&folder, manifest.budget.exclude.read())?;
+    bundle::bundle(&manifest, &folder)?;
+    // Bundles are minified already, and nobody loads one beside the engine for the engine's sake.
+    let exclude = [manifest.budget.exclude.read().as_slice(), &bundle::entries(&manifest)].concat();
+    slim::slim(&folder, &format!("{}_bg.js", manifest.build.name.read()), &exclude)?;
+    bundle::demand(&manifest, &folder)?;
+    let size = size::measure(&folder, &exclude)?;
     let budget = Budget::of(&manifest);
     size.demand(&budget)?;
     manifest.demand_all_read()?;

@@ -100,7 +100,7 @@ impl Size {
     }
 }
 
-fn gzip_bytes(content: &[u8]) -> Result<u64> {
+pub(crate) fn gzip_bytes(content: &[u8]) -> Result<u64> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(content)?;
     Ok(u64::try_from(encoder.finish()?.len())?)

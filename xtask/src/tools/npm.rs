@@ -60,6 +60,13 @@ pub(crate) fn esbuild() -> Result<PathBuf> {
     tool("esbuild/bin/esbuild")
 }
 
+/// Where the packages that go into bundles are.
+pub(crate) fn modules() -> Result<PathBuf> {
+    let tools = paths::at("xtask/tools");
+    ensure(&tools)?;
+    Ok(tools.join("node_modules"))
+}
+
 fn tool(path: &str) -> Result<PathBuf> {
     let tools = paths::at("xtask/tools");
     ensure(&tools)?;

@@ -1,0 +1,315 @@
+// `client.fetch`: the fetch that pays, over streams of the client's own. The budget is checked in the transaction that spends,
+// and before a stream is signed; what was spent where is kept beside it, so that a process that was killed goes on with the
+// same id and interval.
+// @ts-check
+
+/** @import { Budget, Hex, PaidRequestInit, PaidResponse, Spending, Stream, StreamOptions } from "./fetch.js" */
+/** @import { Grant, Spent, Terms } from "./pay/index.js" */
+/** @import { Place } from "./pay/ledger.mjs" */
+/** @import { Owner, Wanted } from "./pay/grants.mjs" */
+/** @import { Held, Spend, State } from "./pay/state.mjs" */
+
+import { paying } from "./pay/fetch.mjs";
+import { Purse, tab } from "./pay/grants.mjs";
+import { Ledger, indexed } from "./pay/ledger.mjs";
+import { MOST_UNITS } from "./pay/scheme.mjs";
+import { empty, usable } from "./pay/state.mjs";
+import { PayError, bytesOf, hexOf, random } from "./pay/wire.mjs";
+
+/** @typedef {{ info: { chainId: number, contract: string, hub: { url: string, assets: readonly { asset: string, token: string, decimals: number }[] } }, stream(options: StreamOptions): Promise<Stream> }} Payer */
+/** @typedef {{ day: number, site: string, asset: Hex, amount: bigint, requests: number }} Entry */
+/** @typedef {State & { spent?: Entry[] }} Kept */
+/** @typedef {{ limit: "perRequest" | "perSite" | "perDay", allowed: bigint }} Over */
+
+const DAY = 86_400_000;
+const STREAM_SECONDS = 86_400;
+/** Days of spending that are kept. */
+const KEPT_DAYS = 400;
+const STABLE = /^(DAI|USDS|USDC|USDT|USDP|PYUSD|GUSD|LUSD|FRAX|RLUSD|EURC|xDAI)$/;
+/** Thousandths of a unit of a stablecoin, and of ETH the two-thousandth part of that. */
+const DEFAULTS = { perRequest: 100n, perSite: 2_000n, perDay: 10_000n };
+const LIMITS = /** @type {const} */ (["perRequest", "perSite", "perDay"]);
+
+const today = (/** @type {number} */ at) => Math.floor(at / DAY);
+
+/** Where the engine's owner keeps what was spent, in a {@link Store}. @param {import("./index.js").Store} store @returns {Place} */
+export function stored(store) {
+  const key = "fetch/state";
+  /** @type {Kept | undefined} */
+  let state;
+  return async (work) => {
+    if (!state) {
+      const [entry] = await store.load(key);
+      state = entry ? parse(entry[1]) : empty();
+      if (state?.v !== 1) throw new Error("a newer version has been here");
+    }
+    try {
+      const { rev } = state;
+      work(state);
+      if (state.rev !== rev) await store.commit([[key, new TextEncoder().encode(JSON.stringify(state, plain))]]);
+    } catch (error) {
+      // What is in memory is not on the disk.
+      state = undefined;
+      throw error;
+    }
+  };
+}
+
+/** @param {string} _ @param {unknown} value */
+const plain = (_, value) => (typeof value === "bigint" ? { $n: String(value) } : value instanceof Uint8Array ? { $b: hexOf(value) } : value);
+/** @param {Uint8Array} bytes @returns {Kept} */
+const parse = (bytes) => JSON.parse(new TextDecoder().decode(bytes), (_, value) => (typeof value?.$n === "string" ? BigInt(value.$n) : typeof value?.$b === "string" ? bytesOf(value.$b) : value));
+
+/** For who keeps nothing. @returns {Place} */
+export function forgetful() {
+  const state = empty();
+  return async (work) => work(state);
+}
+
+/** Every tab of a browser has the same. @param {string} name */
+export const shared = (name) => ({ place: indexed(name), owner: tab(name) });
+
+/** One process has the place for itself: whoever else left something there is gone. @returns {Owner} */
+const alone = () => ({ name: hexOf(random(8)), living: async () => () => false });
+
+/** Refuses what is no budget. @param {unknown} given @returns {Budget} */
+function checkedBudget(given = {}) {
+  const bad = (/** @type {string} */ what) => new PayError("invalid-argument", `${what} Nothing was paid.`);
+  if (typeof given !== "object" || given === null) throw bad("A budget is an object.");
+  for (const [name, value] of Object.entries(given)) {
+    if (name === "ask" ? typeof value !== "function" : !LIMITS.includes(/** @type {any} */ (name))) throw bad(`The budget's ${name} is not known: there are perRequest, perSite, perDay and ask, a function.`);
+    if (name === "ask") continue;
+    const amounts = typeof value === "object" && value !== null ? Object.values(value) : [value];
+    if (!amounts.every((amount) => typeof amount === "bigint" && amount >= 0n)) throw bad(`The budget's ${name} is a bigint of base units, or one for each asset.`);
+  }
+  return given;
+}
+
+/** The limits, of one asset. */
+class Limits {
+  #budget;
+  #client;
+
+  /** @param {Budget} budget @param {Payer} client */
+  constructor(budget, client) {
+    this.#budget = budget;
+    this.#client = client;
+  }
+
+  /** What the hub calls it: a server's word for it decides nothing. @param {string} token */
+  asset = (token) => this.#client.info.hub.assets.find((one) => one.token.toLowerCase() === token);
+
+  /** @param {"perRequest" | "perSite" | "perDay"} name @param {string} token */
+  of(name, token) {
+    const { asset = "", decimals = 0 } = this.asset(token) ?? {};
+    const given = this.#budget[name];
+    if (typeof given === "bigint") return given;
+    const own = Object.entries(given ?? {}).find(([key]) => key === asset || key.toLowerCase() === token);
+    if (own) return own[1];
+    // An asset that nobody set a limit for, and whose worth is not known, is not spent unasked.
+    const part = STABLE.test(asset) ? 1_000n : asset === "ETH" || asset === "WETH" ? 2_000_000n : undefined;
+    return part === undefined ? 0n : (DEFAULTS[name] * 10n ** BigInt(decimals)) / part;
+  }
+
+  /** What is left to spend for a site today. @param {Kept} state @param {string} site @param {Hex} token @param {number} now */
+  left({ spent = [] }, site, token, now) {
+    const recent = spent.filter(({ day, asset }) => day === today(now) && asset === token);
+    const sum = (/** @type {Entry[]} */ entries) => entries.reduce((all, { amount }) => all + amount, 0n);
+    return { perSite: this.of("perSite", token) - sum(recent.filter((entry) => entry.site === site)), perDay: this.of("perDay", token) - sum(recent) };
+  }
+
+  /** The first limit that so much would break. @param {Kept} state @param {string} site @param {Hex} token @param {bigint} amount @param {number} now @returns {Over | undefined} */
+  over(state, site, token, amount, now) {
+    const left = { perRequest: this.of("perRequest", token), ...this.left(state, site, token, now) };
+    const limit = LIMITS.find((name) => amount > left[name]);
+    return limit && { limit, allowed: left[limit] > 0n ? left[limit] : 0n };
+  }
+}
+
+class OverLimit extends PayError {}
+
+class StreamPurse extends Purse {
+  #allow;
+  #catchUp;
+
+  /** @param {Ledger} ledger @param {import("./pay/grants.mjs").Source} source @param {(error: unknown, wanted: Wanted) => Promise<void>} allow @param {() => Promise<void>} catchUp */
+  constructor(ledger, source, allow, catchUp) {
+    super(ledger, source);
+    this.#allow = allow;
+    this.#catchUp = catchUp;
+  }
+
+  /** @param {Wanted} wanted */
+  async take(wanted) {
+    await this.#catchUp();
+    try {
+      return await super.take(wanted);
+    } catch (error) {
+      await this.#allow(error, wanted);
+      return super.take(wanted);
+    }
+  }
+}
+
+/**
+ * The fetch and the book of a client. @param {Payer} client
+ * @param {{ place: Place, owner?: Owner, budget?: unknown, tell?(spent: Spent): void }} options
+ */
+export function fetching(client, { place, owner = alone(), budget: given, tell = () => {} }) {
+  const budget = checkedBudget(given);
+  const limits = new Limits(budget, client);
+  const ledger = new Ledger(place);
+  /** Open ones, by id. @type {Map<Hex, Stream>} */
+  const streams = new Map();
+  /** What the application allowed beyond the budget, once each: by site, asset and amount. @type {Map<string, number>} */
+  const passes = new Map();
+  const passOf = (/** @type {string} */ site, /** @type {string} */ asset, /** @type {bigint} */ amount) => `${site} ${asset} ${amount}`;
+
+  /** Asks the application, or refuses. @param {Over} over @param {{ site: string, asset: Hex, amount: bigint }} what */
+  const askFor = async ({ limit, allowed }, { site, asset, amount }) => {
+    const symbol = limits.asset(asset)?.asset ?? asset;
+    const say = { limit, allowed, site, token: asset, asset: symbol, amount };
+    if ((await budget.ask?.(say)) !== true) {
+      throw new PayError("over-limit", `${site} costs ${amount} base units of ${symbol}, and the budget's ${limit} leaves ${allowed}. Nothing was paid: raise it, or answer in the budget's ask.`);
+    }
+    const pass = passOf(site, asset, amount);
+    passes.set(pass, (passes.get(pass) ?? 0) + 1);
+  };
+
+  /** @param {Held} held @returns {Promise<Stream>} */
+  const open = async ({ request: { id, payee: to, asset, unitPrice, units, expiresIn } }) => {
+    const stream = await client.stream({ id, to, asset, unitPrice, units, expiresIn, condition: "hash-chain" });
+    streams.set(id, stream);
+    return stream;
+  };
+
+  /** Those of an earlier process. One that can't be had now is not spent from now. */
+  const catchUp = async () => {
+    const closed = await ledger.change(({ held }) => held.filter(({ grant, request }) => grant && !streams.has(request.id)));
+    await Promise.all(closed.map((held) => open(held).catch(() => {})));
+  };
+
+  /** @type {import("./pay/grants.mjs").Source} */
+  const source = {
+    owner,
+    open: ({ request: { id } }) => streams.has(id),
+    reach(held, to) {
+      const last = held.marks.at(-1)?.[0] ?? 0;
+      if (last >= to) return;
+      const stream = /** @type {Stream} */ (streams.get(held.request.id));
+      // The stream may be ahead of what we know: then its next word leads to ours.
+      const paid = stream.pay(Math.max(1, to - stream.paid));
+      held.marks.push([paid.to, bytesOf(paid.word)]);
+    },
+    spent(/** @type {Kept} */ state, spend, { grant }, site) {
+      const { asset, unitPrice } = /** @type {Grant} */ (grant);
+      const amount = unitPrice * BigInt(spend.to - spend.from);
+      const over = limits.over(state, site, asset, amount, spend.at);
+      const pass = passOf(site, asset, amount);
+      const allowed = passes.get(pass) ?? 0;
+      if (over && allowed === 0) throw new OverLimit("over-limit", "", { over, what: { site, asset, amount } });
+      if (over) passes.set(pass, allowed - 1);
+      Object.assign(spend, { site });
+      const entry = entryOf(state, spend, asset, site);
+      entry.amount += amount;
+      entry.requests += 1;
+    },
+    returned(state, spend, { grant }, units) {
+      const { asset, unitPrice } = /** @type {Grant} */ (grant);
+      const entry = entryOf(state, spend, asset, /** @type {any} */ (spend).site);
+      entry.amount -= unitPrice * BigInt(units);
+      if (units === spend.to - spend.from) entry.requests -= 1;
+    },
+    async obtain(terms, site) {
+      const { chainId, contract, hub } = client.info;
+      const asset = limits.asset(terms.asset);
+      const more = { terms };
+      if (terms.network !== `eip155:${chainId}` || terms.contract !== contract.toLowerCase() || new URL(terms.hub).origin !== new URL(hub.url).origin) {
+        throw new PayError("other-hub", `${site} is paid by way of ${terms.hub} on ${terms.network}, and this client has a channel with ${hub.url} on eip155:${chainId}. Nothing was paid.`, more);
+      }
+      if (!asset) throw new PayError("other-hub", `${site} wants an asset that ${hub.url} does not list. Nothing was paid.`, more);
+      const over = await ledger.change((state) => limits.over(state, site, terms.asset, terms.amount, Date.now()));
+      if (over) await askFor(over, { site, asset: terms.asset, amount: terms.amount });
+      const held = await ledger.change((/** @type {Kept} */ state) => {
+        const now = Date.now();
+        if (usable(state, terms, now, source.open)) return undefined;
+        const begun = state.held.find(({ grant, request }) => !grant && request.payee === terms.payTo && request.asset === terms.asset && request.contract === terms.contract && request.unitPrice === terms.unitPrice && request.units >= terms.units);
+        if (begun) return begun;
+        // Not more than the site may get today, so that a stream binds no money that can't be spent.
+        const { perSite, perDay } = limits.left(state, site, terms.asset, now);
+        const most = Number((perSite < perDay ? perSite : perDay) / terms.unitPrice);
+        const units = Math.min(MOST_UNITS, Math.max(terms.units, Math.min(terms.minUnits, most)));
+        const { payTo: payee, network, asset, unitPrice } = terms;
+        const request = { id: hexOf(random(16)), payee, hub: hub.url, network, contract: terms.contract, asset, unitPrice, units, tip: /** @type {Hex} */ ("0x"), expiresIn: STREAM_SECONDS, title: site };
+        /** @type {Held} */
+        const made = { at: now, request, marks: [], free: [], shown: 0 };
+        state.held.push(made);
+        state.rev += 1;
+        return made;
+      });
+      if (!held) return;
+      const { id, payee, network, contract: where, asset: token, unitPrice, units, tip } = held.request;
+      const stream = await open(held);
+      const grant = { key: stream.key, tip, payee, network, contract: where, hub: hub.url, asset: token, unitPrice, units, expiry: Math.floor(stream.expiresAt / 1000), symbol: asset.asset, decimals: asset.decimals };
+      await ledger.change((state) => {
+        const begun = state.held.find(({ request }) => request.id === id);
+        if (!begun || begun.grant) return;
+        Object.assign(begun, { grant, free: [[0, units]], at: Date.now() });
+        state.rev += 1;
+      });
+    },
+  };
+
+  const purse = new StreamPurse(
+    ledger,
+    source,
+    async (error, { mark }) => {
+      if (!(error instanceof OverLimit)) throw error;
+      const { over, what } = /** @type {any} */ (error);
+      await askFor(over, what);
+    },
+    catchUp,
+  );
+  const pay = paying(purse, { tell, follow });
+
+  return {
+    /** @param {RequestInfo | URL} input @param {PaidRequestInit} [init] @returns {Promise<PaidResponse>} */
+    fetch: (input, init) => pay(input, init),
+    /** @returns {Promise<Spending[]>} */
+    spending: () =>
+      ledger.change((/** @type {Kept} */ { spent = [] }) =>
+        spent
+          .map(({ day, site, asset: token, amount, requests }) => ({ site, token, asset: limits.asset(token)?.asset ?? token, day: new Date(day * DAY).toISOString().slice(0, 10), amount, requests }))
+          .sort((a, b) => (a.day < b.day ? 1 : a.day > b.day ? -1 : a.site < b.site ? -1 : 1)),
+      ),
+  };
+}
+
+/**
+ * Follows a redirect by hand: within the origin with a payment of its own, to another one as nobody in particular.
+ * @param {(input: RequestInfo | URL, init: PaidRequestInit, hops: number) => Promise<PaidResponse>} pay
+ * @param {Response} response @param {RequestInfo | URL} input @param {PaidRequestInit} init @param {number} hops @returns {Promise<PaidResponse>}
+ */
+async function follow(pay, response, input, { payment, ...init }, hops) {
+  const base = input instanceof Request ? input : undefined;
+  const from = new URL(base?.url ?? String(input));
+  const to = new URL(response.headers.get("location") ?? "", from);
+  await response.body?.cancel();
+  const next = base ? new Request(to, base) : to;
+  if (to.origin === from.origin) return pay(next, { ...init, ...(payment && { payment }) }, hops);
+  const headers = new Headers(init.headers);
+  for (const name of ["authorization", "cookie"]) headers.delete(name);
+  return fetch(next, { ...init, headers });
+}
+
+/** @param {Kept} state @param {Spend} spend @param {Hex} asset @param {string} site @returns {Entry} */
+function entryOf(state, { at }, asset, site) {
+  const day = today(at);
+  state.spent ??= [];
+  let entry = state.spent.find((one) => one.day === day && one.site === site && one.asset === asset);
+  if (!entry) {
+    entry = { day, site, asset, amount: 0n, requests: 0 };
+    state.spent = [...state.spent.filter((one) => one.day > day - KEPT_DAYS), entry];
+  }
+  return entry;
+}

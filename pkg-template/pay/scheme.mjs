@@ -1,0 +1,265 @@
+// The scheme of `docs/content.md` on the wire: each header, the grant's request and answer, each with its limits, read into
+// what the rest works with (amounts as bigint) or refused with one stable code. Each function stands alone, so that a page
+// carries only those that it uses.
+// @ts-check
+
+/** @import { Answer, Event, Grant, GrantAnswer, GrantRequest, Hex, Payment, Receipt, Required, Terms } from "./index.js" */
+/** @import { Check } from "./wire.mjs" */
+
+import { PayError, address, amount, bytes32, bytesOf, checked, fields, hex, hexOf, id16, int, joined, json, like, line, link, list, maybe, object, only, pack, packUrl, page, unpack, unpackUrl, wrong } from "./wire.mjs";
+
+export const SCHEME = "farthing";
+/** Headers, as they are written; to be compared in lower case. */
+export const REQUIRED = "PAYMENT-REQUIRED";
+export const SIGNATURE = "PAYMENT-SIGNATURE";
+export const RESPONSE = "PAYMENT-RESPONSE";
+export const SESSION = "PAYMENT-SESSION";
+
+/** Units of the longest chain. */
+export const MOST_UNITS = 16_384;
+/** Letters of each text, at most. */
+export const MOST = { required: 32_768, signature: 2_048, response: 8_192, grant: 8_192, event: 1_024 };
+/** Seconds that a grant may be asked for. */
+export const EXPIRES = { least: 300, most: 31_622_400 };
+
+/** What a server refuses a payment with, and the status of it. */
+export const REFUSALS = /** @type {const} */ ({
+  "payment-required": 402,
+  "bad-payment": 400,
+  "unknown-stream": 402,
+  "stream-ended": 402,
+  "wrong-terms": 402,
+  "wrong-resource": 402,
+  "bad-word": 402,
+  "price-changed": 402,
+  "interval-spent": 402,
+  "id-reused": 409,
+  "in-progress": 409,
+  "paywall-unavailable": 503,
+});
+
+/** What a wallet refuses a grant with. */
+export const DENIALS = /** @type {const} */ (["denied", "closed", "blocked", "busy", "bad-request", "tip-used", "no-capacity", "no-money", "no-channel", "over-limit", "other-hub", "unavailable", "expired"]);
+
+const network = like(/^eip155:[1-9]\d{0,15}$/);
+const time = int(0, 2 ** 48);
+const units = int(1, MOST_UNITS);
+const place = int(0, MOST_UNITS);
+/** @type {Check<[from: number, to: number]>} */
+const interval = (value, path) => {
+  const [from, to] = Array.isArray(value) && value.length === 2 ? value : wrong(path);
+  return place(from, path) < place(to, path) ? [from, to] : wrong(path);
+};
+/** Whom and in what: the same in terms, payments, grants. */
+const parties = { network, asset: address };
+const token = { symbol: line(16), decimals: int(0, 36) };
+
+/** The method as it counts. @param {string} method */
+const upper = (method) => method.toUpperCase();
+
+/** A URL as payer and server compare it. @param {string | URL} url */
+export function resourceOf(url) {
+  const whole = new URL(url);
+  whole.hash = "";
+  // An empty fragment leaves its mark in some.
+  return whole.href.replace(/#$/, "");
+}
+
+/** What `bind` is the SHA-256 of. @param {Hex} id @param {string} method @param {string | URL} url */
+export const bindInput = (id, method, url) => joined(bytesOf(id), `${upper(method)} ${resourceOf(url)}`);
+
+/** Ties a payment to its request. @param {Hex} id @param {string} method @param {string | URL} url @returns {Promise<Hex>} */
+export const bindOf = async (id, method, url) => hexOf(new Uint8Array(await crypto.subtle.digest("SHA-256", bindInput(id, method, url))));
+
+// What a server asks for.
+
+/** @type {Check<Terms>} */
+const terms = (value, path) => {
+  const { extra, ...top } = fields(
+    value,
+    { ...parties, amount: amount(1n), payTo: address, maxTimeoutSeconds: int(1, 86_400), extra: object },
+    path,
+  );
+  const more = fields(extra, { hub: link, contract: address, unitPrice: amount(1n), units, minUnits: units, ...token, wallet: maybe(page) }, `${path}.extra`);
+  return top.amount === more.unitPrice * BigInt(more.units) ? { ...top, ...more } : wrong(`${path}.amount`);
+};
+
+/** Reads `PAYMENT-REQUIRED`. Of `accepts` only what is of this scheme. @param {unknown} text @returns {Required} */
+export function decodeRequired(text) {
+  return checked("bad-answer", REQUIRED, () => {
+    const value = unpack(text, MOST.required);
+    const { resource, accepts, ...said } = fields(value, {
+      x402Version: only(2),
+      error: maybe(line(200)),
+      code: maybe(like(/^[a-z-]{1,40}$/)),
+      resource: maybe(object),
+      accepts: list(object, 32),
+      stream: maybe((one, path) => fields(one, { key: bytes32, spent: list(interval, 512) }, path)),
+    });
+    const read = /** @param {any} one @param {number} index */ (one, index) => (one.scheme === SCHEME ? [terms(one, `accepts[${index}]`)] : []);
+    return {
+      ...said,
+      ...(resource && { resource: fields(resource, { url: link, description: maybe(line(500, 0)), mimeType: maybe(line(200)) }, "resource") }),
+      terms: accepts.flatMap(read),
+    };
+  });
+}
+
+/** Writes `PAYMENT-REQUIRED`; `others` are entries of other schemes. @param {Omit<Required, "x402Version"> & { others?: readonly object[] }} required */
+export function encodeRequired({ error = "payment required", code, resource, terms: ours, stream, others = [] }) {
+  const accepts = ours.map(({ network, asset, amount, payTo, maxTimeoutSeconds, ...extra }) => ({ scheme: SCHEME, network, asset, amount, payTo, maxTimeoutSeconds, extra }));
+  const text = pack({ x402Version: 2, error, code, resource, accepts: [...accepts, ...others], stream });
+  return decodeRequired(text) && text;
+}
+
+// What a payer sends.
+
+/** Reads `PAYMENT-SIGNATURE`: `bad-payment` unless every field is there, right and known. @param {unknown} text @returns {Payment} */
+export function decodePayment(text) {
+  return checked("bad-payment", SIGNATURE, () => {
+    const { accepted, payload } = fields(unpack(text, MOST.signature), { x402Version: only(2), accepted: object, payload: object }, "it", true);
+    const { scheme: _, ...whom } = fields(accepted, { scheme: only(SCHEME), ...parties, payTo: address }, "accepted", true);
+    const paid = fields(payload, { key: bytes32, from: place, to: place, word: hex(32, 65), id: id16, bind: bytes32 }, "payload", true);
+    return paid.from < paid.to ? { ...whom, ...paid } : wrong("payload.to");
+  });
+}
+
+/** Writes `PAYMENT-SIGNATURE`. @param {Payment} payment */
+export function encodePayment({ network, asset, payTo, key, from, to, word, id, bind }) {
+  return pack({ x402Version: 2, accepted: { scheme: SCHEME, network, asset, payTo }, payload: { key, from, to, word, id, bind } });
+}
+
+/** Reads `PAYMENT-SESSION`. @param {unknown} text @returns {Hex} */
+export const decodeSession = (text) => checked("bad-payment", SESSION, () => id16(text, "it"));
+
+// What a server answers.
+
+const receipt = {
+  payload: like(/^[\w-]{1,4096}$/),
+  signature: hex(64),
+  signer: (/** @type {any} */ value, /** @type {string} */ path) => fields(value, { publicKey: bytes32, payee: address, expires: time, signature: hex(65), channelId: maybe(bytes32), binding: maybe(hex(65)) }, path),
+};
+
+/** Reads `PAYMENT-RESPONSE`. @param {unknown} text @returns {Answer} */
+export function decodeAnswer(text) {
+  return checked("bad-answer", RESPONSE, () => {
+    const top = fields(unpack(text, MOST.response), { success: only(true), network, amount: amount(), extra: object });
+    const { metered, charged, ...more } = fields(
+      top.extra,
+      { key: bytes32, id: id16, from: place, to: place, charged: maybe(place), metered: maybe(only(true)), receipt: maybe((one, path) => fields(one, receipt, path)) },
+      "extra",
+    );
+    if (more.from >= more.to) wrong("extra.to");
+    // One of both, and what was charged is of what was sent.
+    if (metered ? charged !== undefined : charged === undefined || charged > more.to - more.from) wrong("extra.charged");
+    return { network: top.network, amount: top.amount, ...more, ...(metered ? { metered } : { charged }) };
+  });
+}
+
+/** Writes `PAYMENT-RESPONSE`. @param {Answer} answer */
+export function encodeAnswer({ network, amount, ...extra }) {
+  const text = pack({ success: true, network, transaction: "", payer: "", amount, extra });
+  return decodeAnswer(text) && text;
+}
+
+/** Reads the `data` of an event `farthing`: `from`, `used` and `paid` are places in the stream. @param {unknown} text @returns {Event} */
+export function decodeEvent(text) {
+  return checked("bad-answer", "event farthing", () => {
+    /** @type {any} */
+    let value;
+    try {
+      if (typeof text === "string" && text.length <= MOST.event) value = JSON.parse(text);
+    } catch {
+      // Refused below.
+    }
+    const event = fields(value, { key: bytes32, id: id16, from: place, paid: place, used: place, end: maybe(only(true)) });
+    return event.from <= event.used && event.used <= event.paid ? event : wrong("used");
+  });
+}
+
+/** Writes that `data`. @param {Event} event */
+export const encodeEvent = ({ key, id, from, paid, used, end }) => json({ key, id, from, paid, used, end });
+
+// Receipts.
+
+/** JSON that is the same for all: fields in the order of their names, no spaces. @param {unknown} value @returns {string} */
+export function canonical(value) {
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
+  if (typeof value !== "object" || value === null) return json(value);
+  const shown = Object.entries(value).filter(([, one]) => one !== undefined).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${shown.map(([name, one]) => `${JSON.stringify(name)}:${canonical(one)}`).join()}}`;
+}
+
+const SOLD = () => ({ payee: address, ...parties, key: bytes32, id: id16, from: place, to: place, charged: place, unitPrice: amount(1n), method: like(/^[A-Z]{1,20}$/), url: link, at: time });
+
+/** The payload of a receipt, to be signed. @param {Receipt} sold */
+export const encodeReceipt = (sold) => packUrl(JSON.parse(canonical(sold)));
+
+/** Reads a receipt's payload; says nothing of its signatures. @param {unknown} payload @returns {Receipt} */
+export function decodeReceipt(payload) {
+  return checked("bad-answer", "receipt", () => {
+    const value = unpackUrl(payload, 6_000);
+    const sold = fields(value, SOLD(), "it", true);
+    return packUrl(JSON.parse(canonical(value))) === payload && sold.from < sold.to && sold.charged <= sold.to - sold.from ? sold : wrong("it");
+  });
+}
+
+// The wallet's window.
+
+const ASKED = () => ({
+  v: only(1),
+  type: only("farthing-grant-request"),
+  id: id16,
+  payee: address,
+  hub: link,
+  ...parties,
+  contract: address,
+  unitPrice: amount(1n),
+  units,
+  tip: bytes32,
+  expiresIn: int(EXPIRES.least, EXPIRES.most),
+  title: line(80),
+  reason: maybe(line(120)),
+  returnTo: maybe((value, path) => typeof value === "string" && page(value.replace(/#.*/, ""), path) ? value : wrong(path)),
+});
+
+/** Reads a request for a grant, from a message or (as text) a fragment: `bad-request` unless every field is right and known.
+ * @param {unknown} value @returns {GrantRequest} */
+export function decodeGrantRequest(value) {
+  return checked("bad-request", "grant request", () => {
+    const { v: _, type: __, ...asked } = fields(typeof value === "string" ? unpackUrl(value, MOST.grant) : value, ASKED(), "it", true);
+    return asked.unitPrice * BigInt(asked.units) < 1n << 128n ? asked : wrong("units");
+  });
+}
+
+/** The request as it is posted, unchecked. @param {GrantRequest} request */
+export const grantMessage = ({ unitPrice, ...request }) => ({ v: 1, type: "farthing-grant-request", ...request, unitPrice: String(unitPrice) });
+
+/** The request as it is posted. @param {GrantRequest} request */
+export function encodeGrantRequest(request) {
+  const message = grantMessage(request);
+  return decodeGrantRequest(message) && message;
+}
+
+const GRANTED = { key: bytes32, tip: bytes32, payee: address, ...parties, contract: address, hub: link, unitPrice: amount(1n), units, expiry: time, ...token };
+
+/** Reads a wallet's answer, from a message or (as text) a fragment. @param {unknown} value @returns {GrantAnswer} */
+export function decodeGrantAnswer(value) {
+  return checked("bad-answer", "grant", () => {
+    const said = fields(typeof value === "string" ? unpackUrl(value, MOST.grant) : value, { v: only(1), type: only("farthing-grant"), id: id16, grant: maybe(object), error: maybe(object) });
+    if ((said.grant === undefined) === (said.error === undefined)) wrong("grant");
+    if (said.grant) return { id: said.id, grant: fields(said.grant, GRANTED, "grant") };
+    const { code, message } = fields(said.error, { code: like(/^[a-z-]{1,40}$/), message: line(300, 0) }, "error");
+    return { id: said.id, error: new PayError(/** @type {any} */ (code), message) };
+  });
+}
+
+/** The answer as it is posted. @param {{ id: Hex, grant: Grant } | { id: Hex, error: { code: string, message: string } }} answer */
+export function encodeGrantAnswer(answer) {
+  const head = { v: 1, type: "farthing-grant", id: answer.id };
+  const message = "grant" in answer ? { ...head, grant: { ...answer.grant, unitPrice: String(answer.grant.unitPrice) } } : { ...head, error: { code: answer.error.code, message: answer.error.message } };
+  return decodeGrantAnswer(message) && message;
+}
+
+/** A request or an answer for a fragment of a URL. @param {object} message */
+export const toFragment = (message) => packUrl(message);

@@ -139,7 +139,8 @@ test("the package's own JavaScript is what the types in its comments say", () =>
   cpSync(fileURLToPath(new URL("../../pkg-template", import.meta.url)), copy, { recursive: true });
   const parts = ["", "store", "bin", "paywall", "paywall/store", "paywall/adapters"];
   const files = parts.flatMap((part) => readdirSync(join(copy, part)).filter((name) => name.endsWith(".mjs")).map((name) => join(part, name)));
-  mkdirSync(join(copy, "node_modules"), { recursive: true });
+  rmSync(join(copy, "node_modules"), { recursive: true, force: true });
+  mkdirSync(join(copy, "node_modules"));
   symlinkSync(join(createRequire(import.meta.url).resolve("@noble/hashes/sha3.js"), "../../"), join(copy, "node_modules/@noble"));
   assert.ok(files.includes("tabs.mjs") && files.length > 12, String(files));
   for (const file of files) assert.match(readFileSync(join(copy, file), "utf8"), /^\/\/ @ts-check$/m, `${file} is not checked`);

@@ -312,6 +312,19 @@ test("a stream that is a moment late is waited for", async (t) => {
   assert.equal((await ask(route, (await payer.pays()).headers)).status, 200);
 });
 
+test("a flood of unknown keys is not waited for, and costs one look each", async (t) => {
+  const { wall, store } = await opened(t);
+  const route = wall.route({ price: UNIT });
+  const { stream } = store.rows;
+  let looks = 0;
+  store.rows.stream = (key) => ((looks += 1), stream(key));
+  const stranger = await new Payer().payment();
+  const flood = Array.from({ length: 1_000 }, (_, at) => ask(route, { "payment-signature": encode({ ...stranger, key: `0x${at.toString(16).padStart(64, "0")}` }) }));
+  const codes = await Promise.all(flood.map(async (response) => codeOf(await response)));
+  assert.ok(codes.every((code) => code === "unknown-stream"));
+  assert.ok(looks <= 1_000 + 256 * 6, String(looks));
+});
+
 test("another scheme's payment goes to who knows it", async (t) => {
   const offer = { scheme: "exact", network: "eip155:8453", amount: "1", asset: "0x1", payTo: "0x2", maxTimeoutSeconds: 60 };
   const taken = [];

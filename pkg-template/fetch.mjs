@@ -7,14 +7,14 @@
 /** @import { Grant, Spent, Terms } from "./pay/index.js" */
 /** @import { Place } from "./pay/ledger.mjs" */
 /** @import { Owner, Wanted } from "./pay/grants.mjs" */
-/** @import { Held, Spend, State } from "./pay/state.mjs" */
+/** @import { Held, State } from "./pay/state.mjs" */
 
 import { paying } from "./pay/fetch.mjs";
-import { Purse, tab } from "./pay/grants.mjs";
-import { Ledger, indexed } from "./pay/ledger.mjs";
+import { purseOf, tab } from "./pay/grants.mjs";
+import { indexed, ledgerOf } from "./pay/ledger.mjs";
 import { MOST_UNITS } from "./pay/scheme.mjs";
-import { empty, usable } from "./pay/state.mjs";
-import { PayError, bytesOf, hexOf, random } from "./pay/wire.mjs";
+import { begun, empty, give, heldBy, settle, spend, usable } from "./pay/state.mjs";
+import { bytesOf, fault, hexOf, random } from "./pay/wire.mjs";
 
 /** @typedef {{ info: { chainId: number, contract: string, hub: { url: string, assets: readonly { asset: string, token: string, decimals: number }[] } }, stream(options: StreamOptions): Promise<Stream> }} Payer */
 /** @typedef {{ day: number, site: string, asset: Hex, amount: bigint, requests: number }} Entry */
@@ -74,7 +74,7 @@ const alone = () => ({ name: hexOf(random(8)), living: async () => () => false }
 
 /** Refuses what is no budget. @param {unknown} given @returns {Budget} */
 function checkedBudget(given = {}) {
-  const bad = (/** @type {string} */ what) => new PayError("invalid-argument", `${what} Nothing was paid.`);
+  const bad = (/** @type {string} */ what) => fault("invalid-argument", `${what} Nothing was paid.`);
   if (typeof given !== "object" || given === null) throw bad("A budget is an object.");
   for (const [name, value] of Object.entries(given)) {
     if (name === "ask" ? typeof value !== "function" : !LIMITS.includes(/** @type {any} */ (name))) throw bad(`The budget's ${name} is not known: there are perRequest, perSite, perDay and ask, a function.`);
@@ -126,30 +126,7 @@ class Limits {
   }
 }
 
-class OverLimit extends PayError {}
-
-class StreamPurse extends Purse {
-  #allow;
-  #catchUp;
-
-  /** @param {Ledger} ledger @param {import("./pay/grants.mjs").Source} source @param {(error: unknown, wanted: Wanted) => Promise<void>} allow @param {() => Promise<void>} catchUp */
-  constructor(ledger, source, allow, catchUp) {
-    super(ledger, source);
-    this.#allow = allow;
-    this.#catchUp = catchUp;
-  }
-
-  /** @param {Wanted} wanted */
-  async take(wanted) {
-    await this.#catchUp();
-    try {
-      return await super.take(wanted);
-    } catch (error) {
-      await this.#allow(error, wanted);
-      return super.take(wanted);
-    }
-  }
-}
+class OverLimit extends Error {}
 
 /**
  * The fetch and the book of a client. @param {Payer} client
@@ -158,7 +135,7 @@ class StreamPurse extends Purse {
 export function fetching(client, { place, owner = alone(), budget: given, tell = () => {} }) {
   const budget = checkedBudget(given);
   const limits = new Limits(budget, client);
-  const ledger = new Ledger(place);
+  const ledger = ledgerOf(place);
   /** Open ones, by id. @type {Map<Hex, Stream>} */
   const streams = new Map();
   /** What the application allowed beyond the budget, once each: by site, asset and amount. @type {Map<string, number>} */
@@ -170,7 +147,7 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
     const symbol = limits.asset(asset)?.asset ?? asset;
     const say = { limit, allowed, site, token: asset, asset: symbol, amount };
     if ((await budget.ask?.(say)) !== true) {
-      throw new PayError("over-limit", `${site} costs ${amount} base units of ${symbol}, and the budget's ${limit} leaves ${allowed}. Nothing was paid: raise it, or answer in the budget's ask.`);
+      throw fault("over-limit", `${site} costs ${amount} base units of ${symbol}, and the budget's ${limit} leaves ${allowed}. Nothing was paid: raise it, or answer in the budget's ask.`);
     }
     const pass = passOf(site, asset, amount);
     passes.set(pass, (passes.get(pass) ?? 0) + 1);
@@ -189,52 +166,66 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
     await Promise.all(closed.map((held) => open(held).catch(() => {})));
   };
 
+  /** Makes the word of a place known. @param {Held} held @param {number} to */
+  const reach = ({ marks, request: { id } }, to) => {
+    const last = marks.at(-1)?.[0] ?? 0;
+    if (last >= to) return;
+    const stream = /** @type {Stream} */ (streams.get(id));
+    // The stream may be ahead of what we know: then its next word leads to ours.
+    const paid = stream.pay(Math.max(1, to - stream.paid));
+    marks.push([paid.to, bytesOf(paid.word)]);
+  };
+
   /** @type {import("./pay/grants.mjs").Source} */
   const source = {
     owner,
-    open: ({ request: { id } }) => streams.has(id),
-    reach(held, to) {
-      const last = held.marks.at(-1)?.[0] ?? 0;
-      if (last >= to) return;
-      const stream = /** @type {Stream} */ (streams.get(held.request.id));
-      // The stream may be ahead of what we know: then its next word leads to ours.
-      const paid = stream.pay(Math.max(1, to - stream.paid));
-      held.marks.push([paid.to, bytesOf(paid.word)]);
-    },
-    spent(/** @type {Kept} */ state, spend, { grant }, site) {
-      const { asset, unitPrice } = /** @type {Grant} */ (grant);
-      const amount = unitPrice * BigInt(spend.to - spend.from);
-      const over = limits.over(state, site, asset, amount, spend.at);
+    /** @param {State} state @param {Terms} terms @param {number} now */
+    usable: (state, terms, now) => usable(state, terms, now, ({ request: { id } }) => streams.has(id)),
+    spend(held, { site, ...wanted }, /** @type {Kept} */ state) {
+      const { asset, unitPrice } = /** @type {Grant} */ (held.grant);
+      const amount = unitPrice * BigInt(wanted.units);
+      const over = limits.over(state, site, asset, amount, wanted.at);
       const pass = passOf(site, asset, amount);
       const allowed = passes.get(pass) ?? 0;
-      if (over && allowed === 0) throw new OverLimit("over-limit", "", { over, what: { site, asset, amount } });
+      if (over && allowed === 0) throw Object.assign(new OverLimit(), { over, what: { site, asset, amount } });
+      const taken = spend(held, wanted);
+      try {
+        reach(held, taken.to);
+      } catch (error) {
+        give(held.free, taken.from, taken.to);
+        throw error;
+      }
       if (over) passes.set(pass, allowed - 1);
-      Object.assign(spend, { site });
-      const entry = entryOf(state, spend, asset, site);
+      const entry = entryOf(state, wanted.at, asset, site);
       entry.amount += amount;
       entry.requests += 1;
+      return Object.assign(taken, { site });
     },
-    returned(state, spend, { grant }, units) {
-      const { asset, unitPrice } = /** @type {Grant} */ (grant);
-      const entry = entryOf(state, spend, asset, /** @type {any} */ (spend).site);
-      entry.amount -= unitPrice * BigInt(units);
-      if (units === spend.to - spend.from) entry.requests -= 1;
+    settle(/** @type {Kept} */ state, id, charged) {
+      const taken = state.spends.find((one) => one.id === id);
+      const { grant } = heldBy(state, taken?.key) ?? {};
+      if (taken && grant) {
+        const entry = entryOf(state, taken.at, grant.asset, /** @type {any} */ (taken).site);
+        entry.amount -= grant.unitPrice * BigInt(taken.to - taken.from - charged);
+        if (charged === 0) entry.requests -= 1;
+      }
+      settle(state, id, charged);
     },
     async obtain(terms, site) {
       const { chainId, contract, hub } = client.info;
       const asset = limits.asset(terms.asset);
       const more = { terms };
       if (terms.network !== `eip155:${chainId}` || terms.contract !== contract.toLowerCase() || new URL(terms.hub).origin !== new URL(hub.url).origin) {
-        throw new PayError("other-hub", `${site} is paid by way of ${terms.hub} on ${terms.network}, and this client has a channel with ${hub.url} on eip155:${chainId}. Nothing was paid.`, more);
+        throw fault("other-hub", `${site} is paid by way of ${terms.hub} on ${terms.network}, and this client has a channel with ${hub.url} on eip155:${chainId}. Nothing was paid.`, more);
       }
-      if (!asset) throw new PayError("other-hub", `${site} wants an asset that ${hub.url} does not list. Nothing was paid.`, more);
+      if (!asset) throw fault("other-hub", `${site} wants an asset that ${hub.url} does not list. Nothing was paid.`, more);
       const over = await ledger.change((state) => limits.over(state, site, terms.asset, terms.amount, Date.now()));
       if (over) await askFor(over, { site, asset: terms.asset, amount: terms.amount });
       const held = await ledger.change((/** @type {Kept} */ state) => {
         const now = Date.now();
-        if (usable(state, terms, now, source.open)) return undefined;
-        const begun = state.held.find(({ grant, request }) => !grant && request.payee === terms.payTo && request.asset === terms.asset && request.contract === terms.contract && request.unitPrice === terms.unitPrice && request.units >= terms.units);
-        if (begun) return begun;
+        if (source.usable(state, terms, now)) return undefined;
+        const asked = begun(state, terms);
+        if (asked) return asked;
         // Not more than the site may get today, so that a stream binds no money that can't be spent.
         const { perSite, perDay } = limits.left(state, site, terms.asset, now);
         const most = Number((perSite < perDay ? perSite : perDay) / terms.unitPrice);
@@ -252,25 +243,30 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
       const stream = await open(held);
       const grant = { key: stream.key, tip, payee, network, contract: where, hub: hub.url, asset: token, unitPrice, units, expiry: Math.floor(stream.expiresAt / 1000), symbol: asset.asset, decimals: asset.decimals };
       await ledger.change((state) => {
-        const begun = state.held.find(({ request }) => request.id === id);
-        if (!begun || begun.grant) return;
-        Object.assign(begun, { grant, free: [[0, units]], at: Date.now() });
+        const held = state.held.find(({ request }) => request.id === id);
+        if (!held || held.grant) return;
+        Object.assign(held, { grant, free: [[0, units]], at: Date.now() });
         state.rev += 1;
       });
     },
   };
 
-  const purse = new StreamPurse(
-    ledger,
-    source,
-    async (error, { mark }) => {
-      if (!(error instanceof OverLimit)) throw error;
-      const { over, what } = /** @type {any} */ (error);
-      await askFor(over, what);
+  const plainPurse = purseOf(ledger, source);
+  const purse = {
+    ...plainPurse,
+    async take(/** @type {Wanted} */ wanted) {
+      await catchUp();
+      try {
+        return await plainPurse.take(wanted);
+      } catch (error) {
+        if (!(error instanceof OverLimit)) throw error;
+        const { over, what } = /** @type {any} */ (error);
+        await askFor(over, what);
+        return plainPurse.take(wanted);
+      }
     },
-    catchUp,
-  );
-  const pay = paying(purse, { tell, follow });
+  };
+  const pay = paying(purse, { tell });
 
   return {
     /** @param {RequestInfo | URL} input @param {PaidRequestInit} [init] @returns {Promise<PaidResponse>} */
@@ -285,25 +281,8 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
   };
 }
 
-/**
- * Follows a redirect by hand: within the origin with a payment of its own, to another one as nobody in particular.
- * @param {(input: RequestInfo | URL, init: PaidRequestInit, hops: number) => Promise<PaidResponse>} pay
- * @param {Response} response @param {RequestInfo | URL} input @param {PaidRequestInit} init @param {number} hops @returns {Promise<PaidResponse>}
- */
-async function follow(pay, response, input, { payment, ...init }, hops) {
-  const base = input instanceof Request ? input : undefined;
-  const from = new URL(base?.url ?? String(input));
-  const to = new URL(response.headers.get("location") ?? "", from);
-  await response.body?.cancel();
-  const next = base ? new Request(to, base) : to;
-  if (to.origin === from.origin) return pay(next, { ...init, ...(payment && { payment }) }, hops);
-  const headers = new Headers(init.headers);
-  for (const name of ["authorization", "cookie"]) headers.delete(name);
-  return fetch(next, { ...init, headers });
-}
-
-/** @param {Kept} state @param {Spend} spend @param {Hex} asset @param {string} site @returns {Entry} */
-function entryOf(state, { at }, asset, site) {
+/** @param {Kept} state @param {number} at @param {Hex} asset @param {string} site @returns {Entry} */
+function entryOf(state, at, asset, site) {
   const day = today(at);
   state.spent ??= [];
   let entry = state.spent.find((one) => one.day === day && one.site === site && one.asset === asset);

@@ -42,13 +42,14 @@ afterEach(async () => {
   await wallet.close();
 });
 
-async function openPage({ options, auto, at = site, hash = "" } = {}) {
+async function openPage({ options, auto, told, at = site, hash = "" } = {}) {
   const page = await context.newPage();
   const problems = [];
   page.on("pageerror", (error) => problems.push(error.message));
   page.on("console", (message) => /Content Security Policy/.test(message.text()) && problems.push(message.text()));
   const query = new URLSearchParams({ ...(options && { options: JSON.stringify(options) }), ...(auto && { auto }) });
   await page.goto(`${at.url}/?${query}${hash}`);
+  await told;
   await page.waitForFunction(() => document.title === "ready");
   return Object.assign(page, { problems, get: (path, init) => page.evaluate(([path, init]) => get(path, init), [path, init]) });
 }
@@ -158,7 +159,9 @@ test("a window that is closed ends the wait, before and after the wallet spoke",
   let asked = new Promise((resolve) => (wallet.decide = resolve));
   const closed = page.get("/articles/1");
   await asked;
-  await context.pages().find((one) => one.url().startsWith(wallet.url)).close();
+  const popup = () => context.pages().find((one) => one.url().startsWith(wallet.url));
+  await until(popup, "there is a window");
+  await popup().close();
   assert.equal((await closed).code, "closed");
   // Before it spoke: it never loads.
   await context.route(`${wallet.url}**`, () => {});
@@ -176,8 +179,10 @@ test("a window that is closed ends the wait, before and after the wallet spoke",
 });
 
 test("a pop-up that the browser blocks is said, and works from a click", async () => {
-  const page = await openPage({ auto: "/articles/1" });
-  const blocked = await page.evaluate(() => unasked);
+  // Nothing is asked of the page before it has told: what a test evaluates counts as the reader's doing.
+  const told = new Promise((resolve) => (site.routes["/told"] = { serve: (_, response, { body }) => (response.end(), resolve(JSON.parse(body))) }));
+  const page = await openPage({ auto: "/articles/1", told });
+  const blocked = await told;
   assert.equal(blocked.code, "blocked");
   assert.match(blocked.message, /where the reader clicks. No money moved.$/);
   assert.equal((await page.get("/articles/1")).text, "the article");
@@ -257,8 +262,8 @@ test("in a service worker: pictures, parts of a film and pages are paid; without
   const page = await openPage();
   await page.evaluate(async () => {
     // Trusted types want a policy by name where a script's address is a text.
-    const { createScriptURL } = trustedTypes.createPolicy("worker", { createScriptURL: (url) => url });
-    await navigator.serviceWorker.register(createScriptURL("/worker.js"), { type: "module" });
+    const policy = trustedTypes.createPolicy("worker", { createScriptURL: (url) => url });
+    await navigator.serviceWorker.register(policy.createScriptURL("/worker.js"), { type: "module" });
     if (!navigator.serviceWorker.controller) await new Promise((resolve) => navigator.serviceWorker.addEventListener("controllerchange", resolve, { once: true }));
   });
   const image = () => page.evaluate(() => new Promise((resolve) => {
@@ -290,7 +295,7 @@ test("without storage nothing is paid, and it is said why", async () => {
   const page = await openPage();
   const refused = await page.get("/articles/1");
   assert.equal(refused.code, "storage-failed");
-  assert.match(refused.message, /so nothing is paid: no storage in this window.*private window/i);
+  assert.match(refused.message, /^Nothing is paid.*private window.*no storage in this window/);
   assert.equal(wallet.opened, 0);
 });
 

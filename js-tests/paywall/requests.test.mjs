@@ -104,6 +104,33 @@ test("each refusal has its code, and charges nothing", async (t) => {
   assert.deepEqual(await store.rows.spent(late.key), []);
 });
 
+test("what is spent is told in a header that stays small, and leaves nothing out", async (t) => {
+  const payer = new Payer({ units: 2_000 });
+  const { wall, store } = await opened(t, { payers: [payer] });
+  const route = wall.route({ price: UNIT });
+  const all = await Promise.all(Array.from({ length: 400 }, async (_, at) => got(route, (await payer.pays({ from: at * 3 + (at % 7 === 0 ? 1 : 0), units: 1 })).headers)));
+  assert.ok(all.every((status) => status === 200));
+  const response = await ask(route, (await payer.pays({ from: 3, units: 1 })).headers);
+  const { spent } = requiredOf(response).stream;
+  assert.equal(spent.length, 200);
+  assert.ok(response.headers.get("payment-required").length < 8_000);
+  for (const [from, to] of await store.rows.spent(payer.key)) assert.ok(spent.some(([low, high]) => low <= from && to <= high), `${from}-${to}`);
+  assert.ok(spent.every(([low, high], at) => low < high && (at === 0 || spent[at - 1][1] < low)));
+});
+
+test("a word below the best, above it and beside it: only the chain's own prove", async (t) => {
+  const payer = new Payer({ units: 300 });
+  const { wall } = await opened(t, { payers: [payer] });
+  const route = wall.route({ price: UNIT });
+  const status = async (from, to, word) => got(route, { "payment-signature": encode(await payer.payment({ from, to, word })) });
+  const bent = (word) => `${word.slice(0, -1)}${word.endsWith("0") ? "1" : "0"}`;
+  for (const [from, to] of [[99, 100], [10, 11], [97, 98], [199, 200], [150, 151], [0, 1], [299, 300]]) {
+    assert.equal(await status(from, to, bent(payer.word(to))), 402, `bent ${to}`);
+    assert.equal(await status(from, to, payer.word(to - 1)), 402, `below ${to}`);
+    assert.equal(await status(from, to, payer.word(to)), 200, `${to}`);
+  }
+});
+
 test("a wrong word comes before the price, and the price before what is spent", async (t) => {
   const payer = new Payer();
   const { wall } = await opened(t, { payers: [payer] });
@@ -283,6 +310,19 @@ test("a stream that is a moment late is waited for", async (t) => {
     return found;
   };
   assert.equal((await ask(route, (await payer.pays()).headers)).status, 200);
+});
+
+test("a flood of unknown keys is not waited for, and costs one look each", async (t) => {
+  const { wall, store } = await opened(t);
+  const route = wall.route({ price: UNIT });
+  const { stream } = store.rows;
+  let looks = 0;
+  store.rows.stream = (key) => ((looks += 1), stream(key));
+  const stranger = await new Payer().payment();
+  const flood = Array.from({ length: 1_000 }, (_, at) => ask(route, { "payment-signature": encode({ ...stranger, key: `0x${at.toString(16).padStart(64, "0")}` }) }));
+  const codes = await Promise.all(flood.map(async (response) => codeOf(await response)));
+  assert.ok(codes.every((code) => code === "unknown-stream"));
+  assert.ok(looks <= 1_000 + 256 * 6, String(looks));
 });
 
 test("another scheme's payment goes to who knows it", async (t) => {

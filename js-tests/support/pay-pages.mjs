@@ -20,7 +20,7 @@ globalThis.get = (path, init) => pay.fetch(path, init).then(
   async (response) => ({ status: response.status, text: await response.text(), units: response.payment?.units, url: response.url }),
   ({ name, code, message }) => ({ name, code, message }));
 const auto = new URLSearchParams(location.search).get("auto");
-if (auto) globalThis.unasked = get(auto);
+if (auto) get(auto).then((result) => fetch("/told", { method: "POST", body: JSON.stringify(result) }));
 document.title = "ready";
 `;
 
@@ -66,7 +66,8 @@ if (how === "popup") {
 if (how === "request") {
   const request = decode(what);
   const { answers: [answer] } = await send(request, new URL(request.returnTo).origin);
-  if (answer) location.replace(request.returnTo.replace(/#.*/, "") + "#farthing-grant=" + encode(answer));
+  const [back, was] = request.returnTo.split("#");
+  if (answer) location.replace(back + "#farthing-grant=" + encode(answer) + (was ? "&farthing-was=" + was : ""));
 }
 `;
 

@@ -61,7 +61,7 @@ test("chains and keys", () => {
 test("every word of a chain is the hash of the next", () => {
   const whole = chain.chainOf(Buffer.alloc(32, 7), 300);
   for (let place = 0; place < 300; place += 1) assert.equal(keccak256(chain.wordAt(whole.marks, place + 1)), chain.wordAt(whole.marks, place));
-  assert.equal(chain.wordAt(whole, 0), whole.tip);
+  assert.equal(chain.wordAt(whole.marks, 0), whole.tip);
   assert.equal(whole.marks.length, 4);
 });
 
@@ -85,7 +85,7 @@ test("what is not right is refused with its code, and no value is repeated", () 
       (error) => {
         assert.equal(error.code, code, `${decoder}, ${name}: ${error.message}`);
         assert.equal(error.name, "FarthingError");
-        assert.match(error.message, /is missing or not as it must be. Nothing was paid.$/);
+        assert.match(error.message, /is not as it must be. Nothing was paid.$/);
         return true;
       },
       `${decoder}: ${name}`,

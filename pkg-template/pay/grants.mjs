@@ -2,11 +2,12 @@
 // @ts-check
 
 /** @import { Grant, Hex, Terms } from "./index.js" */
-/** @import { Held, Interval, Spend, State } from "./state.mjs" */
+/** @import { Ledger } from "./ledger.mjs" */
+/** @import { Held, Interval, Spend, State, settle, usable } from "./state.mjs" */
 
 import { wordAt } from "./chain.mjs";
-import { forget, heldBy, learn, left, loosen, settle, sold, spend, termsOf, tidy, usable } from "./state.mjs";
-import { PayError, hexOf, random } from "./wire.mjs";
+import { forget, heldBy, learn, loosen, market, sold, termsOf, tidy } from "./state.mjs";
+import { fault, hexOf, random } from "./wire.mjs";
 
 /**
  * @typedef {object} Wanted
@@ -18,16 +19,16 @@ import { PayError, hexOf, random } from "./wire.mjs";
  * @property {(terms: Terms) => boolean} [affordable]
  */
 /** @typedef {Spend & { word: Hex, network: string, asset: Hex, payTo: Hex, terms: Terms, granted: number, site: string }} Paid */
+const SOON = 100;
+
 /** Whose spends these are, and whether another owner of some is gone. @typedef {{ name: string, living(): Promise<(name: string) => boolean> }} Owner */
 /**
- * What else a source of grants does in the same transaction.
- * @typedef {object} Source
+ * Where grants come from, and how one is spent. @typedef {object} Source
  * @property {Owner} owner
  * @property {(terms: Terms, site: string) => Promise<void>} obtain
- * @property {(held: Held, to: number) => void} [reach] makes the word of a place known
- * @property {(held: Held) => boolean} [open] whether words can be had of it now
- * @property {(state: State, spend: Spend, held: Held, site: string) => void} [spent] may throw, and nothing is spent
- * @property {(state: State, spend: Spend, held: Held, units: number) => void} [returned] units that were not charged after all
+ * @property {typeof usable} usable
+ * @property {(held: Held, wanted: { id: Hex, units: number, mark: string, owner: string, at: number, site: string }, state: State) => Spend} spend may throw, and nothing is spent
+ * @property {typeof settle} settle
  */
 
 /** Waits for it no longer than the signal allows. @template Value @param {Promise<Value>} promise @param {AbortSignal | null | undefined} signal @returns {Promise<Value>} */
@@ -58,107 +59,81 @@ export function tab(prefix) {
   };
 }
 
-export class Purse {
-  #ledger;
-  #source;
+/** @typedef {ReturnType<typeof purseOf>} Purse */
+
+/** @param {Ledger} ledger @param {Source} source */
+export function purseOf(ledger, { owner, obtain, usable, spend, settle }) {
   /** Asked for at this moment, by payee and price. @type {Map<string, Promise<void>>} */
-  #asking = new Map();
+  const asking = new Map();
 
-  /** @param {import("./ledger.mjs").Ledger} ledger @param {Source} source */
-  constructor(ledger, source) {
-    this.#ledger = ledger;
-    this.#source = source;
-  }
+  /** A change whose loss in a crash costs nothing. @param {(state: State) => void} work */
+  const soon = (work) => void ledger.change(work, SOON).catch(() => {});
 
-  /** Units for a request, and the word; those that the same request left behind before any others. @param {Wanted} wanted @returns {Promise<Paid | undefined>} */
-  async take({ route, terms, id, mark, site, affordable }) {
-    const { owner, open, reach, spent } = this.#source;
-    const living = await owner.living();
-    const found = await this.#ledger.change((state) => {
-      const now = Date.now();
-      tidy(state, now);
-      let asked = terms ?? termsOf(state, route);
-      let taken = id ? state.spends.find((one) => one.id === id) : left(state, mark, (name) => name !== owner.name && !living(name));
-      if (taken && taken.mark !== mark) throw new PayError("invalid-argument", "payment.id belongs to another request. Nothing was paid.");
-      let held = heldBy(state, taken?.key);
-      if (taken && held && open?.(held) !== false) {
-        taken.owner = owner.name;
-        state.rev += 1;
-      } else {
-        if (taken || !asked || affordable?.(asked) === false) return undefined;
-        held = usable(state, asked, now, open);
-        taken = held && spend(held, { id: id ?? hexOf(random(16)), units: asked.units, mark, owner: owner.name, at: now });
-        if (!taken || !held) return undefined;
-        try {
-          reach?.(held, taken.to);
-          spent?.(state, taken, held, site);
-        } catch (error) {
-          settle({ ...state, spends: [taken] }, taken.id, 0);
-          throw error;
+  return {
+    /** Units for a request, and the word; those that the same request left behind before any others. @param {Wanted} wanted @returns {Promise<Paid | undefined>} */
+    async take({ route, terms, id, mark, site, affordable }) {
+      const { name, living } = owner;
+      const lives = await living();
+      const found = await ledger.change((state) => {
+        const at = Date.now();
+        tidy(state, at);
+        const asked = terms ?? termsOf(state, route);
+        let taken = state.spends.find((one) => (id ? one.id === id : one.mark === mark && one.owner !== name && !lives(one.owner)));
+        if (taken && taken.mark !== mark) throw fault("invalid-argument", "The id is another request's. Nothing was paid.");
+        let held = taken && heldBy(state, taken.key);
+        if (taken) taken.owner = name;
+        else {
+          if (!asked || affordable?.(asked) === false) return undefined;
+          held = usable(state, asked, at);
+          if (!held) return undefined;
+          taken = spend(held, { id: id ?? hexOf(random(16)), units: asked.units, mark, owner: name, at, site }, state);
+          state.spends.push(taken);
         }
-        state.spends.push(taken);
         state.rev += 1;
-      }
-      return { taken, held, asked };
-    });
-    if (!found) return undefined;
-    const { taken, held } = found;
-    const grant = /** @type {Grant} */ (held.grant);
-    // Of a request that was left behind the terms of then count.
-    const units = taken.to - taken.from;
-    const asked = { maxTimeoutSeconds: 60, minUnits: units, ...found.asked, ...grant, payTo: grant.payee, units, amount: grant.unitPrice * BigInt(units) };
-    return { ...asked, ...taken, word: wordAt(held.marks, taken.to), terms: asked, granted: held.at, site };
-  }
+        // A spend goes when its grant does.
+        const { grant, marks, at: granted } = /** @type {Held & { grant: Grant }} */ (held);
+        const units = taken.to - taken.from;
+        // Of a request that was left behind the terms of then count.
+        const own = { maxTimeoutSeconds: 60, minUnits: units, ...asked, ...grant, payTo: grant.payee, units, amount: grant.unitPrice * BigInt(units) };
+        return { ...own, ...taken, word: wordAt(marks, taken.to), terms: own, granted, site };
+      });
+      return found;
+    },
 
-  /** @param {string} route */
-  terms = (route) => this.#ledger.change((state) => termsOf(state, route));
+    /** @param {string} route @param {Terms | null} terms */
+    learn: (route, terms) => ledger.change((state) => learn(state, route, terms)),
 
-  /** @param {string} route @param {Terms | null} terms */
-  learn = (route, terms) => this.#ledger.change((state) => learn(state, route, terms));
+    /** @param {{ id: Hex }} paid @param {number} charged */
+    settle: (paid, charged) => soon((state) => settle(state, paid.id, charged)),
 
-  /** @param {{ id: Hex }} paid @param {number} charged */
-  #done({ id }, charged) {
-    return (/** @type {State} */ state) => {
-      const taken = state.spends.find((one) => one.id === id);
-      const held = heldBy(state, taken?.key);
-      if (taken && held) this.#source.returned?.(state, taken, held, taken.to - taken.from - charged);
-      settle(state, id, charged);
-    };
-  }
+    /** Nothing was charged. @param {{ id: Hex }} paid */
+    refuse: (paid) => ledger.change((state) => settle(state, paid.id, 0)),
 
-  /** @param {{ id: Hex }} paid @param {number} charged */
-  settle = (paid, charged) => this.#ledger.later(this.#done(paid, charged));
+    /** @param {{ id: Hex }} paid */
+    loosen: ({ id }) => soon((state) => loosen(state, id)),
 
-  /** Nothing was charged. @param {{ id: Hex }} paid */
-  refuse = (paid) => this.#ledger.change(this.#done(paid, 0));
+    /** @param {Hex} key */
+    forget: (key) => ledger.change((state) => forget(state, key)),
 
-  /** @param {{ id: Hex }} paid */
-  loosen = ({ id }) => this.#ledger.later((state) => loosen(state, id));
+    /**
+     * Goes on behind what the server says it sold. What is skipped is shown to it, and so is paid for: no more than was shown
+     * before, and as much again as this request wanted. A server that says more has another chain, or wants the grant for nothing.
+     * @param {Paid} paid @param {readonly Interval[]} spent
+     */
+    behind: ({ key, from, to }, spent) =>
+      ledger.change((state) => {
+        const held = heldBy(state, key);
+        if (spent.some(([, end]) => end > (held?.shown ?? 0) + to - from)) forget(state, key);
+        else sold(state, held, spent);
+      }),
 
-  /** @param {Hex} key */
-  forget = (key) => this.#ledger.change((state) => forget(state, key));
-
-  /**
-   * Goes on behind what the server says it sold. What is skipped is shown to it, and so is paid for: no more than was shown
-   * before, and as much again as this request wanted. A server that says more has another chain, or wants the grant for nothing.
-   * @param {Paid} paid @param {readonly Interval[]} spent
-   */
-  behind = ({ key, from, to }, spent) =>
-    this.#ledger.change((state) => {
-      const held = heldBy(state, key);
-      if (spent.some(([, end]) => end > (held?.shown ?? 0) + to - from)) forget(state, key);
-      else sold(state, held, spent);
-    });
-
-  /** Resolves when there is a grant to pay from; several who wait for the same ask once. @param {Terms} terms @param {string} site @param {AbortSignal | null} [signal] */
-  obtain(terms, site, signal) {
-    const what = [terms.network, terms.asset, terms.payTo, terms.unitPrice, site].join();
-    let asking = this.#asking.get(what);
-    if (!asking) {
-      asking = this.#source.obtain(terms, site).finally(() => this.#asking.delete(what));
-      asking.catch(() => {});
-      this.#asking.set(what, asking);
-    }
-    return unless(asking, signal);
-  }
+    /** Resolves when there is a grant to pay from; several who wait for the same ask once. @param {Terms} terms @param {string} site @param {AbortSignal | null} [signal] */
+    obtain(terms, site, signal) {
+      const what = market(terms) + site;
+      const one = asking.get(what) ?? obtain(terms, site).finally(() => asking.delete(what));
+      asking.set(what, one);
+      one.catch(() => {});
+      return unless(one, signal);
+    },
+  };
 }

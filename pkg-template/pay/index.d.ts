@@ -86,10 +86,10 @@ export interface Terms {
 
 /** `PAYMENT-REQUIRED`. */
 export interface Required {
-  error?: string | undefined;
   /** Why a payment was refused. */
   code?: string | undefined;
-  resource?: { url: string; description?: string | undefined; mimeType?: string | undefined } | undefined;
+  /** As the server describes it, unchecked. */
+  resource?: { readonly [name: string]: unknown } | undefined;
   /** Those of this scheme. */
   terms: Terms[];
   /** What the server holds as spent of the stream that the payment named. */
@@ -122,6 +122,7 @@ export interface Answer {
   charged?: number | undefined;
   /** What it costs is known at the end. */
   metered?: true | undefined;
+  /** Unchecked: whoever believes it verifies it first. */
   receipt?: SignedReceipt | undefined;
 }
 

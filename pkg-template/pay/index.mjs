@@ -6,19 +6,19 @@
 
 import { chainOf, streamKey } from "./chain.mjs";
 import { paying } from "./fetch.mjs";
-import { Purse, tab } from "./grants.mjs";
-import { Ledger, indexed } from "./ledger.mjs";
+import { purseOf, tab } from "./grants.mjs";
+import { indexed, ledgerOf } from "./ledger.mjs";
 import { EXPIRES, MOST_UNITS, decodeGrantAnswer } from "./scheme.mjs";
-import { forget, sum, usable } from "./state.mjs";
-import { PayError, checked, hexOf, int, line, maybe, page, random, wrong } from "./wire.mjs";
-import { Silent, isolated, leave, popUp, returned } from "./window.mjs";
-
-export { PayError } from "./wire.mjs";
+import { begun, forget, market, settle, spend, sum, usable } from "./state.mjs";
+import { checked, fault, fields, hexOf, int, like, line, page, random } from "./wire.mjs";
+import { isolated, leave, popUp, returned } from "./window.mjs";
 
 const NAME = "farthing-pay";
 /** How long a tab waits for another one that asks, milliseconds. */
 const TURN = 960_000;
 const WEEK = 604_800;
+
+const OPTIONS = { "wallet?": page, "title?": line(80), "reason?": line(120), "units?": int(1, MOST_UNITS), "expiresIn?": int(EXPIRES.least, EXPIRES.most), "perRequest?": (/** @type {any} */ most) => (typeof most === "bigint" ? most : undefined), "mode?": like(/^(popup|redirect)$/) };
 
 /** The wallet's answer takes its place among what is held. @param {State} state @param {GrantAnswer} answer @returns {Held | undefined} */
 function accept(state, { id, grant, error }) {
@@ -30,12 +30,12 @@ function accept(state, { id, grant, error }) {
     throw error;
   }
   const { request } = held;
-  const kept = /** @type {const} */ (["tip", "payee", "network", "contract", "hub", "asset", "unitPrice"]).every((name) => grant[name] === request[name]);
-  if (!kept || grant.units > request.units || grant.key !== streamKey(grant.tip, grant.units, grant.expiry)) {
-    throw new PayError("bad-answer", "The wallet granted something else than was asked for. Nothing was paid from it.");
+  const { tip, hub, units, expiry } = grant;
+  if (market(grant) !== market(request) || tip !== request.tip || hub !== request.hub || units > request.units || grant.key !== streamKey(tip, units, expiry)) {
+    throw fault("bad-answer", "The wallet granted something else. Nothing was paid.");
   }
   held.grant = grant;
-  held.free = [[0, grant.units]];
+  held.free = [[0, units]];
   held.at = Date.now();
   return held;
 }
@@ -43,33 +43,22 @@ function accept(state, { id, grant, error }) {
 /** @param {PayerOptions} [options] @returns {Payer} */
 export function payer(options = {}) {
   const { wallet, title, reason, units = 0, expiresIn = WEEK, perRequest, mode } = options;
-  checked("invalid-argument", "payer", () => {
-    maybe(page)(wallet, "wallet");
-    maybe(line(80))(title, "title");
-    maybe(line(120))(reason, "reason");
-    int(0, MOST_UNITS)(units, "units");
-    int(EXPIRES.least, EXPIRES.most)(expiresIn, "expiresIn");
-    if (perRequest !== undefined && typeof perRequest !== "bigint") wrong("perRequest");
-    if (mode !== undefined && mode !== "popup" && mode !== "redirect") wrong("mode");
-  });
-  const ledger = new Ledger(indexed(NAME));
+  checked("invalid-argument", "payer", () => fields(options, OPTIONS, "", true));
+  const ledger = ledgerOf(indexed(NAME));
   /** @type {Set<(spent: Spent) => void>} */
   const listeners = new Set();
   const others = new BroadcastChannel(NAME);
   const hear = (/** @type {Spent} */ spent) => listeners.forEach((listener) => queueMicrotask(() => listener(spent)));
   others.onmessage = ({ data }) => hear(data);
-  // In Node, where tests are, it keeps nothing alive.
-  /** @type {any} */ (others).unref?.();
 
   const ask = async (/** @type {Terms} */ terms) => {
-    if (typeof window === "undefined") throw new PayError("unsupported", "There is no window here to ask the reader in: ask from a page. No money moved.", { terms });
+    if (typeof window === "undefined") throw fault("unsupported", "There is no window to ask in. No money moved.", { terms });
     const where = wallet ?? terms.wallet;
-    if (!where) throw new PayError("invalid-argument", "Neither the page nor the site names a wallet page. No money moved.", { terms });
+    if (!where) throw fault("invalid-argument", "No wallet is named. No money moved.", { terms });
     await navigator.locks.request(`${NAME}/ask`, { signal: AbortSignal.timeout(TURN) }, async () => {
       const held = await ledger.change((state) => {
         if (usable(state, terms, Date.now())) return undefined;
-        const asked = state.held.find(({ grant, request }) => !grant && request.payee === terms.payTo && request.network === terms.network && request.asset === terms.asset && request.contract === terms.contract && request.hub === terms.hub && request.unitPrice === terms.unitPrice && request.units >= terms.units);
-        return asked ?? prepare(state, terms);
+        return begun(state, terms) ?? prepare(state, terms);
       });
       if (!held) return;
       const { request } = held;
@@ -80,14 +69,10 @@ export function payer(options = {}) {
           return;
         }
       } catch (error) {
-        const cut = error instanceof Silent && mode !== "popup" && (await isolated());
+        const cut = /** @type {any} */ (error).early && mode !== "popup" && (await isolated());
         if (!cut) throw Object.assign(/** @type {any} */ (error), { terms });
       }
-      await ledger.change((state) => {
-        for (const one of state.held) if (one.request.id === request.id) one.was = location.hash;
-        state.rev += 1;
-      });
-      await leave(where, { ...request, returnTo: location.href.replace(/#.*/, "") });
+      await leave(where, { ...request, returnTo: location.href });
     });
   };
 
@@ -104,18 +89,15 @@ export function payer(options = {}) {
     return held;
   };
 
-  const purse = new Purse(ledger, { owner: tab(NAME), obtain: ask });
+  const purse = purseOf(ledger, { owner: tab(NAME), obtain: ask, usable, spend, settle });
 
   /** An answer that we came back with. */
   const back = returned();
   const ready = (async () => {
     if (!back) return undefined;
     try {
-      const answer = decodeGrantAnswer(back.text);
-      const held = await ledger.change((state) => {
-        back.show(state.held.find(({ request }) => request.id === answer.id)?.was);
-        return accept(state, answer);
-      });
+      const answer = decodeGrantAnswer(back);
+      const held = await ledger.change((state) => accept(state, answer));
       return held?.grant && { grant: held.grant };
     } catch (error) {
       return { error: /** @type {any} */ (error) };
@@ -123,7 +105,7 @@ export function payer(options = {}) {
   })();
 
   const pay = paying(purse, {
-    most: () => perRequest,
+    most: perRequest,
     tell(spent) {
       hear(spent);
       others.postMessage(spent);
@@ -146,14 +128,11 @@ export function payer(options = {}) {
       /** @type {RequestInit} */
       const init = request.mode === "navigate" ? {} : own ? { mode: "same-origin" } : { mode: "cors", credentials: "omit" };
       event.respondWith(
-        paidFetch(request, { ...init, payment: { ask: false } }).catch((error) => {
-          if (error?.response) return error.response;
-          throw error;
-        }),
+        paidFetch(request, { ...init, payment: { ask: false } }).catch((error) => error.response ?? Promise.reject(error)),
       );
     },
     on(name, listener) {
-      if (name !== "spent" || typeof listener !== "function") throw new PayError("invalid-argument", 'There is the event "spent" alone, and a listener is a function.');
+      if (name !== "spent" || typeof listener !== "function") throw fault("invalid-argument", "on('spent', listener)");
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
@@ -162,15 +141,14 @@ export function payer(options = {}) {
       return ledger.change(({ held, spends }) =>
         held.flatMap(({ grant, free }) => {
           if (!grant) return [];
-          const { key, payee, hub, network, asset, symbol, decimals, unitPrice, units, expiry } = grant;
           const left = sum(free);
-          return [{ key, payee, hub, network, asset, symbol, decimals, unitPrice, units, left, spent: unitPrice * BigInt(units - left), open: spends.filter((spend) => spend.key === key).length, expiresAt: expiry * 1000 }];
+          return [{ ...grant, left, spent: grant.unitPrice * BigInt(grant.units - left), open: spends.filter(({ key }) => key === grant.key).length, expiresAt: grant.expiry * 1000 }];
         }),
       );
     },
     async end(key) {
       await ledger.change((state) => {
-        for (const { grant } of [...state.held]) if (grant && (key === undefined || grant.key === key)) forget(state, grant.key);
+        for (const { grant } of state.held) if (grant && grant.key === (key ?? grant.key)) forget(state, grant.key);
       });
     },
   };

@@ -3,76 +3,63 @@
 
 /** @import { State } from "./state.mjs" */
 
-import { PayError } from "./wire.mjs";
+import { fault } from "./wire.mjs";
 import { empty } from "./state.mjs";
 
 /** @typedef {(state: State) => void} Work */
 /** A place runs the work on the state in one transaction, and resolves when what changed is durable.
  * @typedef {(work: Work) => Promise<void>} Place */
 
-/** How long what may be lost waits for something to be written with, milliseconds. */
-const LATER = 100;
+/** @typedef {ReturnType<typeof ledgerOf>} Ledger */
 
-/** @param {unknown} cause @returns {never} */
-function failed(cause) {
-  throw new PayError("storage-failed", `What is paid can't be kept here, so nothing is paid: ${/** @type {any} */ (cause)?.message ?? "there is no storage"}. A private window, or storage that is full or refused, may be why.`, { cause });
-}
-
-export class Ledger {
-  #place;
+/** @param {Place} place */
+export function ledgerOf(place) {
   /** @type {{ work: (state: State) => any, done: (value: any) => void, fail: (error: unknown) => void }[]} */
-  #waiting = [];
-  #running = false;
+  let waiting = [];
+  let running = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
+  let timer;
 
-  /** @param {Place} place */
-  constructor(place) {
-    this.#place = place;
-  }
-
-  /** Resolves with what `work` gives when its changes are durable. Work that throws must have changed nothing.
-   * @template Value @param {(state: State) => Value} work @returns {Promise<Value>} */
-  change(work) {
-    return new Promise((done, fail) => {
-      this.#waiting.push({ work, done, fail });
-      void this.#run();
-    });
-  }
-
-  /** A change that may be lost in a crash. @param {Work} work */
-  later(work) {
-    this.#waiting.push({ work, done() {}, fail() {} });
-    this.#timer ??= setTimeout(() => this.#run(), LATER);
-  }
-
-  async #run() {
-    if (this.#running) return;
-    this.#running = true;
-    for (let turn; (turn = this.#waiting.splice(0)).length > 0; ) {
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
-      /** @type {(() => void)[]} */
+  const run = async () => {
+    if (running) return;
+    running = true;
+    while (waiting.length > 0) {
+      const turn = waiting;
+      waiting = [];
+      clearTimeout(timer);
+      timer = undefined;
+      /** What each is told once it is durable; the place may have to run the work once more. @type {(() => void)[]} */
       let told = [];
-      try {
-        await this.#place((state) => {
-          // The place may have to run it once more.
-          told = turn.map(({ work, done, fail }) => {
-            try {
-              const value = work(state);
-              return () => done(value);
-            } catch (error) {
-              return () => fail(error);
-            }
-          });
-        }).catch(failed);
-        for (const tell of told) tell();
-      } catch (error) {
-        for (const { fail } of turn) fail(error);
-      }
+      await place((state) => {
+        told = turn.map(({ work, done, fail }) => {
+          try {
+            const value = work(state);
+            return () => done(value);
+          } catch (error) {
+            return () => fail(error);
+          }
+        });
+      })
+        .catch((cause) => {
+          const error = fault("storage-failed", `Nothing is paid, since nothing can be kept (a private window?): ${cause?.message}`, { cause });
+          told = turn.map(({ fail }) => () => fail(error));
+        });
+      for (const tell of told) tell();
     }
-    this.#running = false;
-  }
+    running = false;
+  };
+
+  return {
+    /** Resolves with what `work` gives when its changes are durable. Work that throws must have changed nothing.
+     * @template Value @param {(state: State) => Value} work @param {number} [later] so many milliseconds may pass before it is written, with others; a crash loses it
+     * @returns {Promise<Value>} */
+    change: (work, later) =>
+      new Promise((done, fail) => {
+        waiting.push({ work, done, fail });
+        if (later) timer ??= setTimeout(run, later);
+        else void run();
+      }),
+  };
 }
 
 /** IndexedDB: every tab and worker of the site has the same. @param {string} name @returns {Place} */
@@ -84,11 +71,8 @@ export function indexed(name) {
       const request = indexedDB.open(name, 1);
       request.onupgradeneeded = () => request.result.createObjectStore("state");
       request.onerror = () => fail(request.error);
-      request.onblocked = () => fail(new Error("another version is open"));
       request.onsuccess = () => {
-        const lost = () => (opening = undefined);
-        request.result.onversionchange = () => (request.result.close(), lost());
-        request.result.onclose = lost;
+        request.result.onclose = () => (opening = undefined);
         done(request.result);
       };
     });

@@ -47,7 +47,7 @@ export declare function bindInput(id: Hex, method: string, url: string | URL): U
 export declare function bindOf(id: Hex, method: string, url: string | URL): Promise<Hex>;
 
 export declare function decodeRequired(text: unknown): Required;
-export declare function encodeRequired(required: Required & { others?: readonly object[] }): string;
+export declare function encodeRequired(required: Required & { error?: string | undefined; others?: readonly object[] }): string;
 export declare function decodePayment(text: unknown): Payment;
 export declare function encodePayment(payment: Payment): string;
 export declare function decodeSession(text: unknown): Hex;

@@ -4,9 +4,9 @@
 // @ts-check
 
 /** @import { Answer, Event, Grant, GrantAnswer, GrantRequest, Hex, Payment, Receipt, Required, Terms } from "./index.js" */
-/** @import { Check } from "./wire.mjs" */
+/** @import { Check, Shape } from "./wire.mjs" */
 
-import { PayError, address, amount, bytes32, bytesOf, checked, fields, hex, hexOf, id16, int, joined, json, like, line, link, list, maybe, object, only, pack, packUrl, page, unpack, unpackUrl, wrong } from "./wire.mjs";
+import { address, amount, bytes32, bytesOf, checked, fault, fields, hex, hexOf, id16, int, joined, json, like, line, link, list, object, only, pack, packUrl, page, price, unpack, unpackUrl, wrong } from "./wire.mjs";
 
 export const SCHEME = "farthing";
 /** Headers, as they are written; to be compared in lower case. */
@@ -17,8 +17,11 @@ export const SESSION = "PAYMENT-SESSION";
 
 /** Units of the longest chain. */
 export const MOST_UNITS = 16_384;
+const LONG = 32_768;
+const SHORT = 8_192;
+const SHORTEST = 1_024;
 /** Letters of each text, at most. */
-export const MOST = { required: 32_768, signature: 2_048, response: 8_192, grant: 8_192, event: 1_024 };
+export const MOST = { required: LONG, signature: 2 * SHORTEST, response: SHORT, grant: SHORT, event: SHORTEST };
 /** Seconds that a grant may be asked for. */
 export const EXPIRES = { least: 300, most: 31_622_400 };
 
@@ -41,14 +44,18 @@ export const REFUSALS = /** @type {const} */ ({
 /** What a wallet refuses a grant with. */
 export const DENIALS = /** @type {const} */ (["denied", "closed", "blocked", "busy", "bad-request", "tip-used", "no-capacity", "no-money", "no-channel", "over-limit", "other-hub", "unavailable", "expired"]);
 
+const code = like(/^[a-z-]{1,40}$/);
+/** @type {Check<string>} */
+const said = (value) => (value === "" ? value : line(500)(value));
 const network = like(/^eip155:[1-9]\d{0,15}$/);
 const time = int(0, 2 ** 48);
 const units = int(1, MOST_UNITS);
 const place = int(0, MOST_UNITS);
+const places = list(place, 2);
 /** @type {Check<[from: number, to: number]>} */
-const interval = (value, path) => {
-  const [from, to] = Array.isArray(value) && value.length === 2 ? value : wrong(path);
-  return place(from, path) < place(to, path) ? [from, to] : wrong(path);
+const interval = (value) => {
+  const pair = places(value);
+  return pair && pair.length === 2 && pair[0] < pair[1] ? [pair[0], pair[1]] : undefined;
 };
 /** Whom and in what: the same in terms, payments, grants. */
 const parties = { network, asset: address };
@@ -68,44 +75,36 @@ export function resourceOf(url) {
 /** What `bind` is the SHA-256 of. @param {Hex} id @param {string} method @param {string | URL} url */
 export const bindInput = (id, method, url) => joined(bytesOf(id), `${upper(method)} ${resourceOf(url)}`);
 
+/** SHA-256, by Web Crypto. @param {Uint8Array<ArrayBuffer>} bytes @returns {Promise<Hex>} */
+export const digest = async (bytes) => hexOf(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+
 /** Ties a payment to its request. @param {Hex} id @param {string} method @param {string | URL} url @returns {Promise<Hex>} */
-export const bindOf = async (id, method, url) => hexOf(new Uint8Array(await crypto.subtle.digest("SHA-256", bindInput(id, method, url))));
+export const bindOf = (id, method, url) => digest(bindInput(id, method, url));
 
 // What a server asks for.
 
-/** @type {Check<Terms>} */
-const terms = (value, path) => {
-  const { extra, ...top } = fields(
-    value,
-    { ...parties, amount: amount(1n), payTo: address, maxTimeoutSeconds: int(1, 86_400), extra: object },
-    path,
-  );
-  const more = fields(extra, { hub: link, contract: address, unitPrice: amount(1n), units, minUnits: units, ...token, wallet: maybe(page) }, `${path}.extra`);
-  return top.amount === more.unitPrice * BigInt(more.units) ? { ...top, ...more } : wrong(`${path}.amount`);
-};
+const TERMS = { ...parties, amount: price, payTo: address, maxTimeoutSeconds: int(1, 86_400), extra: { hub: link, contract: address, unitPrice: price, units, minUnits: units, ...token, "wallet?": page } };
 
 /** Reads `PAYMENT-REQUIRED`. Of `accepts` only what is of this scheme. @param {unknown} text @returns {Required} */
 export function decodeRequired(text) {
   return checked("bad-answer", REQUIRED, () => {
-    const value = unpack(text, MOST.required);
-    const { resource, accepts, ...said } = fields(value, {
+    const { accepts, ...rest } = fields(unpack(text, LONG), {
       x402Version: only(2),
-      error: maybe(line(200)),
-      code: maybe(like(/^[a-z-]{1,40}$/)),
-      resource: maybe(object),
+      "code?": code,
+      "resource?": object,
       accepts: list(object, 32),
-      stream: maybe((one, path) => fields(one, { key: bytes32, spent: list(interval, 512) }, path)),
+      "stream?": { key: bytes32, spent: list(interval, 512) },
     });
-    const read = /** @param {any} one @param {number} index */ (one, index) => (one.scheme === SCHEME ? [terms(one, `accepts[${index}]`)] : []);
-    return {
-      ...said,
-      ...(resource && { resource: fields(resource, { url: link, description: maybe(line(500, 0)), mimeType: maybe(line(200)) }, "resource") }),
-      terms: accepts.flatMap(read),
-    };
+    const terms = accepts.flatMap((/** @type {any} */ one, /** @type {number} */ index) => {
+      if (one.scheme !== SCHEME) return [];
+      const { extra, ...top } = fields(one, TERMS, `accepts[${index}]`);
+      return top.amount === extra.unitPrice * BigInt(extra.units) ? [{ ...top, ...extra }] : wrong("amount");
+    });
+    return { ...rest, terms };
   });
 }
 
-/** Writes `PAYMENT-REQUIRED`; `others` are entries of other schemes. @param {Omit<Required, "x402Version"> & { others?: readonly object[] }} required */
+/** Writes `PAYMENT-REQUIRED`; `others` are entries of other schemes. @param {Required & { error?: string | undefined, others?: readonly object[] }} required */
 export function encodeRequired({ error = "payment required", code, resource, terms: ours, stream, others = [] }) {
   const accepts = ours.map(({ network, asset, amount, payTo, maxTimeoutSeconds, ...extra }) => ({ scheme: SCHEME, network, asset, amount, payTo, maxTimeoutSeconds, extra }));
   const text = pack({ x402Version: 2, error, code, resource, accepts: [...accepts, ...others], stream });
@@ -117,10 +116,9 @@ export function encodeRequired({ error = "payment required", code, resource, ter
 /** Reads `PAYMENT-SIGNATURE`: `bad-payment` unless every field is there, right and known. @param {unknown} text @returns {Payment} */
 export function decodePayment(text) {
   return checked("bad-payment", SIGNATURE, () => {
-    const { accepted, payload } = fields(unpack(text, MOST.signature), { x402Version: only(2), accepted: object, payload: object }, "it", true);
-    const { scheme: _, ...whom } = fields(accepted, { scheme: only(SCHEME), ...parties, payTo: address }, "accepted", true);
-    const paid = fields(payload, { key: bytes32, from: place, to: place, word: hex(32, 65), id: id16, bind: bytes32 }, "payload", true);
-    return paid.from < paid.to ? { ...whom, ...paid } : wrong("payload.to");
+    const shape = { x402Version: only(2), accepted: { scheme: only(SCHEME), ...parties, payTo: address }, payload: { key: bytes32, from: place, to: place, word: hex(32, 65), id: id16, bind: bytes32 } };
+    const { accepted: { scheme: _, ...whom }, payload } = fields(unpack(text, 2 * SHORTEST), shape, "", true);
+    return payload.from < payload.to ? { ...whom, ...payload } : wrong("payload.to");
   });
 }
 
@@ -130,29 +128,18 @@ export function encodePayment({ network, asset, payTo, key, from, to, word, id, 
 }
 
 /** Reads `PAYMENT-SESSION`. @param {unknown} text @returns {Hex} */
-export const decodeSession = (text) => checked("bad-payment", SESSION, () => id16(text, "it"));
+export const decodeSession = (text) => checked("bad-payment", SESSION, () => id16(text) ?? wrong("it"));
 
 // What a server answers.
-
-const receipt = {
-  payload: like(/^[\w-]{1,4096}$/),
-  signature: hex(64),
-  signer: (/** @type {any} */ value, /** @type {string} */ path) => fields(value, { publicKey: bytes32, payee: address, expires: time, signature: hex(65), channelId: maybe(bytes32), binding: maybe(hex(65)) }, path),
-};
 
 /** Reads `PAYMENT-RESPONSE`. @param {unknown} text @returns {Answer} */
 export function decodeAnswer(text) {
   return checked("bad-answer", RESPONSE, () => {
-    const top = fields(unpack(text, MOST.response), { success: only(true), network, amount: amount(), extra: object });
-    const { metered, charged, ...more } = fields(
-      top.extra,
-      { key: bytes32, id: id16, from: place, to: place, charged: maybe(place), metered: maybe(only(true)), receipt: maybe((one, path) => fields(one, receipt, path)) },
-      "extra",
-    );
-    if (more.from >= more.to) wrong("extra.to");
+    const shape = { success: only(true), network, amount, extra: { key: bytes32, id: id16, from: place, to: place, "charged?": place, "metered?": only(true), "receipt?": object } };
+    const { success: _, extra, ...top } = fields(unpack(text, SHORT), shape);
+    const { from, to, charged, metered } = extra;
     // One of both, and what was charged is of what was sent.
-    if (metered ? charged !== undefined : charged === undefined || charged > more.to - more.from) wrong("extra.charged");
-    return { network: top.network, amount: top.amount, ...more, ...(metered ? { metered } : { charged }) };
+    return from < to && (metered ? charged === undefined : charged <= to - from) ? { ...top, ...extra } : wrong("extra");
   });
 }
 
@@ -168,11 +155,11 @@ export function decodeEvent(text) {
     /** @type {any} */
     let value;
     try {
-      if (typeof text === "string" && text.length <= MOST.event) value = JSON.parse(text);
+      if (typeof text === "string" && text.length <= SHORTEST) value = JSON.parse(text);
     } catch {
       // Refused below.
     }
-    const event = fields(value, { key: bytes32, id: id16, from: place, paid: place, used: place, end: maybe(only(true)) });
+    const event = fields(value, { key: bytes32, id: id16, from: place, paid: place, used: place, "end?": only(true) });
     return event.from <= event.used && event.used <= event.paid ? event : wrong("used");
   });
 }
@@ -190,7 +177,7 @@ export function canonical(value) {
   return `{${shown.map(([name, one]) => `${JSON.stringify(name)}:${canonical(one)}`).join()}}`;
 }
 
-const SOLD = () => ({ payee: address, ...parties, key: bytes32, id: id16, from: place, to: place, charged: place, unitPrice: amount(1n), method: like(/^[A-Z]{1,20}$/), url: link, at: time });
+const SOLD = () => ({ payee: address, ...parties, key: bytes32, id: id16, from: place, to: place, charged: place, unitPrice: price, method: like(/^[A-Z]{1,20}$/), url: link, at: time });
 
 /** The payload of a receipt, to be signed. @param {Receipt} sold */
 export const encodeReceipt = (sold) => packUrl(JSON.parse(canonical(sold)));
@@ -199,7 +186,7 @@ export const encodeReceipt = (sold) => packUrl(JSON.parse(canonical(sold)));
 export function decodeReceipt(payload) {
   return checked("bad-answer", "receipt", () => {
     const value = unpackUrl(payload, 6_000);
-    const sold = fields(value, SOLD(), "it", true);
+    const sold = fields(value, SOLD(), "", true);
     return packUrl(JSON.parse(canonical(value))) === payload && sold.from < sold.to && sold.charged <= sold.to - sold.from ? sold : wrong("it");
   });
 }
@@ -214,20 +201,20 @@ const ASKED = () => ({
   hub: link,
   ...parties,
   contract: address,
-  unitPrice: amount(1n),
+  unitPrice: price,
   units,
   tip: bytes32,
   expiresIn: int(EXPIRES.least, EXPIRES.most),
   title: line(80),
-  reason: maybe(line(120)),
-  returnTo: maybe((value, path) => typeof value === "string" && page(value.replace(/#.*/, ""), path) ? value : wrong(path)),
+  "reason?": line(120),
+  "returnTo?": (/** @type {any} */ value) => page(String(value).replace(/#.*/, "")) && value,
 });
 
 /** Reads a request for a grant, from a message or (as text) a fragment: `bad-request` unless every field is right and known.
  * @param {unknown} value @returns {GrantRequest} */
 export function decodeGrantRequest(value) {
   return checked("bad-request", "grant request", () => {
-    const { v: _, type: __, ...asked } = fields(typeof value === "string" ? unpackUrl(value, MOST.grant) : value, ASKED(), "it", true);
+    const { v: _, type: __, ...asked } = fields(typeof value === "string" ? unpackUrl(value, SHORT) : value, ASKED(), "", true);
     return asked.unitPrice * BigInt(asked.units) < 1n << 128n ? asked : wrong("units");
   });
 }
@@ -241,16 +228,15 @@ export function encodeGrantRequest(request) {
   return decodeGrantRequest(message) && message;
 }
 
-const GRANTED = { key: bytes32, tip: bytes32, payee: address, ...parties, contract: address, hub: link, unitPrice: amount(1n), units, expiry: time, ...token };
+const GRANTED = { key: bytes32, tip: bytes32, payee: address, ...parties, contract: address, hub: link, unitPrice: price, units, expiry: time, ...token };
 
 /** Reads a wallet's answer, from a message or (as text) a fragment. @param {unknown} value @returns {GrantAnswer} */
 export function decodeGrantAnswer(value) {
   return checked("bad-answer", "grant", () => {
-    const said = fields(typeof value === "string" ? unpackUrl(value, MOST.grant) : value, { v: only(1), type: only("farthing-grant"), id: id16, grant: maybe(object), error: maybe(object) });
-    if ((said.grant === undefined) === (said.error === undefined)) wrong("grant");
-    if (said.grant) return { id: said.id, grant: fields(said.grant, GRANTED, "grant") };
-    const { code, message } = fields(said.error, { code: like(/^[a-z-]{1,40}$/), message: line(300, 0) }, "error");
-    return { id: said.id, error: new PayError(/** @type {any} */ (code), message) };
+    const shape = { v: only(1), type: only("farthing-grant"), id: id16, "grant?": GRANTED, "error?": { code, message: said } };
+    const { id, grant, error } = fields(typeof value === "string" ? unpackUrl(value, SHORT) : value, shape);
+    if (!grant === !error) wrong("grant");
+    return grant ? { id, grant } : { id, error: fault(error.code, error.message) };
   });
 }
 

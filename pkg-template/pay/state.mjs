@@ -7,13 +7,14 @@
 /** @import { Grant, GrantRequest, Hex, PayError, Terms } from "./index.js" */
 /** @import { Marks } from "./chain.mjs" */
 
+import { json } from "./wire.mjs";
+
 /** @typedef {[from: number, to: number]} Interval */
 /**
  * @typedef {object} Held a grant, or what one was asked with.
  * @property {number} at when it was asked for, milliseconds
  * @property {GrantRequest} request
  * @property {Marks} marks
- * @property {string | undefined} [was] by redirect: the fragment that was there
  * @property {Grant} [grant] once it is granted
  * @property {Interval[]} free units that can be spent, lowest first
  * @property {number} shown the highest place whose word may have left
@@ -39,15 +40,12 @@ const DAY = 86_400_000;
 /** @returns {State} */
 export const empty = () => ({ v: 1, rev: 0, held: [], spends: [], routes: [] });
 
-/** Puts an interval back. @param {Interval[]} free @param {number} from @param {number} to */
+/** Puts an interval back, and makes one of those that touch. @param {Interval[]} free @param {number} from @param {number} to */
 export function give(free, from, to) {
   if (from >= to) return;
-  strike(free, from, to);
-  free.push([from, to]);
+  const rest = free.filter(([a, b]) => b < from || a > to || ([from, to] = [Math.min(a, from), Math.max(b, to)]) === undefined);
+  free.splice(0, free.length, ...rest, [from, to]);
   free.sort(([a], [b]) => a - b);
-  for (let index = free.length - 1; index > 0; index -= 1) {
-    if (free[index - 1][1] === free[index][0]) free.splice(index - 1, 2, [free[index - 1][0], free[index][1]]);
-  }
 }
 
 /** Takes out what there is of an interval. @param {Interval[]} free @param {number} from @param {number} to */
@@ -64,19 +62,15 @@ export function strike(free, from, to) {
 /** @param {Interval[]} free */
 export const sum = (free) => free.reduce((all, [from, to]) => all + to - from, 0);
 
-/** @param {Held} held @param {Terms} terms @param {number} now */
-const fits = ({ grant, free }, terms, now) =>
-  grant !== undefined &&
-  grant.payee === terms.payTo &&
-  grant.network === terms.network &&
-  grant.asset === terms.asset &&
-  grant.contract === terms.contract &&
-  grant.unitPrice === terms.unitPrice &&
-  grant.expiry * 1000 - MARGIN > now &&
-  free.some(([from, to]) => to - from >= terms.units);
+/** Whom a grant pays and in what, to be compared. @param {{ network: string, contract: string, asset: string, unitPrice: bigint, payee?: string, payTo?: string }} one */
+export const market = ({ network, contract, asset, unitPrice, payee, payTo = payee }) => [network, contract, asset, unitPrice, payTo].join();
 
 /** A grant that can pay. @param {State} state @param {Terms} terms @param {number} now @param {(held: Held) => boolean} [open] */
-export const usable = (state, terms, now, open = () => true) => state.held.find((held) => fits(held, terms, now) && open(held));
+export const usable = (state, terms, now, open = () => true) =>
+  state.held.find((held) => held.grant && market(held.grant) === market(terms) && held.grant.expiry * 1000 - MARGIN > now && held.free.some(([from, to]) => to - from >= terms.units) && open(held));
+
+/** What was asked for and not answered: the same is asked for again, so that a wallet grants it once. @param {State} state @param {Terms} terms */
+export const begun = (state, terms) => state.held.find(({ grant, request }) => !grant && market(request) === market(terms) && request.units >= terms.units);
 
 /** @param {State} state @param {Hex | undefined} key */
 export const heldBy = (state, key) => state.held.find(({ grant }) => grant?.key === key);
@@ -84,26 +78,23 @@ export const heldBy = (state, key) => state.held.find(({ grant }) => grant?.key 
 /** What is over for good goes. @param {State} state @param {number} now */
 export function tidy(state, now) {
   const lives = (/** @type {Held} */ { grant, at }) => (grant ? grant.expiry * 1000 > now : at + DAY > now);
-  if (state.held.every(lives)) return;
-  state.held = state.held.filter(lives);
+  const held = state.held.filter(lives);
+  if (held.length === state.held.length) return;
+  state.held = held;
   state.spends = state.spends.filter(({ key }) => heldBy(state, key));
   state.rev += 1;
 }
 
-/** A spend that the same request left behind: nobody waits for it, or only who is gone. @param {State} state @param {string} mark @param {(owner: string) => boolean} gone */
-export const left = (state, mark, gone) => state.spends.find((spend) => spend.mark === mark && (spend.owner === "" || gone(spend.owner)));
-
 /**
  * Takes units for a request out of a grant that has them. @param {Held} held
- * @param {{ id: Hex, units: number, mark: string, owner: string, at: number }} wanted @returns {Spend | undefined}
+ * @param {{ id: Hex, units: number, mark: string, owner: string, at: number }} wanted @returns {Spend}
  */
 export function spend(held, { units, ...wanted }) {
-  const [from] = held.free.find(([from, to]) => to - from >= units) ?? [];
-  if (from === undefined || !held.grant) return undefined;
+  const [from] = /** @type {Interval} */ (held.free.find(([from, to]) => to - from >= units));
   const to = from + units;
   strike(held.free, from, to);
   held.shown = Math.max(held.shown, to);
-  return { key: held.grant.key, from, to, ...wanted };
+  return { key: /** @type {Grant} */ (held.grant).key, from, to, ...wanted };
 }
 
 /** The outcome is known: so many units were charged. @param {State} state @param {Hex} id @param {number} charged */
@@ -137,8 +128,6 @@ export function sold(state, held, sold) {
 
 // A route is `METHOD origin/path`; what holds for one article is tried for the next one in its folder.
 const folder = (/** @type {string} */ route) => route.slice(0, route.lastIndexOf("/") + 1);
-const same = (/** @type {Terms | null | undefined} */ a, /** @type {Terms | null | undefined} */ b) => String(Object.entries(a ?? {})) === String(Object.entries(b ?? {}));
-
 /** What is known of a route; `null` if it is free. @param {State} state @param {string} [route] */
 export function termsOf(state, route = "") {
   const known = new Map(state.routes);
@@ -148,11 +137,10 @@ export function termsOf(state, route = "") {
 /** @param {State} state @param {string} route @param {Terms | null} terms */
 export function learn(state, route, terms) {
   const known = new Map(state.routes);
-  if (known.has(route) ? same(known.get(route), terms) : same(known.get(folder(route)), terms)) return;
-  known.delete(route);
   const whole = folder(route);
-  if (!known.has(whole) && terms) known.set(whole, terms);
-  else if (!same(known.get(whole), terms)) known.set(route, terms);
+  known.delete(route);
+  if (terms && !known.has(whole)) known.set(whole, terms);
+  if (json(known.get(whole) ?? null) !== json(terms)) known.set(route, terms);
   state.routes = [...known].slice(-MOST_ROUTES);
   state.rev += 1;
 }

@@ -2,22 +2,20 @@
 // value, since a value may be a word or a root.
 // @ts-check
 
-/** @import { PayCode } from "./index.js" */
-/** @template Value @typedef {(value: any, path: string) => Value} Check */
+/** @import { PayCode, PayError } from "./index.js" */
+/** @template Value @typedef {(value: any) => Value | undefined} Check */
+/** @typedef {{ [name: string]: Check<any> | Shape }} Shape */
 
-/** An error of paying, with its stable code. */
-export class PayError extends Error {
-  /** @param {PayCode} code @param {string} message @param {object} [more] */
-  constructor(code, message, more) {
-    super(message);
-    this.name = "FarthingError";
-    this.code = code;
-    Object.assign(this, more);
+/** An error of paying, with its stable code. @param {PayCode} code @param {string} message @param {object} [more] @returns {PayError} */
+export const fault = (code, message, more) => Object.assign(new Error(message), { name: /** @type {const} */ ("FarthingError"), code }, more);
+
+/** What is thrown where a field is not as it must be; the decoder says what it is a field of. */
+class Wrong {
+  /** @param {string} path */
+  constructor(path) {
+    this.path = path;
   }
 }
-
-/** What a check throws; the decoder that ran it says what the field is of. */
-class Wrong extends Error {}
 
 /** @param {string} path @returns {never} */
 export function wrong(path) {
@@ -30,87 +28,82 @@ export function checked(code, what, work) {
   try {
     return work();
   } catch (error) {
-    if (!(error instanceof Wrong)) throw error;
-    throw new PayError(code, `${what}: ${error.message} is missing or not as it must be. Nothing was paid.`);
+    throw error instanceof Wrong ? fault(code, `${what}: ${error.path} is not as it must be. Nothing was paid.`) : error;
   }
 }
 
-/** @param {RegExp} form @returns {Check<any>} */
-export const like = (form) => (value, path) => (typeof value === "string" && form.test(value) ? value : wrong(path));
+// A check gives the value as it is worked with, or nothing.
 
-/** Bytes, `0x` and lower-case hex. @param {number[]} sizes @returns {Check<`0x${string}`>} */
-export const hex = (...sizes) => (value, path) =>
-  typeof value === "string" && /^0x[0-9a-f]*$/.test(value) && sizes.includes(value.length / 2 - 1) ? /** @type {any} */ (value) : wrong(path);
+/** @param {RegExp} form @returns {Check<any>} */
+export const like = (form) => (value) => (typeof value === "string" && form.test(value) ? value : undefined);
+
+/** Bytes, `0x` and lower-case hex. @param {number} size @param {number} [other] @returns {Check<`0x${string}`>} */
+export const hex = (size, other = size) => like(RegExp(`^0x([0-9a-f]{${size * 2}}|[0-9a-f]{${other * 2}})$`));
 
 export const address = hex(20);
 export const bytes32 = hex(32);
 export const id16 = hex(16);
 
 /** @param {number} least @param {number} most @returns {Check<number>} */
-export const int = (least, most) => (value, path) => (Number.isSafeInteger(value) && value >= least && value <= most ? value : wrong(path));
+export const int = (least, most) => (value) => (Number.isSafeInteger(value) && value >= least && value <= most ? value : undefined);
 
-/** An amount of base units as a decimal string. @param {bigint} [least] @returns {Check<bigint>} */
-export const amount = (least = 0n) => (value, path) => {
-  if (typeof value !== "string" || !/^(0|[1-9]\d{0,38})$/.test(value)) wrong(path);
-  const number = BigInt(value);
-  return number >= least && number < 1n << 128n ? number : wrong(path);
+const decimal = like(/^(0|[1-9]\d{0,38})$/);
+/** An amount of base units as a decimal string. @param {number} least @returns {Check<bigint>} */
+const units = (least) => (value) => {
+  const number = BigInt(decimal(value) ?? -1);
+  return number >= least && number < 1n << 128n ? number : undefined;
 };
+export const amount = units(0);
+export const price = units(1);
 
-/** One line for people: no control, no mark that turns the direction of what follows. @param {number} most @param {number} [least] @returns {Check<string>} */
-export const line = (most, least = 1) => (value, path) =>
-  typeof value === "string" && value.length >= least && value.length <= most && !/[\p{C}\p{Zl}\p{Zp}]/u.test(value) ? value : wrong(path);
+/** One line for people: no control, no mark that turns the direction of what follows. @param {number} most @returns {Check<string>} */
+export const line = (most) => like(RegExp(`^[^\\p{C}\\p{Zl}\\p{Zp}]{1,${most}}$`, "u"));
 
 /** @template {string | number | boolean} Value @param {Value} wanted @returns {Check<Value>} */
-export const only = (wanted) => (value, path) => (value === wanted ? value : wrong(path));
-
-/** May be absent. @template Value @param {Check<Value>} check @returns {Check<Value | undefined>} */
-export const maybe = (check) => (value, path) => (value === undefined ? undefined : check(value, path));
+export const only = (wanted) => (value) => (value === wanted ? value : undefined);
 
 /** A web address as it is to be compared and opened: `https:`, or `http:` where `plain` allows it; no user, no fragment.
- * @param {(url: URL) => boolean} plain @returns {Check<string>} */
-const web = (plain) => (value, path) => {
-  /** @type {URL | undefined} */
-  let url;
+ * @param {RegExp} plain @returns {Check<string>} */
+const web = (plain) => (value) => {
   try {
-    if (typeof value === "string" && value.length <= 2048) url = new URL(value);
+    const { protocol, hostname, username, password } = new URL(value);
+    return value.length <= 2048 && (protocol === "https:" || (protocol === "http:" && plain.test(hostname))) && !username && !password && !value.includes("#") ? value : undefined;
   } catch {
-    // Refused below.
+    return undefined;
   }
-  if (!url || (url.protocol !== "https:" && !(url.protocol === "http:" && plain(url))) || url.username || url.password || value.includes("#")) wrong(path);
-  return value;
 };
 
 /** A hub's address or a resource's. */
-export const link = web(() => true);
+export const link = web(/./);
 /** A page that a person is sent to: plain HTTP only to this machine. */
-export const page = web(({ hostname }) => /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname));
+export const page = web(/^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/);
 
-/** An object, or not. @param {any} value @param {string} path */
-export function object(value, path) {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? value : wrong(path);
-}
+/** An object. @type {Check<any>} */
+export const object = (value) => (typeof value === "object" && value && !Array.isArray(value) ? value : undefined);
 
 /**
- * The fields that are named, checked; others are ignored, or refused where `exact`. @template {Record<string, Check<any>>} Shape
- * @param {any} value @param {Shape} shape @param {string} [path] @param {boolean} [exact]
- * @returns {{ [Name in keyof Shape]: ReturnType<Shape[Name]> }}
+ * The fields of the shape, checked; one that may be absent has a `?` behind its name. Others are ignored, or refused where
+ * `exact`. @param {any} value @param {Shape} shape @param {string} [path] @param {boolean} [exact] @returns {any}
  */
-export function fields(value, shape, path = "it", exact = false) {
-  object(value, path);
-  const at = path === "it" ? "" : `${path}.`;
-  if (exact) for (const name of Object.keys(value)) if (!Object.hasOwn(shape, name)) wrong(`${at}(a field that is not known)`);
+export function fields(value, shape, path = "", exact = false) {
+  if (!object(value)) wrong(path || "it");
   /** @type {any} */
   const taken = {};
-  for (const [name, check] of Object.entries(shape)) {
-    const one = check(Object.hasOwn(value, name) ? value[name] : undefined, at + name);
-    if (one !== undefined) taken[name] = one;
+  for (const [field, check] of Object.entries(shape)) {
+    const [name, free] = field.split("?");
+    const at = path && `${path}.`;
+    const one = value[name];
+    if (one !== undefined || free === undefined) taken[name] = typeof check === "object" ? fields(one, check, at + name, exact) : (check(one) ?? wrong(at + name));
   }
+  if (exact) for (const name of Object.keys(value)) if (!Object.hasOwn(taken, name)) wrong(`${path} (a field that is not known)`);
   return taken;
 }
 
 /** @template Value @param {Check<Value>} check @param {number} most @returns {Check<Value[]>} */
-export const list = (check, most) => (value, path) =>
-  Array.isArray(value) && value.length <= most ? value.map((one, index) => check(one, `${path}[${index}]`)) : wrong(path);
+export const list = (check, most) => (value) => {
+  const all = Array.isArray(value) && value.length <= most ? value.map(check) : [undefined];
+  return /** @type {any} */ (all.includes(undefined) ? undefined : all);
+};
 
 const utf8 = new TextEncoder();
 
@@ -144,10 +137,11 @@ export function unpack(text, most) {
   return wrong("it");
 }
 
+const base64Url = like(/^[\w-]*$/);
 /** What `packUrl` made. @param {unknown} text @param {number} most @returns {any} */
 export function unpackUrl(text, most) {
-  const form = typeof text === "string" && /^[\w-]*$/.test(text) ? text.replace(/-/g, "+").replace(/_/g, "/") : wrong("it");
-  return unpack(form.padEnd(Math.ceil(form.length / 4) * 4, "="), most + 2);
+  const form = (base64Url(text) ?? wrong("it")).replace(/-/g, "+").replace(/_/g, "/");
+  return unpack(form + "===".slice((form.length + 3) % 4), most);
 }
 
 /** @param {string} text `0x` and hex, already checked */

@@ -14,7 +14,6 @@
  * @packageDocumentation
  */
 
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Address, Client, Hex } from "../index.js";
 
 export type { Address, Hex };
@@ -166,7 +165,8 @@ export type Handler = (request: Request, payment: PaidRequest | undefined) => Re
 /** A priced route. */
 export interface Route {
   handle(request: Request, handler: Handler): Promise<Response>;
-  express(): (req: IncomingMessage & { originalUrl?: string; payment?: any }, res: ServerResponse, next: (error?: unknown) => void) => void;
+  /** Also for plain `node:http`. */
+  express(): (req: any, res: any, next: (error?: any) => void) => void;
   hono(): (context: any, next: () => Promise<void>) => Promise<Response | undefined>;
   next<Rest extends unknown[]>(handler: (request: Request, ...rest: Rest) => Response | Promise<Response>): (request: Request, ...rest: Rest) => Promise<Response>;
 }

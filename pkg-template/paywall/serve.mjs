@@ -106,9 +106,13 @@ function made({ status, headers: list, body }, method, how) {
 
 /** A body that is passed on as its reader asks for it; its end, its break or its reader's leave ends the sale. @param {Sale} sale @param {ReadableStream<Uint8Array>} body @param {Uint8Array[]} [first] */
 function watched(sale, body, first = [], reader = body.getReader()) {
+  // A server may drop a response without a word: then it was answered, and nobody took it.
+  const dropped = setTimeout(() => later(sale, sale.done({ broken: false })), sale.route.maxTimeoutSeconds * 1_000);
+  dropped.unref();
   return new ReadableStream(
     {
       async pull(controller) {
+        clearTimeout(dropped);
         try {
           const early = first.shift();
           if (early !== undefined) return controller.enqueue(early);
@@ -122,6 +126,7 @@ function watched(sale, body, first = [], reader = body.getReader()) {
         }
       },
       async cancel(reason) {
+        clearTimeout(dropped);
         later(sale, sale.done({ broken: false }));
         await reader.cancel(reason);
       },

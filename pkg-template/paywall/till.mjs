@@ -12,8 +12,9 @@ import { sound } from "./proofs.mjs";
 import { freshKey } from "./receipt.mjs";
 import { siteOf } from "./settings.mjs";
 
-/** Milliseconds between looks at the store, and between notes of what the engine holds. */
+/** Milliseconds between looks at the store for words, for streams that end, and between notes of what the engine holds. */
 const LOOK = 1_000;
+const SWEEP = 10_000;
 const NOTE = 30_000;
 
 /** Seconds for which a receipt's key is certified, and milliseconds before its end at which there is a new one. */
@@ -53,6 +54,7 @@ export class Till {
   #working = Promise.resolve();
   #closed = false;
   #noted = 0;
+  #swept = 0;
 
   /** @param {TillOptions} options */
   constructor({ client, store, idle = 172_800_000, margin = 60_000, every = LOOK, onError = console.error }) {
@@ -95,15 +97,15 @@ export class Till {
 
   #next() {
     if (this.#closed) return;
-    this.#timer = setTimeout(() => void this.look().then(() => this.#next()), this.#every);
+    this.#timer = setTimeout(() => void this.look(Date.now() - this.#swept > SWEEP).then(() => this.#next()), this.#every);
     this.#timer.unref();
   }
 
-  /** What there is to do, at once. */
-  look() {
+  /** What there is to do, at once. @param {boolean} [sweep] asks for streams that end, too: every one of them is looked at for that */
+  look(sweep = true) {
     return this.#run(async () => {
       await this.#show();
-      await this.#giveUp();
+      if (sweep) await this.#giveUp();
       await this.#note();
     });
   }
@@ -137,6 +139,7 @@ export class Till {
    * shown, then the rest goes back. */
   async #giveUp() {
     const now = Date.now();
+    this.#swept = now;
     for (const { key } of await this.#rows.endable(now - this.#idle, now + this.#margin)) await this.#end(key);
     for (const [key, { ended }] of this.#streams) if (ended) await this.#end(key);
   }

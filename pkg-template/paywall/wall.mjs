@@ -4,8 +4,8 @@
 /** @import { Handler, PaywallOptions, ProblemCode, RouteOptions } from "./index.js" */
 /** @import { Asked, Entry, Quote, Ready, Record, Signer, Site, Stream } from "./internal.js" */
 
-import { createHash } from "node:crypto";
-import { RESPONSE, SESSION, SIGNATURE, bindInput, decodePayment, decodeSession, resourceOf } from "../pay/scheme.mjs";
+import { hash } from "node:crypto";
+import { RESPONSE, SESSION, SIGNATURE, decodePayment, decodeSession, resourceOf } from "../pay/scheme.mjs";
 import { unpack } from "../pay/wire.mjs";
 import { express } from "./adapters/express.mjs";
 import { hono } from "./adapters/hono.mjs";
@@ -267,8 +267,8 @@ export class Wall {
   }
 }
 
-/** Ties an interval to its request. @param {any} id @param {string} method @param {string} url */
-const bindOf = (id, method, url) => /** @type {`0x${string}`} */ (`0x${createHash("sha256").update(bindInput(id, method, url)).digest("hex")}`);
+/** Ties an interval to its request, as the codec's `bindOf` does, at once. @param {string} id @param {string} method in upper case @param {string} url as `urlOf` gives it */
+const bindOf = (id, method, url) => `0x${hash("sha256", Buffer.concat([Buffer.from(id.slice(2), "hex"), Buffer.from(`${method} ${url}`)]))}`;
 
 /** A priced route, in each framework's own form. */
 export class Route {

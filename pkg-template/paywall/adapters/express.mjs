@@ -39,6 +39,8 @@ async function answer(route, req, res, next) {
     return next();
   }
   const { sale } = entry;
+  // Its reader left while it was sold: nothing is served, so nothing is charged, and nobody would tell the handler.
+  if (res.closed || res.destroyed) return sale.done({ broken: true });
   req.payment = sale.face();
   new Outlet(res, (status) => {
     sale.dress(bag(res), status);

@@ -60,6 +60,11 @@ pub(crate) fn esbuild() -> Result<PathBuf> {
     tool("esbuild/bin/esbuild")
 }
 
+/// What makes bundles small, started likewise.
+pub(crate) fn terser() -> Result<PathBuf> {
+    tool("terser/bin/terser")
+}
+
 /// Where the packages that go into bundles are.
 pub(crate) fn modules() -> Result<PathBuf> {
     let tools = paths::at("xtask/tools");

@@ -21,13 +21,18 @@ function dice(seed) {
   };
 }
 
-/** Keeps the state as a disk does; who died writes no more. */
+/** Keeps the state as a disk does; who died writes no more, and sends no more. */
 function disk() {
   let kept = { v: 1, rev: 0, held: [], spends: [], routes: [] };
   const process = () => {
     let alive = true;
+    const life = new AbortController();
     return {
-      die: () => (alive = false),
+      signal: life.signal,
+      die() {
+        alive = false;
+        life.abort();
+      },
       async place(work) {
         const copy = structuredClone(kept);
         work(copy);
@@ -81,7 +86,7 @@ for (const seed of SEEDS) {
       const asked = Promise.allSettled(
         some.map(async (path) => {
           const controller = new AbortController();
-          const call = paying.fetch(`${site.url}${path}`, { signal: controller.signal });
+          const call = paying.fetch(`${site.url}${path}`, { signal: AbortSignal.any([controller.signal, running.signal]) });
           if (!calm && roll(6) === 0) setImmediate(() => controller.abort(new Error("left")));
           const response = await call;
           if (response.status !== 200) throw new Error(String(response.status));

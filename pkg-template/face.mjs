@@ -3,10 +3,15 @@
 // @ts-check
 
 /** @import { ClientEvent, ConnectOptions } from "./index.js" */
-/** @import { Core, Environment, Fault, Open, Tell } from "./internal.js" */
+/** @import { Core, Environment, Inner, Open, Tell } from "./internal.js" */
 /** @typedef {ClientEvent["type"]} Name */
 
 import { glue } from "./core.mjs";
+import { fault } from "./faults.mjs";
+import { Streams } from "./streams.mjs";
+
+/** Milliseconds that streams have, to note what they paid, before the client goes. */
+const SETTLING = 2_000;
 
 /** Events that an iterator keeps for a slow reader, before it drops the oldest. */
 const BACKLOG = 4096;
@@ -16,7 +21,7 @@ const BACKLOG = 4096;
 const KEPT = ["restored", "credit", "error"];
 
 /** @type {Name[]} */
-const EVENTS = ["payment", "deposit", "withdrawal", "closing", "credit", "exit", "restored", "watched", "wallet", "connected", "disconnected", "error"];
+const EVENTS = ["payment", "stream", "deposit", "withdrawal", "closing", "credit", "exit", "restored", "watched", "wallet", "connected", "disconnected", "error"];
 
 /**
  * What a call gives. An error that comes from the module was made where no line of the application is on the stack: it gets
@@ -55,8 +60,12 @@ export function face(init, environment, open = glue.connect) {
       return called(async () => {
         await init();
         const events = new Events();
-        const core = await open(options, environment, (event) => events.emit(event));
-        return new Client(core, events);
+        const streams = new Streams((event) => events.emit(event));
+        const core = await open(options, environment, (/** @type {ClientEvent | Inner} */ event) => {
+          if (streams.hears(event)) events.emit(event);
+        });
+        streams.use(core);
+        return new Client(core, events, streams);
       });
     },
     async errorCodes() {
@@ -73,11 +82,13 @@ export function face(init, environment, open = glue.connect) {
 class Client {
   #core;
   #events;
+  #streams;
 
-  /** @param {Core} core @param {Events} events */
-  constructor(core, events) {
+  /** @param {Core} core @param {Events} events @param {Streams} streams */
+  constructor(core, events, streams) {
     this.#core = core;
     this.#events = events;
+    this.#streams = streams;
   }
 
   get info() {
@@ -92,6 +103,16 @@ class Client {
   /** @param {unknown} options */
   async pay(options) {
     return called(() => this.#core.pay(options));
+  }
+
+  /** @param {unknown} options */
+  async stream(options) {
+    return called(() => this.#streams.place(options));
+  }
+
+  /** @param {unknown} options */
+  async signReceiptKey(options) {
+    return called(() => this.#core.signReceiptKey(options));
   }
 
   /** @param {unknown} id @param {object} options */
@@ -138,7 +159,12 @@ class Client {
 
   /** @param {Name} name @param {Tell} listener */
   on(name, listener) {
-    return this.#events.add(name, listener);
+    const off = this.#events.add(name, listener);
+    if (name === "stream") {
+      this.#streams.listen();
+      for (const stream of this.#streams.incoming) queueMicrotask(() => call(listener, { type: "stream", stream }));
+    }
+    return off;
   }
 
   /** @param {Name} name @param {Tell} listener */
@@ -148,6 +174,7 @@ class Client {
 
   async disconnect() {
     try {
+      await Promise.race([this.#streams.settle(), new Promise((resolve) => setTimeout(resolve, SETTLING))]);
       await this.#core.disconnect();
     } finally {
       this.#events.end();
@@ -259,9 +286,4 @@ function call(listener, event) {
 }
 
 /** @param {string} message */
-function invalid(message) {
-  const error = /** @type {Fault} */ (new Error(message));
-  error.name = "FarthingError";
-  error.code = "invalid-argument";
-  return error;
-}
+const invalid = (message) => fault("invalid-argument", message);

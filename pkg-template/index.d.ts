@@ -241,6 +241,140 @@ export interface PayOptions {
   timeout?: number;
 }
 
+/** Options of {@link Client.stream}. */
+export interface StreamOptions {
+  /** The address of somebody who has a channel with this hub. */
+  to: Address;
+  asset: Asset;
+  /** Base units. */
+  unitPrice: bigint;
+  /** How many; all together are locked until they are paid, given up or expired. Of a hash chain at most 16384. */
+  units: number;
+  /**
+   * `"hash-chain"` (default): a word is 32 bytes and takes a microsecond, for many small steps of one price. `"voucher"`: a
+   * word is a signature, takes a tenth of a millisecond, and may be for any number of up to 4294967295 units at once.
+   */
+  condition?: "hash-chain" | "voucher";
+  /** The tip of a hash chain that somebody else made, whose words they show by themselves: a grant. Each tip is granted once, ever. */
+  tip?: Hex;
+  /** For the payee alone, encrypted to it; at most 256 bytes of UTF-8. */
+  memo?: string;
+  /** Seconds after which what is not used comes back. Default: a day. */
+  expiresIn?: number;
+  /** 16 random bytes, as the stream's id. If there is a stream with it already, that one is given: so a call whose answer was lost can be repeated. */
+  id?: Hex;
+  /** Stops waiting. A stream that was signed stands, and costs nothing before words of it are shown. */
+  signal?: AbortSignal;
+  /** Milliseconds. Default: 90 seconds. */
+  timeout?: number;
+}
+
+/** What both ends know of a stream. */
+export interface StreamEnd {
+  /** As in `payments()`. */
+  readonly id: Hex;
+  /** Names it to payer, hub and payee alike: 32 bytes. */
+  readonly key: Hex;
+  readonly direction: "sent" | "received";
+  readonly condition: "hash-chain" | "voucher";
+  /** Of the condition: a hash chain's tip and 4 bytes of length; a voucher's signer and id. */
+  readonly params: Hex;
+  readonly asset: string;
+  readonly token: Address;
+  /** Base units. */
+  readonly unitPrice: bigint;
+  readonly units: number;
+  readonly memo: string;
+  readonly status: Payment["status"];
+  readonly ended: boolean;
+  /** Units that the hub has paid on. */
+  readonly handedOver: number;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+  /** Words count until then: later they could not be shown to the hub in time. */
+  readonly revealBy: number;
+  readonly to?: Address;
+}
+
+/** Units from `from` (not with it) to `to`, and the word that proves all up to `to`. */
+export interface Interval {
+  readonly from: number;
+  readonly to: number;
+  /** 32 bytes, of vouchers 65. */
+  readonly word: Hex;
+}
+
+/** A stream that we pay. Made by {@link Client.stream}. */
+export interface Stream extends StreamEnd {
+  readonly direction: "sent";
+  /** Units that words were made for. After a crash it may be behind by what was paid in the last quarter of a second. */
+  readonly paid: number;
+  readonly remaining: number;
+  /**
+   * Pays units, at once: whoever has the word has been paid. Default 1.
+   * @throws {@link FarthingError} `insufficient-funds` beyond the last unit, `payment-expired`, `payment-failed` when it has
+   * ended, `unsupported` for a grant. Nothing was paid then.
+   */
+  pay(units?: number): Interval;
+  /** Resolves when what was paid so far is stored. */
+  saved(): Promise<void>;
+  /** Asks the payee for the rest; resolves when it is back. What was paid stays paid. */
+  end(options?: CancelOptions): Promise<void>;
+}
+
+/** When an {@link IncomingStream} shows its best word to the hub by itself. */
+export interface Revealing {
+  /** When that share of all units waits. Default 1/8. */
+  share?: number;
+  /** Milliseconds after the first unit that waits. Default 10000. */
+  age?: number;
+  /** Milliseconds without a new word after which the rest is given up. Default 0: never. */
+  idle?: number;
+}
+
+/** A stream to us. Told by the event `stream`. */
+export interface IncomingStream extends StreamEnd {
+  readonly direction: "received";
+  /** Units that words were taken for. */
+  readonly proved: number;
+  /**
+   * Takes a word; gives how many units are newly proved by it, 0 for one of units that were. It is stored and shown to
+   * the hub by amount, by age, before the expiry and when idle (see {@link IncomingStream.revealing}), or with `reveal`.
+   * @throws {@link FarthingError} `bad-evidence`, `payment-expired`, `payment-failed` when it has ended. Nothing was taken then.
+   */
+  take(paid: { to: number; word: Hex }): number;
+  /** Changes when words are shown. */
+  revealing(revealing: Revealing): void;
+  /** Shows the best word now; resolves when it is stored. */
+  reveal(): Promise<void>;
+  /** Shows the best word, and gives the rest back. */
+  giveUp(): Promise<void>;
+  /** Called when the payer asks for the rest; by default `giveUp`. */
+  onend?: (() => unknown) | undefined;
+}
+
+/** Options of {@link Client.signReceiptKey}. */
+export interface ReceiptKeyOptions {
+  /** 32 bytes of an Ed25519 key. */
+  publicKey: Hex;
+  /** Seconds. */
+  expiresIn: number;
+}
+
+/** That a key may sign receipts for a payee: the signer's EIP-712 signature over `ReceiptKey(address payee,bytes32 publicKey,uint64 expires)`. */
+export interface ReceiptKey {
+  readonly publicKey: Hex;
+  /** Whom payers pay to. */
+  readonly payee: Address;
+  /** Unix seconds. */
+  readonly expires: number;
+  readonly signature: Hex;
+  readonly signer: Address;
+  readonly channelId: Hex;
+  /** Where the payee is not the signer: its signature over `Binding(address owner,address signer,bytes32 channelId)`. */
+  readonly binding?: Hex;
+}
+
 /** Options of {@link Client.withdraw}. */
 export interface WithdrawOptions {
   asset: Asset;
@@ -329,6 +463,21 @@ export interface Payment {
   readonly preimage?: Hex;
   /** Why it failed. */
   readonly code?: ErrorCode;
+  /** If it is paid in units. `amount` is what all of them cost, and when it has ended what was paid. */
+  readonly stream?: {
+    readonly key: Hex;
+    readonly condition: "hash-chain" | "voucher";
+    readonly params: Hex;
+    readonly unitPrice: bigint;
+    readonly units: number;
+    /** Units that words are stored for. */
+    readonly shown: number;
+    /** Units handed over. */
+    readonly paid: number;
+    /** Whether somebody else makes its words. */
+    readonly granted: boolean;
+    readonly revealBy: number;
+  };
 }
 
 /** What {@link Client.pay} resolves with. */
@@ -466,6 +615,8 @@ export interface ExitKit {
 /** What happens, each after it is durable. `restored`, `credit` and `error` that come before anybody listens wait for the first who does. */
 export type ClientEvent =
   | { readonly type: "payment"; readonly payment: Payment }
+  /** Told only to who listens with `on("stream", …)`: of each that is open then, and of each that comes. Where nobody does, streams are declined after a minute. */
+  | { readonly type: "stream"; readonly stream: IncomingStream }
   | { readonly type: "deposit"; readonly asset: string; readonly token: Address; readonly total: bigint }
   | { readonly type: "withdrawal"; readonly asset: string; readonly token: Address; readonly total: bigint; readonly to: Address }
   | { readonly type: "closing"; readonly assets: readonly string[] }
@@ -526,6 +677,13 @@ export interface Client extends AsyncDisposable {
    * that is away (`status: "held"`).
    */
   pay(options: PayOptions): Promise<Receipt>;
+  /**
+   * Places a stream: money in units that are then paid one by one, between payer and payee, without the hub. Resolves when
+   * the payee has it. What is not paid comes back when the payee gives it up, or at the expiry.
+   */
+  stream(options: StreamOptions): Promise<Stream>;
+  /** Lets a key of yours sign receipts, in programs that do not have this wallet. */
+  signReceiptKey(options: ReceiptKeyOptions): Promise<ReceiptKey>;
   /** Asks for a payment back that the payee has not taken; resolves when it `failed` or was `completed`. */
   cancel(id: Hex, options?: CancelOptions): Promise<Payment>;
   /**

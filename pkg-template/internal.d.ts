@@ -2,7 +2,7 @@
  * What the files of this package hand to each other. For the compiler, which checks them; nothing is loaded from here.
  */
 
-import type { ClientEvent, ConnectOptions, ErrorCode, FarthingError, Hex, Info, Store } from "./index.js";
+import type { ClientEvent, ConnectOptions, ErrorCode, FarthingError, Hex, Info, Payment, Store } from "./index.js";
 
 /** What a call of the application is called between face, tabs and engine. */
 export type Method =
@@ -15,7 +15,35 @@ export type Method =
   | "exit"
   | "exitKit"
   | "balances"
-  | "payments";
+  | "payments"
+  | "stream"
+  | "takeStreams"
+  | "noteShown"
+  | "reveal"
+  | "endStream"
+  | "signReceiptKey";
+
+/** A stream as the engine gives it: `words` makes its words, where they are ours. */
+export interface PlacedStream {
+  payment: Payment & { stream: StreamPart };
+  words?: Hex;
+}
+
+/** What the engine tells of a stream beside what is a payment's. */
+export interface StreamPart {
+  key: Hex;
+  condition: "hash-chain" | "voucher";
+  params: Hex;
+  unitPrice: bigint;
+  units: number;
+  shown: number;
+  paid: number;
+  granted: boolean;
+  revealBy: number;
+}
+
+/** An event that is not for applications. */
+export type Inner = { type: "_endAsked"; id: Hex };
 
 /** The engine in the Rust module, or a tab in its place. It checks what it is given. */
 export interface Core extends Record<Method, (argument?: any) => Promise<any>> {

@@ -6,6 +6,7 @@
 /** @import { Asked, Call, Core, Environment, Fault, Message, Method, Open, Packed, Served, Tell, Tenure } from "./internal.js" */
 
 import { glue, toJSON } from "./core.mjs";
+import { fault } from "./faults.mjs";
 
 /** Milliseconds between two beats of the leader, and between two looks of the others. */
 const BEAT = 125;
@@ -28,11 +29,13 @@ const METHODS = new Map([
   ["exit", true],
   ["exitKit", true],
   ["balances", true], ["payments", true],
+  ["stream", true], ["takeStreams", true], ["noteShown", true], ["reveal", true], ["endStream", true], ["signReceiptKey", true],
 ]);
 
 /** Milliseconds that a call is waited for where nobody leads who would end it: somewhat longer than whoever leads would.
  * @type {Map<Method, number>} */
-const LIMITS = new Map([["pay", 90_000], ["cancel", 60_000], ["balances", 60_000], ["payments", 60_000], ["exitKit", 60_000]]);
+const LIMITS = new Map([["pay", 90_000], ["stream", 90_000], ["cancel", 60_000], ["balances", 60_000], ["payments", 60_000], ["exitKit", 60_000],
+  ["takeStreams", 60_000], ["noteShown", 60_000], ["reveal", 60_000], ["endStream", 60_000], ["signReceiptKey", 60_000]]);
 const LIMIT = 3_600_000;
 const CONNECT = 2_700_000;
 const GRACE = 5_000;
@@ -419,7 +422,9 @@ class Tab {
         if (typeof onProgress === "function") call.onProgress = onProgress;
         else if (onProgress !== undefined) rest.onProgress = onProgress;
         // The payment has its id from here, so whoever leads knows it again.
-        call.argument = method === "pay" && rest.id === undefined ? { ...rest, id, _fresh: true } : rest;
+        call.argument = rest;
+        if (method === "pay" && rest.id === undefined) call.argument = { ...rest, id, _fresh: true };
+        if (method === "stream" && rest.id === undefined) call.argument = { ...rest, id };
       }
       if (call.signal?.aborted) return reject(aborted(call.signal, UNMOVED));
       call.abort = () => {
@@ -516,16 +521,6 @@ class Tab {
 function completed(argument, signal, onProgress) {
   if (signal === undefined && onProgress === undefined) return argument;
   return { ...argument, ...(signal && { signal }), ...(onProgress && { onProgress }) };
-}
-
-/** @param {ErrorCode} code @param {string} message @param {unknown} [cause] @param {Hex} [paymentId] */
-function fault(code, message, cause, paymentId) {
-  const error = /** @type {Fault} */ (new Error(message));
-  error.name = "FarthingError";
-  error.code = code;
-  if (cause !== undefined) error.cause = cause;
-  if (paymentId !== undefined) error.paymentId = paymentId;
-  return error;
 }
 
 const UNMOVED = "No money moved: nothing was signed or sent.";

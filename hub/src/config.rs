@@ -153,7 +153,7 @@ impl Config {
             max_locks: locks.max.unwrap_or_default(),
             dust: self.assets.values().map(|asset| (asset.address, dust(asset))).collect(),
             max_chain_age: self.max_chain_age,
-            leave_overdue: true,
+            leave_overdue: Some(locks.leave_after),
             ..Policy::default()
         };
         HubConfig {

@@ -22,6 +22,9 @@ import { connect, errorCodes, initAsync } from "farthing";
 import type { Client, ClientEvent, ErrorCode, ExitKit, FarthingError, Payment, Receipt, Store } from "farthing";
 import { fileStore } from "farthing/store/file";
 import { sqliteStore } from "farthing/store/sqlite";
+import { paywall, postgres, report, sqlite, till } from "farthing/paywall";
+import type { PaidRequest, Paywall, Report } from "farthing/paywall";
+import { verifyReceipt } from "farthing/paywall/verify";
 
 export async function main(ethereum: { request(call: { method: string; params?: unknown[] }): Promise<unknown> }) {
   await initAsync();
@@ -56,6 +59,17 @@ export async function main(ethereum: { request(call: { method: string; params?: 
   await connect({ hub: "h", rpc: "r", wallet: { mnemonic: "w" }, store: "memory", onExitKit: async (kit) => void kit.length });
   await connect({ hub: "h", rpc: "r", wallet: { privateKey: "0x12" } });
   return [hash.length, receipt.preimage, list.length, await errorCodes()];
+}
+export async function site(client: Client, pool: { connect(): Promise<any>; query(sql: string): Promise<any> }) {
+  const wall: Paywall = await paywall({ client, store: sqlite("paywall.db"), origin: "https://news.example", asset: "DAI", unitPrice: 1000n, again: { times: 3 } });
+  const route = wall.route({ price: async (request: Request) => BigInt(request.url.length), free: () => false });
+  const response: Response = await route.handle(new Request("https://a"), (request, payment: PaidRequest | undefined) => (payment?.charge(1), new Response(request.url)));
+  const GET = wall.route({ price: { perSecond: 1n }, first: 3 }).next((request, context: { params: { id: string } }) => new Response(context.params.id + request.url));
+  await GET(new Request("https://a"), { params: { id: "x" } });
+  await till({ client, store: postgres(pool), idle: 60 });
+  const told: Report = await report({ store: postgres(pool), client });
+  const sold = await verifyReceipt(JSON.parse(response.headers.get("x") ?? ""), { recover: () => "0x12", chainId: 1, contract: "0x12" });
+  return [told.routes[0]?.income === 1n, sold.charged + 1];
 }
 export type Names = ClientEvent["type"];
 `;
@@ -177,10 +191,12 @@ test("the package's own JavaScript is what the types in its comments say", () =>
   cpSync(packageFolder(), copy, { recursive: true });
   // What ships has no comments any more, so its source is checked, beside the rest of the package.
   cpSync(fileURLToPath(new URL("../../pkg-template", import.meta.url)), copy, { recursive: true });
-  // Others' code is inside of bundles in what ships.
-  symlinkSync(join(createRequire(import.meta.url).resolve("@noble/hashes/sha3.js"), "../.."), join(folder, "node_modules/@noble"));
+  const parts = ["", "store", "bin", "pay", "paywall", "paywall/store", "paywall/adapters"];
+  const files = parts.flatMap((part) => readdirSync(join(copy, part)).filter((name) => name.endsWith(".mjs")).map((name) => join(part, name)));
+  rmSync(join(copy, "node_modules"), { recursive: true, force: true });
+  mkdirSync(join(copy, "node_modules"));
+  symlinkSync(join(createRequire(import.meta.url).resolve("@noble/hashes/sha3.js"), "../../"), join(copy, "node_modules/@noble"));
   writeFileSync(join(copy, "declared.ts"), DECLARED);
-  const files = ["", "store", "bin", "pay"].flatMap((part) => readdirSync(join(copy, part)).filter((name) => name.endsWith(".mjs")).map((name) => join(part, name)));
   assert.ok(files.includes("tabs.mjs") && files.length > 12, String(files));
   for (const file of files) assert.match(readFileSync(join(copy, file), "utf8"), /^\/\/ @ts-check$/m, `${file} is not checked`);
   const types = join(createRequire(import.meta.url).resolve("@types/node/package.json"), "../..");

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The program `farthing`: leaves a channel with nothing but an exit kit and an RPC. No hub, no store.
+// The program `farthing`: leaves a channel with nothing but an exit kit and an RPC, no hub, no store; and tells the owner of a
+// site what came in.
 // @ts-check
 
 /** @import { Action, Kit } from "../internal.js" */
@@ -21,6 +22,9 @@ const HELP = `Usage:
     --confirmations N  blocks above a block that make it count, 12 by default, 0 on chains 31337 and 1337
     --poll SECONDS     between looks at the chain, 4 by default
   farthing kit --check FILE            check a kit, without network
+  farthing paywall report --store FILE what a site took in today, by route; FILE or postgres://… is its paywall's store
+    --since DAY        and --until DAY: another time, as 2026-01-31 or with a time of day
+    --json             for programs, amounts in base units
 
 Codes: 0 done, 1 failed (run it again: it goes on where the chain is), 2 wrong use, a bad kit or key,
 3 to be continued, 4 done, but the chain holds locks that only a newer kit can claim.
@@ -44,6 +48,7 @@ const OPTIONS = {
     poll: { type: "string" },
   },
   kit: { check: { type: "string" } },
+  paywall: { store: { type: "string" }, since: { type: "string" }, until: { type: "string" }, json: { type: "boolean" } },
 };
 
 /** @param {string} message */
@@ -124,6 +129,18 @@ async function exit(values) {
   return { done: DONE, later: LATER, incomplete: INCOMPLETE }[end];
 }
 
+/** @param {Record<string, any>} values */
+async function income(values) {
+  // Whoever leaves a channel need not load it.
+  const { Misuse, printReport } = await import("./paywall.mjs");
+  try {
+    await printReport(values);
+  } catch (/** @type {any} */ error) {
+    throw error instanceof Misuse ? misuse(error.message) : error;
+  }
+  return DONE;
+}
+
 /** @param {string[]} words */
 async function main([command, ...args]) {
   if (command === undefined || command === "help" || command === "--help" || command === "-h") {
@@ -135,7 +152,9 @@ async function main([command, ...args]) {
     process.stdout.write(HELP);
     return DONE;
   }
+  if (command === "paywall" && args.shift() !== "report") throw misuse("There is `farthing paywall report`.");
   const values = options(/** @type {keyof typeof OPTIONS} */ (command), args);
+  if (command === "paywall") return income(values);
   if (command === "exit") return exit(values);
   describe(open(values.check));
   console.log("The kit is sound: every proof, signature, lock and transaction in it fits.");

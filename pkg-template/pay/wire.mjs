@@ -108,7 +108,11 @@ export const list = (check, most) => (value) => {
 const utf8 = new TextEncoder();
 
 /** @param {string} binary @returns {Uint8Array<ArrayBuffer>} */
-const bytesOfBinary = (binary) => Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
+function bytesOfBinary(binary) {
+  const bytes = new Uint8Array(binary.length);
+  for (let at = 0; at < bytes.length; at += 1) bytes[at] = binary.charCodeAt(at);
+  return bytes;
+}
 /** @param {string} text */
 const base64 = (text) => btoa(String.fromCharCode(...utf8.encode(text)));
 

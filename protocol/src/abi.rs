@@ -29,6 +29,9 @@ alloy_sol_types::sol! {
     // Off chain only: names the session key that an owner pays and is paid with.
     #[derive(Debug, PartialEq, Eq)]
     struct Binding { address owner; address signer; bytes32 channelId; }
+    // Off chain only: names a key that signs receipts for a payee.
+    #[derive(Debug, PartialEq, Eq)]
+    struct ReceiptKey { address payee; bytes32 publicKey; uint64 expires; }
     // Off chain only: proves the signer key to the hub on one connection.
     #[derive(Debug, PartialEq, Eq)]
     struct Session { bytes32 channelId; bytes32 challenge; }

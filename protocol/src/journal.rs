@@ -10,7 +10,7 @@ use core::ops::RangeInclusive;
 
 /// The version that every stored value starts with. Every change of what is stored raises it, and whoever adds a field
 /// says so there (`since`, in `codec.rs`); what older builds wrote is read as they wrote it.
-pub const FORMAT: u8 = 3;
+pub const FORMAT: u8 = 4;
 
 /// The first with a checksum.
 const CHECKED: u8 = 3;

@@ -87,6 +87,15 @@ pub enum Message {
         /// Nonce that placed the lock.
         placed: u64,
     },
+    /// Hub to payer: the payee has accepted the onward lock.
+    Forwarded {
+        /// Of the payer's lane.
+        asset: Asset,
+        /// Of the lock.
+        slot: u16,
+        /// Nonce that placed the lock.
+        placed: u64,
+    },
     /// On every connect: the newest proofs of both lanes, each checked by its signature.
     Sync {
         /// One entry for each asset with a proof.
@@ -152,6 +161,7 @@ wire!(enum Message by type else Self::Sync { lanes: Vec::new() }, {
     "fail" => Fail { asset, slot, placed, code },
     "cancel" => Cancel { asset, slot, placed },
     "held" => Held { asset, slot, placed },
+    "forwarded" => Forwarded { asset, slot, placed },
     "sync" => Sync { lanes },
     "funds" => Funds { asset, deposits },
     "withdrawProposal" => WithdrawProposal {

@@ -345,6 +345,7 @@ fn messages_are_read_and_written_byte_for_byte() {
             Message::Fail { .. } => "fail",
             Message::Cancel { .. } => "cancel",
             Message::Held { .. } => "held",
+            Message::Forwarded { .. } => "forwarded",
             Message::Sync { .. } => "sync",
             Message::Funds { .. } => "funds",
             Message::WithdrawProposal { .. } => "withdrawProposal",
@@ -356,7 +357,7 @@ fn messages_are_read_and_written_byte_for_byte() {
         let kind = serde_json::from_str::<Value>(given).unwrap()["type"].clone();
         assert!(kinds.contains(kind.as_str().unwrap()));
     }
-    assert_eq!(kinds.len(), 14, "every kind of message has a vector");
+    assert_eq!(kinds.len(), 15, "every kind of message has a vector");
     for case in list(&file, "legacy") {
         let message = Message::decode(case["text"].as_str().unwrap()).unwrap();
         assert_eq!(message.encode().unwrap(), case["same"].as_str().unwrap(), "{}", case["name"]);
@@ -402,6 +403,7 @@ fn signatures_in(message: &Message, domain: &Domain, id: ChannelId, channel: &Ch
         | Message::Fail { .. }
         | Message::Cancel { .. }
         | Message::Held { .. }
+        | Message::Forwarded { .. }
         | Message::Funds { .. }
         | Message::Declined { .. } => {}
     }

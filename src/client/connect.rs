@@ -101,6 +101,7 @@ impl Client {
             rested: Changes::default(),
             look: Rc::default(),
             reading: RefCell::new(Some(told.reading)),
+            undecided: Cell::new(None),
             pending: RefCell::new(told.pending),
             unproven: Bell::default(),
             uncollected: Bell::default(),

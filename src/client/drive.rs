@@ -100,6 +100,7 @@ impl Client {
                     self.tell(Notice::Payment(payment));
                 }
             }
+            Event::EndAsked { id } => self.tell_end_asked(id),
             Event::Balance { asset } => self.tell_deposit(asset),
             Event::Withdrawal(signed) => self.tell(Notice::Withdrawal(signed)),
             Event::Closing(signed) => self.tell(Notice::Closing(signed)),
@@ -163,6 +164,7 @@ impl Client {
     pub(super) async fn tick(self: Rc<Self>) {
         while let Either::Second(()) = race(self.closed.wait(), sleep(SECOND)).await {
             self.wallet.borrow_mut().tick(self.chain.now());
+            self.decline_streams();
             self.work.ring();
         }
     }
@@ -170,5 +172,7 @@ impl Client {
 
 /// Whether an application sees the same of a payment.
 fn is_alike(one: &Payment, other: &Payment) -> bool {
-    one.status == other.status && one.code == other.code && one.preimage == other.preimage
+    // Of a stream, what was shown is known to whoever showed it.
+    let units = |payment: &Payment| payment.stream.as_ref().map(|stream| (stream.paid, stream.accepted));
+    one.status == other.status && one.code == other.code && one.preimage == other.preimage && units(one) == units(other)
 }

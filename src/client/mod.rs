@@ -17,6 +17,7 @@ mod follow;
 mod kit;
 mod pay;
 mod payout;
+mod stream;
 mod view;
 mod wallet_events;
 mod watchtower;
@@ -27,6 +28,7 @@ pub use deposit::DepositRequest;
 pub use exit::{ExitProgress, ExitStep};
 pub use pay::{PayOptions, Receipt};
 pub use payout::{CloseRequest, Progress, WithdrawRequest};
+pub use stream::{ReceiptKey, StreamOptions};
 pub use view::{Filter, History};
 pub use wallet_events::Shown;
 
@@ -59,6 +61,8 @@ use wasm_bindgen::JsValue;
 pub enum Notice {
     /// A payment is new or has changed.
     Payment(Payment),
+    /// The payer of a stream to us asks for the rest of it.
+    EndAsked(PaymentId),
     /// A deposit of ours counts.
     Deposit {
         /// Which asset.
@@ -143,6 +147,8 @@ pub struct Client {
     look: Rc<Bell>,
     /// What reads the chain, until that is begun.
     reading: RefCell<Option<Reading>>,
+    /// Since when streams to us wait for somebody who takes them, by a clock that nobody sets.
+    undecided: Cell<Option<f64>>,
     /// What has still to be read of the time before we looked.
     pending: RefCell<load::Pending>,
     /// Rung when a preimage is to be looked for in the logs.

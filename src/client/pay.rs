@@ -26,7 +26,7 @@ pub(super) const MARGIN: u64 = 60;
 const ONLINE: u32 = 15_000;
 
 /// How long a payment that comes back is waited for, in milliseconds.
-const RETURN: u32 = 5_000;
+pub(super) const RETURN: u32 = 5_000;
 
 /// Locks that are left free for what is already on its way.
 const SPARE_LOCKS: usize = 8;
@@ -99,7 +99,7 @@ impl Client {
     async fn try_to_pay(&self, options: PayOptions, attempt: &Attempt) -> Result<Receipt> {
         self.check_open()?;
         self.signer()?;
-        let seconds = self.check_payment(&options)?;
+        let seconds = self.check_offer(options.asset, options.amount, options.expires_in)?;
         if let Some(known) = self.asked_before(&options, !options.fresh).await? {
             if let Some(id) = options.id {
                 attempt.is(id, &known);
@@ -186,7 +186,7 @@ impl Client {
     }
 
     /// All payments, read once for all who ask while they are being read.
-    async fn history(&self) -> Result<Rc<History>> {
+    pub(super) async fn history(&self) -> Result<Rc<History>> {
         loop {
             let asked = self.searched.borrow().clone();
             let Some(asked) = asked else { break };
@@ -201,20 +201,21 @@ impl Client {
         found
     }
 
-    fn check_payment(&self, options: &PayOptions) -> Result<u64> {
+    /// Refuses what the hub will not forward; gives the seconds that the offer stands.
+    pub(super) fn check_offer(&self, asset: Asset, amount: Amount, expires_in: Option<u64>) -> Result<u64> {
         let terms = self.terms();
-        let asset = terms.of(options.asset)?;
+        let asset = terms.of(asset)?;
         let (min, max) = (asset.min_payment, asset.max_payment);
-        if options.amount.is_zero() {
+        if amount.is_zero() {
             return Err(Code::InvalidAmount.into());
         }
-        if options.amount < min || options.amount > max {
-            let (min, max, this) = (asset.show(min), asset.show(max), asset.show(options.amount));
+        if amount < min || amount > max {
+            let (min, max, this) = (asset.show(min), asset.show(max), asset.show(amount));
             let detail = format!("The hub forwards payments from {min} to {max}, and this one is of {this}.");
             return Err(Failure::new(Code::LimitExceeded, detail));
         }
         let least = terms.min_lock_time.saturating_add(MARGIN);
-        let seconds = options.expires_in.unwrap_or_else(|| OFFER.clamp(least, terms.max_lock_time.max(least)));
+        let seconds = expires_in.unwrap_or_else(|| OFFER.clamp(least, terms.max_lock_time.max(least)));
         if seconds < least || seconds > terms.max_lock_time {
             let most = terms.max_lock_time;
             return Err(Failure::new(Code::BadExpiry, format!("expiresIn must be from {least} to {most} seconds.")));
@@ -224,7 +225,7 @@ impl Client {
 
     /// When an offer of so many seconds ends. While nothing says whether the device is ahead or the chain old, it is one
     /// that the hub takes in either case, if there is one.
-    fn expiry(&self, seconds: u64) -> u64 {
+    pub(super) fn expiry(&self, seconds: u64) -> u64 {
         let (now, terms) = (self.wallet.borrow().channel().latest_time(self.chain.now()), self.terms());
         let most = self.chain.least_time().saturating_add(terms.max_lock_time);
         let least = now.saturating_add(terms.min_lock_time).saturating_add(MARGIN);
@@ -232,7 +233,7 @@ impl Client {
     }
 
     /// What the hub says of a payee; the wallet checks it. Asked once for all calls until the next connect.
-    fn payee(&self, to: Address) -> Work<'_, PayeeInfo> {
+    pub(super) fn payee(&self, to: Address) -> Work<'_, PayeeInfo> {
         Box::pin(self.payee_of(to))
     }
 
@@ -256,7 +257,7 @@ impl Client {
     }
 
     /// A channel holds a limited number of locks; calls beyond it wait, first come, first served.
-    async fn wait_for_place(&self) -> Result<()> {
+    pub(super) async fn wait_for_place(&self) -> Result<()> {
         let mut waited = false;
         while self.places() == 0 || !(waited || self.gate.borrow().is_empty()) {
             let turn = Once::default();
@@ -375,7 +376,7 @@ fn same(hub: &Participant, options: &PayOptions, payment: &Payment) -> Result<()
     if same { Ok(()) } else { Err(Failure::new(Code::InvalidArgument, "This id names another payment.")) }
 }
 
-fn came_back(payment: &Payment) -> Failure {
+pub(super) fn came_back(payment: &Payment) -> Failure {
     let code = payment.code.as_ref().and_then(Reason::code).unwrap_or(Code::PaymentFailed);
     let id = text(payment.id);
     let failure = match payment.status {

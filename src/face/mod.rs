@@ -3,6 +3,7 @@
 
 pub mod options;
 pub mod requests;
+pub mod streams;
 pub mod values;
 
 pub mod bench;

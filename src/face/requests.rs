@@ -6,7 +6,7 @@ use super::options::{
 use super::values::{DirectionWord, StatusWord, Told, date, payment_id, present};
 use crate::chain::rpc::Rpc;
 use crate::chain::send::Stage;
-use crate::client::{ExitStep, Filter, OFFLINE, PayOptions};
+use crate::client::{ExitStep, Filter, OFFLINE, PayOptions, StreamOptions};
 use crate::entrance::{Settings, StoreChoice};
 use crate::failure::Result;
 use crate::js::{get, get_function, invalid};
@@ -14,8 +14,10 @@ use crate::signal::Patience;
 use crate::signer::Owner;
 use crate::transport::Hub;
 use crate::transport::terms::{AssetTerms, Terms};
+use alloy_primitives::{B256, Bytes};
 use farthing_protocol::channel::Dust;
 use farthing_protocol::types::Asset;
+use farthing_protocol::wallet::{PaymentId, Words};
 use js_sys::{Array, Object};
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
@@ -89,6 +91,47 @@ pub struct Pay {
     id: Raw,
     #[serde(rename = "_fresh")]
     fresh: Flag,
+}
+
+/// Of `stream`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the package's typings describe every option")]
+pub struct Stream {
+    to: Account,
+    asset: Name,
+    unit_price: Money,
+    units: Whole<1>,
+    condition: Raw,
+    tip: Raw,
+    #[serde(deserialize_with = "optional")]
+    memo: Option<Text>,
+    #[serde(deserialize_with = "optional")]
+    expires_in: Option<Whole<1>>,
+    id: Raw,
+    pub signal: Raw,
+    #[serde(deserialize_with = "optional")]
+    pub timeout: Timeout,
+}
+
+/// Of what is asked of a stream that is there, by the package's own objects.
+#[derive(Debug, Deserialize)]
+#[allow(missing_docs, reason = "the fields say it")]
+pub struct OfStream {
+    id: Raw,
+    #[serde(deserialize_with = "optional")]
+    pub units: Option<Whole<0>>,
+    #[serde(deserialize_with = "optional")]
+    evidence: Option<Text>,
+}
+
+/// Of `signReceiptKey`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the package's typings describe every option")]
+pub struct Receipts {
+    public_key: Raw,
+    pub expires_in: Whole<1>,
 }
 
 /// Of `cancel`.
@@ -209,6 +252,66 @@ impl Pay {
             fresh: self.fresh.0,
             offline: self.timeout.map_or(OFFLINE, |Whole(given)| u32::try_from(given).unwrap_or(u32::MAX)),
         })
+    }
+}
+
+/// 32 bytes in hex.
+fn word(call: &str, name: &str, value: &JsValue) -> Result<B256> {
+    let bytes = value.as_string().and_then(|text| crate::js::bytes(&text));
+    match bytes.and_then(|bytes| B256::try_from(bytes.as_slice()).ok()) {
+        Some(word) => Ok(word),
+        None => wrong(call, name, "0x and 64 hex digits"),
+    }
+}
+
+impl Stream {
+    /// What the client is asked for.
+    pub fn request(&self, terms: &Terms) -> Result<StreamOptions> {
+        let Ok(units) = u32::try_from(self.units.0) else {
+            return wrong("stream", "units", "a whole number from 1 to 4294967295");
+        };
+        let (id, tip) = (&self.id.0, &self.tip.0);
+        let words = match self.condition.0.as_string().as_deref() {
+            _ if !tip.is_undefined() && !self.condition.0.is_undefined() => {
+                return wrong("stream", "condition", "left out where there is a tip: that is a hash chain's");
+            }
+            _ if !tip.is_undefined() => Words::Granted(word("stream", "tip", tip)?),
+            Some("voucher") => Words::Vouchers,
+            Some("hash-chain") => Words::Chain,
+            None if self.condition.0.is_undefined() => Words::Chain,
+            _ => return wrong("stream", "condition", "\"hash-chain\" or \"voucher\""),
+        };
+        Ok(StreamOptions {
+            to: self.to.0,
+            asset: asset(&self.asset, terms)?.asset,
+            unit_price: self.unit_price.0,
+            units,
+            words,
+            memo: self.memo.as_ref().map(|Text(memo)| memo.clone()).unwrap_or_default(),
+            expires_in: self.expires_in.map(|Whole(seconds)| seconds),
+            id: if id.is_undefined() { None } else { Some(payment_id(id)?) },
+            offline: self.timeout.map_or(OFFLINE, |Whole(given)| u32::try_from(given).unwrap_or(u32::MAX)),
+        })
+    }
+}
+
+impl OfStream {
+    /// Which one.
+    pub fn id(&self) -> Result<PaymentId> {
+        payment_id(&self.id.0)
+    }
+
+    /// What proves units of it.
+    pub fn evidence(&self) -> Result<Bytes> {
+        let bytes = self.evidence.as_ref().and_then(|Text(text)| crate::js::bytes(text));
+        bytes.map_or_else(|| wrong("reveal", "evidence", "0x and hex digits"), |bytes| Ok(bytes.into()))
+    }
+}
+
+impl Receipts {
+    /// Whose signatures shall count.
+    pub fn public_key(&self) -> Result<B256> {
+        word("signReceiptKey", "publicKey", &self.public_key.0)
     }
 }
 

@@ -2,7 +2,7 @@
 //! that applications read.
 
 use super::options::{Raw, Text};
-use crate::client::{Client, Notice};
+use crate::client::{Client, Notice, ReceiptKey};
 use crate::failure::{Failure, Result};
 use crate::js::{hex, seal};
 use crate::transport::terms::{AssetTerms, Terms};
@@ -10,6 +10,7 @@ use alloy_primitives::Address;
 use farthing_protocol::Reason;
 use farthing_protocol::chain::AssetStatus;
 use farthing_protocol::channel::ExitStage;
+use farthing_protocol::condition::Kind;
 use farthing_protocol::types::Asset;
 use farthing_protocol::wallet::{self, Direction, PaymentId, Status};
 use farthing_protocol::{Amount, Code};
@@ -27,6 +28,9 @@ const STATUSES: [(&str, Status); 5] = [
 
 /// Words for its direction.
 const DIRECTIONS: [(&str, Direction); 2] = [("sent", Direction::Sent), ("received", Direction::Received)];
+
+/// Seconds before the hub's own margin at which words are shown to it at the latest.
+const EARLY: u64 = 60;
 
 /// A status, as a word.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -125,6 +129,41 @@ struct Payment<'a> {
     preimage: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<Sealed<Stream>>,
+}
+
+/// The part of a payment that is a stream.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Stream {
+    key: String,
+    condition: &'static str,
+    params: String,
+    unit_price: u128,
+    units: u32,
+    shown: u32,
+    paid: u32,
+    granted: bool,
+    reveal_by: f64,
+}
+
+impl Stream {
+    fn of(terms: &Terms, payment: &wallet::Payment) -> Option<Sealed<Self>> {
+        let (stream, key) = (payment.stream.as_ref()?, payment.stream_key()?);
+        let latest = payment.expiry?.saturating_sub(terms.safety_margin).saturating_sub(EARLY);
+        Some(Sealed(Self {
+            key: key.0.to_string(),
+            condition: if stream.condition.kind() == Kind::Voucher { "voucher" } else { "hash-chain" },
+            params: stream.condition.params.to_string(),
+            unit_price: money(stream.unit_price),
+            units: stream.units,
+            shown: stream.shown,
+            paid: stream.paid,
+            granted: stream.granted,
+            reveal_by: date(latest),
+        }))
+    }
 }
 
 impl<'a> Payment<'a> {
@@ -143,6 +182,7 @@ impl<'a> Payment<'a> {
             expires_at: payment.expiry.map(date),
             preimage: payment.preimage.map(hex),
             code: payment.code.as_ref().map(Reason::as_str),
+            stream: Stream::of(terms, payment),
         }
     }
 }
@@ -151,6 +191,44 @@ impl<'a> Payment<'a> {
 #[must_use]
 pub fn payment(terms: &Terms, payment: &wallet::Payment) -> JsValue {
     present(&Payment::of(terms, payment))
+}
+
+/// A stream of ours, with what makes its words where that is ours.
+#[must_use]
+pub fn placed(terms: &Terms, payment: &wallet::Payment, words: Option<[u8; 32]>) -> JsValue {
+    #[derive(Serialize)]
+    struct Placed<'a> {
+        payment: Sealed<Payment<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        words: Option<String>,
+    }
+    present(&Placed { payment: Sealed(Payment::of(terms, payment)), words: words.map(hex) })
+}
+
+/// A key that may sign receipts.
+#[must_use]
+pub fn receipt_key(client: &Client, public_key: String, key: &ReceiptKey) -> JsValue {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Certificate {
+        public_key: String,
+        payee: String,
+        expires: f64,
+        signature: String,
+        signer: String,
+        channel_id: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        binding: Option<String>,
+    }
+    present(&Certificate {
+        public_key,
+        payee: key.payee.to_string(),
+        expires: number(key.expires),
+        signature: key.signature.to_string(),
+        signer: client.def().a.signer.to_string(),
+        channel_id: client.id().to_string(),
+        binding: key.binding.as_ref().map(ToString::to_string),
+    })
 }
 
 /// Payments, in their order.
@@ -324,6 +402,11 @@ enum Event<'a> {
     Payment {
         payment: Sealed<Payment<'a>>,
     },
+    /// For the face, which tells the stream's object.
+    #[serde(rename = "_endAsked")]
+    EndAsked {
+        id: String,
+    },
     Deposit {
         asset: String,
         token: String,
@@ -382,6 +465,7 @@ pub fn notice(terms: &Terms, notice: &Notice) -> JsValue {
     let named = |asset: Asset| (symbol(terms, asset), asset.to_string());
     present(&match notice {
         Notice::Payment(changed) => Event::Payment { payment: Sealed(Payment::of(terms, changed)) },
+        Notice::EndAsked(id) => Event::EndAsked { id: hex(id.0) },
         Notice::Deposit { asset, total } => {
             let ((asset, token), total) = (named(*asset), money(*total));
             Event::Deposit { asset, token, total }

@@ -88,6 +88,7 @@ impl Screen {
             | Message::Fail { .. }
             | Message::Cancel { .. }
             | Message::Held { .. }
+            | Message::Forwarded { .. }
             | Message::Funds { .. }
             | Message::Declined { .. } => Ok(()),
         }

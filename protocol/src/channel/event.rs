@@ -128,6 +128,8 @@ pub enum Event {
     Released {
         /// The lock.
         lock: LockRef,
+        /// Units that were handed over before.
+        redeemed: u32,
     },
     /// A lock of ours that was released can no longer cost anything.
     ReleaseFinal {
@@ -148,6 +150,11 @@ pub enum Event {
     },
     /// The hub holds our lock's offer for a payee that is away.
     Held {
+        /// The lock.
+        lock: LockRef,
+    },
+    /// The payee has accepted what the hub placed for our lock.
+    Forwarded {
         /// The lock.
         lock: LockRef,
     },

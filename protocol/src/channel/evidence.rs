@@ -63,6 +63,11 @@ impl Channel {
         self.outbox.send(Message::Held { asset: lock.lane.asset, slot: lock.slot, placed: lock.placed });
     }
 
+    /// Tells the payer that the payee has accepted the onward lock.
+    pub fn tell_forwarded(&mut self, lock: &LockRef) {
+        self.outbox.send(Message::Forwarded { asset: lock.lane.asset, slot: lock.slot, placed: lock.placed });
+    }
+
     /// Shows the payer the best evidence that we hold for its lock.
     fn reveal(&mut self, lock: &LockRef) {
         let Some(pending) = self.ledger.lock(lock) else {
@@ -97,7 +102,12 @@ impl Channel {
             return;
         };
         let (key, n, expiry) = (pending.lock.key, pending.lock.n, pending.expiry);
-        let on_time = self.ledger.latest_time(now).saturating_add(self.ledger.policy().safety_margin) <= expiry;
+        // [23] Whoever forwards can't pass it on any more; whoever does not loses nothing by paying late what it has shown
+        // words for, while the lock stands.
+        let late_is_fine =
+            (!self.ledger.forwards() || crate::rule_off!(23)) && pending.condition.kind() != Kind::HashLock;
+        let on_time =
+            late_is_fine || self.ledger.latest_time(now).saturating_add(self.ledger.policy().safety_margin) <= expiry;
         let units = match pending.condition.evaluate(self.ledger.domain(), expiry, evidence) {
             Ok(units) if on_time => units,
             Ok(_) => {

@@ -135,6 +135,11 @@ impl Channel {
         self.ledger.lock_count()
     }
 
+    /// Nonce of the newest proof of ours that the peer accepted; 0 if none.
+    pub(crate) fn accepted_nonce(&self, asset: Asset) -> u64 {
+        self.ledger.book(asset).map_or(0, |book| book.out.accepted_nonce())
+    }
+
     /// Names of all locks of an asset, in our lane and in the peer's.
     pub(crate) fn lock_names(&self, asset: Asset) -> (Vec<LockRef>, Vec<LockRef>) {
         let Some(book) = self.ledger.book(asset) else { return (Vec::new(), Vec::new()) };

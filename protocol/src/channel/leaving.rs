@@ -112,12 +112,11 @@ impl Channel {
     }
 
     fn watch_overdue(&mut self) {
-        let overdue = self.exit.note_overdue(&self.ledger);
-        let leave = self.ledger.policy().leave_overdue && !overdue.is_empty();
-        for lock in overdue {
+        for lock in self.exit.note_overdue(&self.ledger) {
             self.outbox.emit(Event::Overdue { lock });
         }
-        if leave {
+        let Some(patience) = self.ledger.policy().leave_overdue else { return };
+        if !self.ledger.is_exiting() && !self.ledger.unpaid_locks(patience).is_empty() {
             self.ledger.record(Fact::Leaving);
             self.signing.drop_queue(&mut self.outbox);
         }

@@ -8,10 +8,15 @@ use crate::types::{Asset, Side, Sides};
 /// Assets of which the peer may speak before we have seen them on chain.
 const MAX_EARLY_FUNDS: usize = 64;
 
+/// Seconds that a peer has after each connection to show evidence for what has expired meanwhile.
+const HEARING: u64 = 30;
+
 /// One connection after the other.
 #[derive(Debug)]
 pub(crate) struct Link {
     synced: bool,
+    /// When the peer last showed what it holds, Unix seconds.
+    since: u64,
     /// Connected, and the peer's newest proofs have not come yet: what we signed now could not be built on them.
     connecting: bool,
     /// Confirmed deposits, as the peer sees them.
@@ -21,7 +26,7 @@ pub(crate) struct Link {
 impl Link {
     /// `restored`: our store may be an old one, so nothing is signed before the peer has shown what it holds of ours.
     pub(crate) const fn new(restored: bool) -> Self {
-        Self { synced: false, connecting: restored, told: Map::new() }
+        Self { synced: false, since: 0, connecting: restored, told: Map::new() }
     }
 
     pub(crate) const fn connect(&mut self) {
@@ -35,10 +40,11 @@ impl Link {
     }
 
     /// The peer has shown what it holds. `false`: it did so before, and each connection has one answer.
-    pub(crate) const fn sync(&mut self) -> bool {
+    pub(crate) const fn sync(&mut self, now: u64) -> bool {
         let is_first = !self.synced;
         self.synced = true;
         if is_first {
+            self.since = now;
             self.connecting = false;
         }
         is_first
@@ -46,6 +52,11 @@ impl Link {
 
     pub(crate) const fn is_synced(&self) -> bool {
         self.synced
+    }
+
+    /// Whether the peer has had the time to show evidence since it came back.
+    pub(crate) const fn has_heard(&self, now: u64) -> bool {
+        self.synced && now.saturating_sub(self.since) >= HEARING
     }
 
     /// Whether what we sign now can be built on the peer's newest proofs.
@@ -85,16 +96,16 @@ mod tests {
         assert!(link.may_sign() && !link.is_synced(), "what is signed now follows in the next sync");
         link.connect();
         assert!(!link.may_sign());
-        assert!(link.sync() && link.may_sign() && link.is_synced());
-        assert!(!link.sync() && link.is_synced());
+        assert!(link.sync(0) && link.may_sign() && link.is_synced());
+        assert!(!link.sync(0) && link.is_synced());
         link.disconnect(false);
         assert!(link.may_sign() && !link.is_synced());
         link.connect();
-        assert!(link.sync());
+        assert!(link.sync(0));
         // The connection before it has not been seen to end.
         link.connect();
         assert!(!link.may_sign() && !link.is_synced());
-        assert!(link.sync() && link.may_sign());
+        assert!(link.sync(0) && link.may_sign());
         // A store that may be old.
         let mut link = Link::new(true);
         assert!(!link.may_sign());
@@ -102,7 +113,7 @@ mod tests {
         link.disconnect(true);
         assert!(!link.may_sign());
         link.connect();
-        assert!(link.sync() && link.may_sign());
+        assert!(link.sync(0) && link.may_sign());
     }
 
     #[test]

@@ -198,6 +198,12 @@ impl Channel {
                     self.outbox.emit(Event::Held { lock });
                 }
             }
+            Message::Forwarded { asset, slot, placed } => {
+                let lock = LockRef { lane: self.our_lane(asset), placed, slot };
+                if self.lock(&lock).is_some() {
+                    self.outbox.emit(Event::Forwarded { lock });
+                }
+            }
             Message::Sync { lanes } => self.handle_sync(lanes, now),
             Message::Funds { asset, deposits } => {
                 if self.link.hear_funds(asset, deposits, self.knows(asset)) {

@@ -96,8 +96,9 @@ impl Channel {
     }
 
     fn flush_asset(&mut self, asset: Asset, key: &SecretKey, now: u64) -> bool {
-        let budget = self.unsigned(asset);
-        let Some(batch) = self.signing.take_batch(&self.ledger, &mut self.outbox, asset, budget, now) else {
+        let (budget, has_heard) = (self.unsigned(asset), self.link.has_heard(now));
+        let batch = self.signing.take_batch(&self.ledger, &mut self.outbox, asset, budget, has_heard, now);
+        let Some(batch) = batch else {
             return false;
         };
         let signed = self.ledger.sign(asset, batch, key);
@@ -112,9 +113,9 @@ impl Channel {
         for (lock, units, evidence) in signed.redeemed {
             self.outbox.tell_revealed(lock, units, evidence);
         }
-        for lock in signed.released {
+        for (lock, redeemed) in signed.released {
             self.signing.released(&lock);
-            self.outbox.emit(Event::Released { lock });
+            self.outbox.emit(Event::Released { lock, redeemed });
         }
         has_signed
     }

@@ -81,8 +81,10 @@ pub struct Policy {
     pub first_hop: Option<FirstHop>,
     /// Withdrawals of one asset that may be signed and not mined.
     pub max_withdrawals: usize,
-    /// Whether we leave a channel whose peer does not redeem what the chain shows to be proven; else the owner is told.
-    pub leave_overdue: bool,
+    /// Seconds after a lock's expiry after which we leave a channel whose peer does not redeem what the chain shows to be
+    /// proven. What is recorded there stays so, and a payer that sleeps for days is no foe. Without it we never leave by
+    /// ourselves; the owner is told.
+    pub leave_overdue: Option<u64>,
     /// Longest time for which a withdrawal or closing may be held back, in seconds.
     pub max_deadline: u64,
 }
@@ -105,7 +107,7 @@ impl Default for Policy {
             relay_least: Map::new(),
             first_hop: None,
             max_withdrawals: 4,
-            leave_overdue: false,
+            leave_overdue: None,
             max_deadline: 3_600,
         }
     }

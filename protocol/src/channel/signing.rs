@@ -6,7 +6,7 @@ use super::ledger::{Batch, Ledger};
 use super::outbox::Outbox;
 use super::queue::{Queue, Queued, cost};
 use crate::amount::Amount;
-use crate::condition::ConditionKey;
+use crate::condition::{ConditionKey, Kind};
 use crate::error::Code;
 use crate::lane::{LockRef, Op};
 use crate::map::Set;
@@ -119,6 +119,7 @@ impl Signing {
         outbox: &mut Outbox,
         asset: Asset,
         mut budget: Amount,
+        has_heard: bool,
         now: u64,
     ) -> Option<Batch> {
         if self.paused.contains(&asset) || !ledger.may_sign(asset) {
@@ -127,7 +128,7 @@ impl Signing {
         let mut batch: Batch = Vec::new();
         let mut size = 0_usize;
         let limit = ledger.policy().max_update_bytes;
-        for op in self.due_ops(ledger, asset) {
+        for op in self.due_ops(ledger, asset, has_heard) {
             if size >= limit {
                 break;
             }
@@ -160,7 +161,10 @@ impl Signing {
     }
 
     /// Redemptions for which evidence is known, releases that the payee agreed to, and releases of expired locks.
-    fn due_ops(&self, ledger: &Ledger, asset: Asset) -> Vec<Op> {
+    ///
+    /// A payer that slept over the expiry of its stream first hears (`has_heard`) what was spent meanwhile. Whoever
+    /// forwards does not wait: what it pays it has to be paid for in time.
+    fn due_ops(&self, ledger: &Ledger, asset: Asset, has_heard: bool) -> Vec<Op> {
         let Some(book) = ledger.book(asset) else {
             return Vec::new();
         };
@@ -174,7 +178,9 @@ impl Signing {
                 }
             }
             let name = LockRef { lane: ledger.our_lane(asset), placed: pending.placed, slot: *slot };
-            let due = self.agreed.contains(&name) || ledger.is_decided(pending.lock.key, pending.expiry);
+            let heard = has_heard || ledger.forwards() || pending.condition.kind() == Kind::HashLock;
+            let expired = heard && ledger.is_decided(pending.lock.key, pending.expiry);
+            let due = self.agreed.contains(&name) || expired;
             if due && !self.deferred.contains(&name) {
                 ops.push(Op::Release { slot: *slot });
             }

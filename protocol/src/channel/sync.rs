@@ -87,7 +87,7 @@ impl Channel {
 
     pub(super) fn handle_sync(&mut self, lanes: Vec<LaneSync>, now: u64) {
         // One answer for each connection: it repeats everything that is open.
-        if !self.link.sync() {
+        if !self.link.sync(now) {
             return;
         }
         // We signed this and do not know it: our store is an old one.

@@ -53,7 +53,7 @@ impl Hub {
             }
             Event::Failed { .. } => self.touch(id),
             // Released or refused outgoing locks cost nothing only when the payee can't show them any more. [4] [5]
-            Event::Released { lock } if lock.lane.payer == Side::B => {
+            Event::Released { lock, .. } if lock.lane.payer == Side::B => {
                 if crate::rule_off!(5) {
                     self.outgoing_ended((id, lock), Code::PayeeDeclined);
                 }
@@ -76,25 +76,31 @@ impl Hub {
                     self.give_back((id, lock), code);
                 }
             }
-            Event::Released { lock } => self.forget_incoming((id, lock)),
+            Event::Released { lock, .. } => self.forget_incoming((id, lock)),
             Event::CancelAsked { lock } => {
                 let incoming = (id, lock);
                 if self.held_at.contains_key(&incoming) && !self.outgoing_of.contains_key(&incoming) {
                     self.unhold(&incoming);
                     self.give_back(incoming, Code::PaymentFailed);
                 }
+                self.pass_cancel(&incoming);
             }
             Event::Chain { asset } => {
                 self.put_collateral(id, asset);
                 self.forward_held(id, now);
             }
-            Event::PeerFunds { .. } | Event::Accepted { .. } => self.forward_held(id, now),
+            Event::Accepted { lane, nonce } => {
+                self.note_accepted(id, lane, nonce);
+                self.forward_held(id, now);
+            }
+            Event::PeerFunds { .. } => self.forward_held(id, now),
             Event::Received { op, .. } => self.note_money(id, op.lane.asset),
             Event::Signed { .. }
             | Event::Refused { .. }
             | Event::RefusalFinal { .. }
             | Event::Paid { .. }
             | Event::Held { .. }
+            | Event::Forwarded { .. }
             | Event::WithdrawalReady { .. }
             | Event::ClosingReady { .. }
             | Event::Declined { .. }
@@ -311,6 +317,7 @@ impl Hub {
 
     /// After a restart: what was in the middle of something goes on.
     pub(crate) fn resume(&mut self, now: u64) {
+        self.resume_forwarded();
         let ids: Vec<ChannelId> = self.channels.keys().copied().collect();
         for id in ids {
             let Some(entry) = self.channels.get_mut(&id) else {

@@ -9,6 +9,7 @@ mod collateral;
 mod config;
 mod directory;
 mod forward;
+mod forwarded;
 mod reclaim;
 mod relay;
 mod strangers;
@@ -114,6 +115,8 @@ pub struct Hub {
     pub(crate) held_at: BTreeMap<ChannelLock, ChannelId>,
     /// Incoming locks whose outgoing lock has ended, but that still have evidence to be redeemed for.
     pub(crate) ending: BTreeMap<ChannelLock, Code>,
+    /// Streams whose payees have not accepted them yet.
+    pub(crate) unaccepted: forwarded::Unaccepted,
     /// What is in flight, and what of it could have to go on chain.
     pub(crate) backlog: Backlog,
     /// What was sent for clients lately.
@@ -156,6 +159,7 @@ impl Hub {
             queued: BTreeSet::new(),
             held_at: BTreeMap::new(),
             ending: BTreeMap::new(),
+            unaccepted: BTreeMap::new(),
             backlog: Backlog::default(),
             relayed: Relayed::default(),
             strangers: Strangers::default(),
@@ -279,6 +283,7 @@ impl Hub {
         for (_, lock) in waiting {
             entry.channel.tell_held(lock);
         }
+        self.repeat_forwarded(id);
         self.forward_held(id, now);
         Ok(())
     }
@@ -415,6 +420,7 @@ impl Hub {
     pub(crate) fn store_pair(&mut self, incoming: ChannelLock, outgoing: ChannelLock) -> Result<(), Error> {
         self.outgoing_of.insert(incoming, outgoing);
         self.incoming_of.insert(outgoing, incoming);
+        self.note_forwarded(incoming, outgoing);
         self.gate.write([Write::Put { key: pair_key(&incoming), value: encode(&(incoming, outgoing)) }]);
         Ok(())
     }
@@ -423,6 +429,9 @@ impl Hub {
         self.note_ended(incoming);
         if let Some(outgoing) = self.outgoing_of.remove(incoming) {
             self.incoming_of.remove(&outgoing);
+            if let Some(waiting) = self.unaccepted.get_mut(&outgoing.0) {
+                waiting.remove(&outgoing.1);
+            }
             self.gate.write([Write::Delete { key: pair_key(incoming) }]);
         }
     }

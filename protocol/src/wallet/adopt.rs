@@ -6,7 +6,7 @@
 //! wherever something does not fit: whoever has a store or a backup can still leave with it.
 
 use super::receive::id_of;
-use super::{Direction, Payment, PaymentId, Status, Wallet};
+use super::{Direction, Payment, PaymentId, Status, Stream, Wallet};
 use crate::amount::Amount;
 use crate::chain::AssetStatus;
 use crate::channel::{LanePage, ShownLane};
@@ -121,13 +121,8 @@ impl Wallet {
             // can't be opened goes back to its payer.
             let in_time = self.channel.lock(&lock).is_some_and(|pending| pending.expiry > now.saturating_add(margin));
             let given_up = self.channel.has_given_up(&lock);
-            if in_time
-                && !given_up
-                && !self.by_lock.contains_key(&lock)
-                && let Err(error) = self.take(&lock, now)
-            {
-                let code = if error.code() == Code::BadEvidence { Code::PayeeDeclined } else { error.code() };
-                let _ = self.channel.give_up(&lock, code);
+            if in_time && !given_up && !self.by_lock.contains_key(&lock) {
+                self.take_or_give_up(&lock, now);
             }
         }
         Ok(())
@@ -137,6 +132,10 @@ impl Wallet {
     fn end(&mut self, id: PaymentId, now: u64) {
         self.change(id, now, |payment| {
             payment.settled = true;
+            if let Some(stream) = payment.stream.clone() {
+                stream.end_unseen(payment);
+                return;
+            }
             let returning = |payment: &mut Payment, status| {
                 payment.status = status;
                 payment.code = Some(Code::StateOutdated.into());
@@ -160,23 +159,14 @@ impl Wallet {
         if self.by_lock.contains_key(&lock) {
             return;
         }
+        // What is received with the same nonce and slot has a name without this bit.
+        let id = id_of(self.id(), lock.lane.asset, lock.placed, u32::from(lock.slot) | 1 << 31);
+        let amount = pending.lock.value().unwrap_or(Amount::MAX);
         let payment = Payment {
-            // What is received with the same nonce and slot has a name without this bit.
-            id: id_of(self.id(), lock.lane.asset, lock.placed, u32::from(lock.slot) | 1 << 31),
             direction: Direction::Sent,
-            asset: lock.lane.asset,
-            amount: pending.lock.value().unwrap_or(Amount::MAX),
-            to: None,
-            memo: String::new(),
-            status: Status::Pending,
-            code: None,
-            created: now,
-            updated: now,
-            expiry: Some(pending.expiry),
-            preimage: None,
-            settled: false,
             lock: Some(lock),
-            op: None,
+            stream: Stream::shown(pending),
+            ..Payment::received(id, lock.lane.asset, amount, String::new(), Some(pending.expiry), now)
         };
         self.index(payment);
     }

@@ -1,6 +1,6 @@
 //! What a wallet tells its application, and what it asks its driver to do.
 
-use super::Payment;
+use super::{Payment, PaymentId};
 use crate::amount::Amount;
 use crate::chain::{AssetStatus, ChainCall, Purpose};
 use crate::channel::{CallId, ExitStage, SignedClosing, SignedWithdrawal};
@@ -15,6 +15,11 @@ use alloc::string::String;
 pub enum Event {
     /// A payment is new or has changed.
     Payment(Payment),
+    /// The payer of a stream to us asks for the rest of it.
+    EndAsked {
+        /// Which stream.
+        id: PaymentId,
+    },
     /// What can be spent or received has changed.
     Balance {
         /// Which asset.

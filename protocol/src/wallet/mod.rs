@@ -9,12 +9,14 @@ mod payment;
 mod preimage;
 mod receive;
 mod send;
+mod stream;
 
 pub use adopt::Shown;
 pub use event::{Balance, Event, WalletEffect};
 pub use payment::{Direction, Payment, PaymentId, Status};
 pub use preimage::Unproven;
 pub use send::{PayRequest, Payee, check_payee};
+pub use stream::{Stream, StreamRequest, Words, chain_word, voucher_key};
 
 use crate::amount::Amount;
 use crate::chain::{ChainFact, Head};
@@ -35,7 +37,7 @@ use crate::watch::WatchedLane;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use core::cmp::Reverse;
 
 /// Ended payments that a backup holds.
@@ -86,6 +88,12 @@ pub struct Wallet {
     /// Payments that were made, by the chain's word, and whose preimage is not known.
     unproven: Map<ConditionKey, (PaymentId, Unproven)>,
     next_ticket: u64,
+    /// Tips of others' chains that were granted, ever.
+    tips: Set<B256>,
+    /// Locks of streams to us that wait for somebody who shows their words.
+    undecided: Set<LockRef>,
+    /// Whether there is somebody.
+    takes_streams: bool,
     /// Shared keys with payees of this session.
     payer_keys: Map<Address, SharedKey>,
     /// The last payer's shared key.
@@ -122,7 +130,10 @@ impl Wallet {
             }
         }
         state.live = payments.into_values().collect();
-        Self::assemble(config, key, journal, state)
+        let tips = stream::tips(&prefix_of(&config), entries);
+        let mut wallet = Self::assemble(config, key, journal, state)?;
+        wallet.tips = tips;
+        Ok(wallet)
     }
 
     fn assemble(
@@ -148,6 +159,9 @@ impl Wallet {
             changed: Set::new(),
             unproven: Map::new(),
             next_ticket: 0,
+            tips: Set::new(),
+            undecided: Set::new(),
+            takes_streams: false,
             payer_keys: Map::new(),
             payee_key: None,
             events: Vec::new(),
@@ -159,6 +173,7 @@ impl Wallet {
         for lock in wallet.by_lock.keys().copied().collect::<Vec<_>>() {
             wallet.await_preimage(&lock);
         }
+        wallet.recall_undecided();
         wallet.channel.resume();
         Ok(wallet)
     }
@@ -251,6 +266,7 @@ impl Wallet {
     /// The hub's connection is there and authenticated.
     pub fn connected(&mut self, _now: u64) {
         self.channel.connected();
+        self.resume_endings();
     }
 
     /// The hub's connection is gone.
@@ -376,15 +392,18 @@ impl Wallet {
         self.react(now);
         let output = self.channel.drain();
         let mut facts: Vec<WalletFact> = output.facts.into_iter().map(WalletFact::Channel).collect();
+        let mut writes: Vec<Write> = Vec::new();
         for id in core::mem::take(&mut self.changed) {
             if let Some(payment) = self.payments.get(&id) {
+                let payment = payment.clone();
+                writes.extend(self.keep_tip(&payment));
                 facts.push(WalletFact::Payment(payment.clone()));
-                self.events.push(Event::Payment(payment.clone()));
+                self.events.push(Event::Payment(payment));
             }
         }
         // Before what depends on them, and with nothing between that could fail.
         if !facts.is_empty() {
-            let writes = self.write(&facts);
+            writes.extend(self.write(&facts));
             self.gate.write(writes);
         }
         self.gate.decide(output.effects.into_iter().map(|effect| match effect {
@@ -516,6 +535,10 @@ impl Wallet {
     /// Reacts to what happened in the channel.
     fn react(&mut self, now: u64) {
         for event in self.channel.take_events() {
+            if let Some(id) = self.stream_of(&event) {
+                self.react_to_stream(id, event, now);
+                continue;
+            }
             match event {
                 ChannelEvent::Chain { asset } | ChannelEvent::PeerFunds { asset } => {
                     self.events.push(Event::Balance { asset });

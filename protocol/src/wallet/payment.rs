@@ -1,5 +1,6 @@
 //! A payment, as the wallet's owner sees it.
 
+use super::stream::Stream;
 use crate::amount::Amount;
 use crate::channel::OpRef;
 use crate::codec::stored;
@@ -59,7 +60,7 @@ pub struct Payment {
     pub direction: Direction,
     /// Of what.
     pub asset: Asset,
-    /// How much.
+    /// How much; of a stream that has not ended, what all its units cost.
     pub amount: Amount,
     /// Whom it was sent to; a payee does not learn who paid.
     pub to: Option<Address>,
@@ -83,10 +84,13 @@ pub struct Payment {
     pub lock: Option<LockRef>,
     /// The op that carries it.
     pub op: Option<OpRef>,
+    /// If it is paid in units.
+    pub stream: Option<Stream>,
 }
 
 stored!(struct Payment {
-    id, direction, asset, amount, to, memo, status, code, created, updated, expiry, preimage, settled, lock, op
+    id, direction, asset, amount, to, memo, status, code, created, updated, expiry, preimage, settled, lock, op,
+    stream since 4
 });
 
 /// The preimage of a payment on its way is a secret, and a memo is private.
@@ -104,6 +108,52 @@ impl fmt::Debug for Payment {
 }
 
 impl Payment {
+    /// One that we make, before anything is signed.
+    pub(super) fn sent(
+        id: [u8; 16],
+        asset: Asset,
+        amount: Amount,
+        to: Address,
+        memo: String,
+        expiry: Option<u64>,
+        now: u64,
+    ) -> Self {
+        Self {
+            direction: Direction::Sent,
+            to: Some(to),
+            ..Self::received(PaymentId(id), asset, amount, memo, expiry, now)
+        }
+    }
+
+    /// One that is made to us, before anything is known of it.
+    pub(super) const fn received(
+        id: PaymentId,
+        asset: Asset,
+        amount: Amount,
+        memo: String,
+        expiry: Option<u64>,
+        now: u64,
+    ) -> Self {
+        Self {
+            id,
+            direction: Direction::Received,
+            asset,
+            amount,
+            to: None,
+            memo,
+            status: Status::Pending,
+            code: None,
+            created: now,
+            updated: now,
+            expiry,
+            preimage: None,
+            settled: false,
+            lock: None,
+            op: None,
+            stream: None,
+        }
+    }
+
     /// Where it stands in a history: later ones are larger. Of the same second, those of a lane in the order in which they
     /// were signed.
     #[must_use]

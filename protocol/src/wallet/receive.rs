@@ -1,6 +1,6 @@
 //! Being paid: a lock whose envelope opens is taken at once, any other is given back.
 
-use super::{Direction, Payment, PaymentId, Status, Wallet};
+use super::{Payment, PaymentId, Status, Wallet};
 use crate::channel::Event;
 use crate::condition::{Kind, sha256};
 use crate::envelope::{Letter, SharedKey, ephemeral_of};
@@ -15,32 +15,16 @@ impl Wallet {
             Event::Received { op, amount, memo } => {
                 let id = id_of(self.id(), op.lane.asset, op.nonce, op.index);
                 let payment = Payment {
-                    id,
-                    direction: Direction::Received,
-                    asset: op.lane.asset,
-                    amount,
-                    to: None,
-                    memo,
                     status: Status::Completed,
-                    code: None,
-                    created: now,
-                    updated: now,
-                    expiry: None,
-                    preimage: None,
                     settled: true,
-                    lock: None,
-                    op: None,
+                    ..Payment::received(id, op.lane.asset, amount, memo, None, now)
                 };
                 self.changed.insert(id);
                 self.index(payment);
                 self.events.push(super::Event::Balance { asset: op.lane.asset });
             }
             Event::LockReceived { lock } => {
-                if let Err(error) = self.take(&lock, now) {
-                    // What we can't open we can't claim: the payer gets it back.
-                    let code = if error.code() == Code::BadEvidence { Code::PayeeDeclined } else { error.code() };
-                    let _ = self.channel.give_up(&lock, code);
-                }
+                self.take_or_give_up(&lock, now);
             }
             Event::Redeemed { lock, done: true, .. } => {
                 if let Some(id) = self.by_lock.get(&lock).copied() {
@@ -51,7 +35,7 @@ impl Wallet {
                 }
                 self.events.push(super::Event::Balance { asset: lock.lane.asset });
             }
-            Event::Released { lock } => {
+            Event::Released { lock, .. } => {
                 if let Some(id) = self.by_lock.get(&lock).copied() {
                     self.change(id, now, |payment| {
                         if payment.is_final() {
@@ -76,6 +60,7 @@ impl Wallet {
             | Event::Failed { .. }
             | Event::CancelAsked { .. }
             | Event::Held { .. }
+            | Event::Forwarded { .. }
             | Event::Chain { .. }
             | Event::PeerFunds { .. }
             | Event::WithdrawalReady { .. }
@@ -88,11 +73,21 @@ impl Wallet {
         }
     }
 
+    /// What we can't open we can't claim: the payer gets it back.
+    pub(super) fn take_or_give_up(&mut self, lock: &LockRef, now: u64) {
+        if let Err(error) = self.take(lock, now) {
+            let code = if error.code() == Code::BadEvidence { Code::PayeeDeclined } else { error.code() };
+            let _ = self.channel.give_up(lock, code);
+        }
+    }
+
     /// Opens the envelope of a lock, stores the secret as evidence, and asks for redemption.
     pub(super) fn take(&mut self, lock: &LockRef, now: u64) -> Result<(), Error> {
         let pending = self.channel.lock(lock).ok_or_else(|| Error::from(Code::UnknownPayment))?.clone();
-        if pending.condition.kind() != Kind::HashLock {
-            return Err(Code::UnknownCondition.into());
+        match pending.condition.kind() {
+            Kind::HashLock => {}
+            Kind::HashChain | Kind::Voucher => return self.take_stream(lock, now),
+            Kind::External(_) => return Err(Code::UnknownCondition.into()),
         }
         let letter = self.open(&pending.envelope, &pending.condition.params)?;
         if sha256(&letter.secret) != pending.condition.params.as_ref() {
@@ -102,28 +97,16 @@ impl Wallet {
         self.channel.learn(lock, &Bytes::copy_from_slice(&letter.secret))?;
         let id = id_of(self.id(), lock.lane.asset, lock.placed, u32::from(lock.slot));
         let payment = Payment {
-            id,
-            direction: Direction::Received,
-            asset: lock.lane.asset,
-            amount,
-            to: None,
-            memo: letter.memo,
-            status: Status::Pending,
-            code: None,
-            created: now,
-            updated: now,
-            expiry: Some(pending.expiry),
             preimage: Some(letter.secret),
-            settled: false,
             lock: Some(*lock),
-            op: None,
+            ..Payment::received(id, lock.lane.asset, amount, letter.memo, Some(pending.expiry), now)
         };
         self.changed.insert(id);
         self.index(payment);
         Ok(())
     }
 
-    fn open(&mut self, envelope: &[u8], hash: &[u8]) -> Result<Letter, Error> {
+    pub(super) fn open(&mut self, envelope: &[u8], hash: &[u8]) -> Result<Letter, Error> {
         let ephemeral = ephemeral_of(envelope)?;
         let key = match &self.payee_key {
             Some((known, key)) if *known == ephemeral => key.clone(),

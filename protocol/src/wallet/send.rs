@@ -1,6 +1,6 @@
 //! Paying: to the hub itself with a transfer, to anyone else with a lock that only the payee can open.
 
-use super::{Direction, Payment, PaymentId, Status, Wallet};
+use super::{Payment, PaymentId, Status, Wallet};
 use crate::abi;
 use crate::amount::Amount;
 use crate::api::PayeeInfo;
@@ -83,37 +83,34 @@ impl Wallet {
         if request.memo.len() > MAX_MEMO {
             return Err(Error::new(Code::InvalidArgument, "a memo has at most 256 bytes"));
         }
-        let id = PaymentId(request.id);
+        let PayRequest { asset, amount, memo, to, expiry, id, entropy } = request;
+        let (op, to, expiry) = match &to {
+            Payee::Hub => (Op::Transfer { amount, memo: memo.clone() }, self.channel.def().b.owner, None),
+            Payee::Channel { to: address, .. } => {
+                // [10] From the key and a random id that is stored with the payment; never from a counter.
+                let secret = if crate::rule_off!(10) {
+                    self.signer()?.secret("Farthing lock secret", &(self.payments.len() as u64).to_be_bytes())
+                } else {
+                    self.signer()?.secret("Farthing lock secret", &id)
+                };
+                let letter = Letter { secret, memo: memo.clone() };
+                let condition = Condition::hash_lock(sha256(&secret));
+                let op = self.lock_for(&to, asset, condition, (1, amount), expiry, &letter, &entropy, &id)?;
+                (op, *address, Some(expiry))
+            }
+        };
+        self.enqueue(Payment::sent(id, asset, amount, to, memo, expiry, now), op, now)
+    }
+
+    /// Queues what makes a payment.
+    pub(super) fn enqueue(&mut self, payment: Payment, op: Op, now: u64) -> Result<PaymentId, Error> {
+        let id = payment.id;
         if self.payments.contains_key(&id) || self.queued_ids.contains(&id) {
             return Err(Error::new(Code::DuplicateSecret, "this payment id has been used"));
         }
-        let (op, to, expiry) = match &request.to {
-            Payee::Hub => {
-                let op = Op::Transfer { amount: request.amount, memo: request.memo.clone() };
-                (op, self.channel.def().b.owner, None)
-            }
-            Payee::Channel { to, info } => (self.lock_for(*to, info, &request)?, *to, Some(request.expiry)),
-        };
         self.next_ticket = self.next_ticket.wrapping_add(1);
         let ticket = self.next_ticket;
-        self.channel.queue(request.asset, op, ticket, now)?;
-        let payment = Payment {
-            id,
-            direction: Direction::Sent,
-            asset: request.asset,
-            amount: request.amount,
-            to: Some(to),
-            memo: request.memo,
-            status: Status::Pending,
-            code: None,
-            created: now,
-            updated: now,
-            expiry,
-            preimage: None,
-            settled: false,
-            lock: None,
-            op: None,
-        };
+        self.channel.queue(payment.asset, op, ticket, now)?;
         self.queued_ids.insert(id);
         self.queued.insert(ticket, payment);
         Ok(id)
@@ -150,41 +147,38 @@ impl Wallet {
         self.channel.ask_cancel(&lock)
     }
 
-    fn lock_for(&mut self, to: Address, info: &PayeeInfo, request: &PayRequest) -> Result<Op, Error> {
+    /// A lock for somebody else, with a letter that only the payee can open.
+    #[allow(clippy::too_many_arguments, reason = "of one payment, which is not there yet")]
+    pub(super) fn lock_for(
+        &mut self,
+        payee: &Payee,
+        asset: Asset,
+        condition: Condition,
+        (n, unit_price): (u32, Amount),
+        expiry: u64,
+        letter: &Letter,
+        entropy: &[u8; 32],
+        id: &[u8; 16],
+    ) -> Result<Op, Error> {
+        let Payee::Channel { to, info } = payee else { return Err(Code::UnknownPayee.into()) };
         let hub = self.channel.def().b;
-        check_payee(self.channel.domain(), &hub, to, info)?;
+        check_payee(self.channel.domain(), &hub, *to, info)?;
         if info.channel.a.signer == self.channel.def().a.signer {
             return Err(Error::new(Code::InvalidArgument, "payer and payee are the same: pay another account"));
         }
-        // [10] From the key and a random id that is stored with the payment; never from a counter.
-        let secret = if crate::rule_off!(10) {
-            self.signer()?.secret("Farthing lock secret", &(self.payments.len() as u64).to_be_bytes())
-        } else {
-            self.signer()?.secret("Farthing lock secret", &request.id)
-        };
-        let hash = sha256(&secret);
         let signer = info.channel.a.signer;
         let key = match self.payer_keys.get(&signer) {
             Some(key) => key.clone(),
             None => {
-                let ephemeral = SecretKey::derive("Farthing ephemeral key", &request.entropy)?;
+                let ephemeral = SecretKey::derive("Farthing ephemeral key", entropy)?;
                 let key = SharedKey::of_payer(&ephemeral, &info.public_key)?;
                 self.payer_keys.insert(signer, key.clone());
                 key
             }
         };
-        let nonce = nonce_of(&request.entropy, &request.id);
-        let envelope = key.seal(&Letter { secret, memo: request.memo.clone() }, &hash, nonce)?;
-        let slot = self.channel.free_slot(request.asset).ok_or_else(|| Error::from(Code::TooManyLocks))?;
-        Ok(Op::Lock {
-            slot,
-            condition: Condition::hash_lock(hash),
-            expiry: request.expiry,
-            n: 1,
-            unit_price: request.amount,
-            to: Some(to),
-            envelope,
-        })
+        let envelope = key.seal(letter, &condition.params, nonce_of(entropy, id))?;
+        let slot = self.channel.free_slot(asset).ok_or_else(|| Error::from(Code::TooManyLocks))?;
+        Ok(Op::Lock { slot, condition, expiry, n, unit_price, to: Some(*to), envelope })
     }
 
     pub(super) fn react_to_paying(&mut self, event: Event, now: u64) {
@@ -252,7 +246,7 @@ impl Wallet {
                     payment.code = Some(code);
                 }
             }),
-            Event::Released { lock } => self.change_by_lock(lock, now, |payment| {
+            Event::Released { lock, .. } => self.change_by_lock(lock, now, |payment| {
                 if payment.status != Status::Completed && !payment.is_final() {
                     payment.status = Status::Returning;
                     payment.code.get_or_insert_with(|| Code::PaymentExpired.into());
@@ -275,6 +269,7 @@ impl Wallet {
             Event::Redeemed { .. }
             | Event::Received { .. }
             | Event::LockReceived { .. }
+            | Event::Forwarded { .. }
             | Event::CancelAsked { .. }
             | Event::Chain { .. }
             | Event::PeerFunds { .. }
@@ -332,11 +327,12 @@ impl Event {
             Self::LockReceived { lock }
             | Self::Revealed { lock, .. }
             | Self::Redeemed { lock, .. }
-            | Self::Released { lock }
+            | Self::Released { lock, .. }
             | Self::ReleaseFinal { lock }
             | Self::Failed { lock, .. }
             | Self::CancelAsked { lock }
             | Self::Overdue { lock }
+            | Self::Forwarded { lock }
             | Self::Held { lock } => lock.lane.payer == us,
             Self::Chain { .. }
             | Self::PeerFunds { .. }

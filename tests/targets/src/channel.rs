@@ -74,10 +74,11 @@ impl World {
             }
             8 => {
                 let (slot, placed) = self.our_lock(input);
-                self.handle(match input.byte() % 3 {
+                self.handle(match input.byte() % 4 {
                     0 => Message::Fail { asset: ETH, slot, placed, code: "x".into() },
                     1 => Message::Cancel { asset: ETH, slot, placed },
-                    _ => Message::Held { asset: ETH, slot, placed },
+                    2 => Message::Held { asset: ETH, slot, placed },
+                    _ => Message::Forwarded { asset: ETH, slot, placed },
                 });
             }
             9 | 10 => self.pay(input),

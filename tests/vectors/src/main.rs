@@ -50,7 +50,8 @@ fn main() -> ExitCode {
         ("messages.json", messages::all()),
         ("settlements.json", settlements::all()),
         ("storage-v2.json", kept(include_str!("../../../vectors/storage-v2.json"))),
-        ("storage-v3.json", storage::all()),
+        ("storage-v3.json", kept(include_str!("../../../vectors/storage-v3.json"))),
+        ("storage-v4.json", storage::all()),
         ("typed.json", typed::all()),
     ];
     let mut sound = true;

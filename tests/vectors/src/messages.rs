@@ -193,6 +193,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("fail", Message::Fail { asset: ETH, slot: 65_535, placed: 2, code: Code::PayeeDeclined.as_str().into() }),
         ("cancel", Message::Cancel { asset: ETH, slot: 65_535, placed: u64::MAX }),
         ("held", Message::Held { asset: ETH, slot: 0, placed: 2 }),
+        ("forwarded", Message::Forwarded { asset: ETH, slot: 0, placed: 2 }),
         ("sync, of nothing", Message::Sync { lanes: Vec::new() }),
         (
             "sync",

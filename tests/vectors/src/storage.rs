@@ -1,10 +1,10 @@
-//! Stored records of format version 3. A build of a later format must still read them: when it comes, this file's
-//! output is kept as it is, and `storage-v4.json` begins. `storage-v2.json` was made by the build before, and
-//! `protocol/tests/golden/storage-v2-first.json` by the first of format 2.
+//! Stored records of format version 4. A build of a later format must still read them: when it comes, this file's
+//! output is kept as it is, and `storage-v5.json` begins. `storage-v3.json` and `storage-v2.json` were made by the builds
+//! before, and `protocol/tests/golden/storage-v2-first.json` by the first of format 2.
 
 use crate::common::{bytes, domain, key};
 use crate::messages::{START, TOKEN, def, hub, id, lock, sides, update, user};
-use alloy_primitives::keccak256;
+use alloy_primitives::{B256, keccak256};
 use farthing_protocol::amount::Amount;
 use farthing_protocol::chain::{AssetStatus, ChainFact};
 use farthing_protocol::channel::{Fact, OpRef, SignedClosing, SignedWithdrawal, State};
@@ -16,12 +16,12 @@ use farthing_protocol::lane::{Lane, LockRef, Op};
 use farthing_protocol::message::{Closing, ClosingAsset, Withdrawal};
 use farthing_protocol::proof::LaneId;
 use farthing_protocol::types::{ETH, Side, Sides};
-use farthing_protocol::wallet::{Direction, Payment, PaymentId, Status};
+use farthing_protocol::wallet::{Direction, Payment, PaymentId, Status, Stream};
 use serde_json::{Value, json};
 use std::fmt::Debug;
 
 pub(crate) fn all() -> Value {
-    assert_eq!(FORMAT, 3, "keep storage-v3.json as it is, and write storage-v4.json from here on");
+    assert_eq!(FORMAT, 4, "keep storage-v4.json as it is, and write storage-v5.json from here on");
     json!({
         "about": "hex is the stored record: its format version, the value as protocol/src/codec.rs writes it, and the CRC-32 of both, little endian; text is the same value, for people and for comparison",
         "format": FORMAT,
@@ -189,6 +189,7 @@ fn payments() -> Vec<(&'static str, Payment)> {
         settled: true,
         lock: Some(LockRef { lane, placed: 3, slot: 65_535 }),
         op: Some(OpRef { lane, nonce: 3, index: 2 }),
+        stream: None,
     };
     let received = Payment {
         id: PaymentId([2; 16]),
@@ -206,11 +207,23 @@ fn payments() -> Vec<(&'static str, Payment)> {
         settled: false,
         lock: None,
         op: None,
+        stream: None,
+    };
+    let stream = Stream {
+        condition: Condition::hash_chain(B256::repeat_byte(4), 1_000),
+        unit_price: Amount::new(5),
+        units: 1_000,
+        shown: 20,
+        paid: 12,
+        granted: true,
+        accepted: true,
+        ending: false,
     };
     let with = |status, code: Option<&str>| Payment { status, code: code.map(Into::into), ..sent.clone() };
     vec![
         ("sent and completed", sent.clone()),
         ("received and pending", received),
+        ("a stream", Payment { stream: Some(stream), preimage: None, ..with(Status::Pending, None) }),
         ("held", with(Status::Held, None)),
         ("returning", with(Status::Returning, Some("payment-expired"))),
         ("failed", with(Status::Failed, Some("payee-declined"))),

@@ -62,6 +62,7 @@ fn the_limit_of_messages_holds_no_wallet_up() {
         Message::Fail { asset: ETH, slot: 0, placed: 1, code: Code::PayeeDeclined.into() },
         cancel(1),
         Message::Held { asset: ETH, slot: 0, placed: 1 },
+        Message::Forwarded { asset: ETH, slot: 0, placed: 1 },
     ];
     for message in in_numbers {
         let length = message.encode().unwrap().len();

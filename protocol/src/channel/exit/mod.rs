@@ -225,7 +225,7 @@ impl Exit {
         if ledger.is_exiting() {
             return Vec::new();
         }
-        let mut overdue = ledger.unpaid_locks();
+        let mut overdue = ledger.unpaid_locks(0);
         overdue.retain(|lock| self.overdue.insert(*lock));
         overdue
     }

@@ -142,12 +142,12 @@ impl Ledger {
     }
 
     /// Locks that the peer has not redeemed though their evidence is on chain and their expiry is long past.
-    pub(crate) fn unpaid_locks(&self) -> Vec<LockRef> {
+    pub(crate) fn unpaid_locks(&self, patience: u64) -> Vec<LockRef> {
         let mut unpaid = Vec::new();
         for (asset, book) in self.state.assets.iter().filter(|(_, book)| book.status == AssetStatus::Open) {
             for (slot, pending) in &book.inc.lane.locks {
                 let owed = self.recorded_units(&pending.lock.key).min(pending.lock.n) > pending.lock.redeemed;
-                let grace = pending.expiry.saturating_add(self.policy.safety_margin);
+                let grace = pending.expiry.saturating_add(patience.max(self.policy.safety_margin));
                 if owed && self.is_finally_past(grace) {
                     unpaid.push(LockRef { lane: self.their_lane(*asset), placed: pending.placed, slot: *slot });
                 }

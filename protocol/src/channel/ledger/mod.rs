@@ -68,6 +68,11 @@ impl Ledger {
         &self.policy
     }
 
+    /// Whether what we are paid is paid on: then evidence counts only in time.
+    pub(crate) const fn forwards(&self) -> bool {
+        self.policy.first_hop.is_some()
+    }
+
     pub(crate) fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
     }

@@ -1,0 +1,104 @@
+// The paywall on a real engine, hub and node: words that readers show become money that can be withdrawn, through restarts.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import { after, before, test } from "node:test";
+import { clientsOf } from "../support/clients.mjs";
+import { packageFile } from "../support/env.mjs";
+import { createWorld } from "../support/world.mjs";
+
+const { paywall, recover, report, sqlite, verifyReceipt } = await packageFile("paywall/index.mjs");
+const { RESPONSE, SIGNATURE, bindOf, decodeAnswer, decodeRequired, encodePayment } = await packageFile("pay/scheme.mjs");
+
+const ORIGIN = "https://news.example";
+const PRICE = 1_000n;
+
+let world;
+const folder = mkdtempSync(join(tmpdir(), "farthing-paywall-"));
+const { local, disconnectAll } = clientsOf(() => world);
+
+before(async () => {
+  world = await createWorld();
+});
+after(async () => {
+  await disconnectAll();
+  await world?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** The first time that `read` gives something, looking at each payment's change. */
+async function until(client, read) {
+  for (;;) {
+    const changed = new Promise((resolve) => {
+      const off = client.on("payment", () => (off(), resolve()));
+    });
+    const found = await read();
+    if (found) return found;
+    await changed;
+  }
+}
+
+const eth = async (client) => (await client.balances()).find(({ asset }) => asset === "ETH");
+
+async function buy(route, terms, stream, units) {
+  const id = `0x${randomBytes(16).toString("hex")}`;
+  const interval = typeof units === "number" ? stream.pay(units) : units;
+  const payment = { network: terms.network, asset: terms.asset, payTo: terms.payTo, key: stream.key, ...interval, id, bind: await bindOf(id, "GET", `${ORIGIN}/a`) };
+  const response = await route.handle(new Request("http://10.1.1.1/a", { headers: { [SIGNATURE]: encodePayment(payment) } }), () => new Response("text"));
+  await response.text();
+  return response;
+}
+
+for (const condition of ["hash-chain", "voucher"]) {
+  test(`${condition}: an article is paid by a word, and the words become money`, async () => {
+    const [alice, bob] = [await world.account(), await world.account()];
+    const payer = await local(alice);
+    const store = join(folder, `payee-${condition}.sqlite`);
+    let payee = await local(bob, { store });
+    await payer.deposit({ asset: "ETH", amount: 1_000_000n });
+    const path = join(folder, `${condition}.db`);
+    const open = async () => {
+      const errors = [];
+      const wall = await paywall({ client: payee, store: sqlite(path), origin: ORIGIN, asset: "ETH", unitPrice: PRICE, onError: (error) => errors.push(error) });
+      return { wall, errors, route: wall.route({ name: "article", price: 2n * PRICE }) };
+    };
+    let site = await open();
+    const asked = await site.route.handle(new Request("http://10.1.1.1/a"), () => new Response("text"));
+    const [terms] = decodeRequired(asked.headers.get("payment-required")).terms;
+    assert.equal(terms.payTo, payee.info.address.toLowerCase());
+    const stream = await payer.stream({ to: terms.payTo, asset: terms.symbol, unitPrice: terms.unitPrice, units: terms.minUnits, condition });
+
+    const first = await buy(site.route, terms, stream, 2);
+    assert.equal(first.status, 200);
+    const { receipt } = decodeAnswer(first.headers.get(RESPONSE));
+    const { chainId, contract } = payee.info;
+    const sold = await verifyReceipt(receipt, { recover, chainId, contract, payee: terms.payTo });
+    assert.deepEqual([sold.charged, sold.url, sold.unitPrice], [2, `${ORIGIN}/a`, PRICE]);
+    await assert.rejects(verifyReceipt(receipt, { recover, chainId: chainId + 1, contract }), { code: "bad-receipt" });
+    for (let time = 0; time < 10; time += 1) assert.equal((await buy(site.route, terms, stream, 2)).status, 200);
+    await site.wall.close();
+    await payee.disconnect();
+
+    payee = await local(bob, { store });
+    site = await open();
+    assert.equal((await buy(site.route, terms, stream, 3)).status, 200);
+    const spent = await buy(site.route, terms, stream, { from: 1, to: 3, word: stream.pay(1).word });
+    assert.equal(spent.status, 402);
+    // The payer wants the rest back: the till shows what was sold, and no more.
+    await stream.end();
+    const payment = await until(payer, async () => (await payer.payments()).find(({ id, status }) => id === stream.id && status === "completed"));
+    assert.equal(payment.amount, 25n * PRICE);
+    assert.equal((await eth(payer)).available, 1_000_000n - 25n * PRICE);
+    await until(payee, async () => (await eth(payee)).available === 25n * PRICE);
+    const told = await report({ store: site.wall.ledger, client: payee });
+    assert.deepEqual(told.routes.map(({ route, requests, open: left, income }) => [route, requests, left, income]), [["article", 12, 0, 25n * PRICE]]);
+    const engine = told.engine.assets.find(({ asset }) => asset === "ETH");
+    assert.deepEqual([engine.redeemed, engine.withdrawable], [25n * PRICE, 25n * PRICE]);
+    assert.equal((await buy(site.route, terms, stream, { from: 50, to: 52, word: `0x${"00".repeat(32)}` })).status, 402);
+    assert.deepEqual(site.errors, []);
+    await site.wall.close();
+  });
+}

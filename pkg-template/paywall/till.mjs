@@ -1,0 +1,226 @@
+// Joins the one process that has the engine to the store: streams and the site's terms go into it, the best words of all
+// processes come out. Duty: it runs while the site sells; a word that it has not shown by a stream's expiry is money lost.
+// @ts-check
+
+/** @import { Engine, IncomingStream, Signer, Stream } from "./internal.js" */
+/** @import { Ledger } from "./store/ledger.mjs" */
+
+import { bytesOf, hexOf } from "../pay/wire.mjs";
+import { hashed } from "./keccak.mjs";
+import { invalid } from "./problem.mjs";
+import { sound } from "./proofs.mjs";
+import { freshKey } from "./receipt.mjs";
+import { siteOf } from "./settings.mjs";
+
+/** Milliseconds between looks at the store for words, for streams that end, and between notes of what the engine holds. */
+const LOOK = 1_000;
+const SWEEP = 10_000;
+const NOTE = 30_000;
+
+/** Seconds for which a receipt's key is certified, and milliseconds before its end at which there is a new one. */
+const CERTIFIED = 30 * 86_400;
+const RENEW = 10 * 86_400_000;
+
+/** @typedef {{ client: Engine, store: Ledger, idle?: number, margin?: number, every?: number, onError?: (error: unknown) => void }} TillOptions */
+
+/**
+ * Opens the till of a site whose servers are other processes. @param {import("./index.js").TillOptions} options
+ */
+export function till({ client, store, idle = 172_800, margin = 60, onError }) {
+  return openTill({ client: /** @type {any} */ (client), store: /** @type {Ledger} */ (store), idle: idle * 1_000, margin: margin * 1_000, ...(onError && { onError }) });
+}
+
+/** @param {TillOptions} options `idle` and `margin` in milliseconds: without a payment, and before its expiry, a stream is given up */
+export async function openTill(options) {
+  const till = new Till(options);
+  await till.begin();
+  return till;
+}
+
+export class Till {
+  #client;
+  #rows;
+  #idle;
+  #margin;
+  #every;
+  #onError;
+  /** @type {Map<string, IncomingStream>} */
+  #streams = new Map();
+  /** @type {(() => void) | undefined} */
+  #off;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  /** @type {Promise<void>} */
+  #working = Promise.resolve();
+  #closed = false;
+  #noted = 0;
+  #swept = 0;
+
+  /** @param {TillOptions} options */
+  constructor({ client, store, idle = 172_800_000, margin = 60_000, every = LOOK, onError = console.error }) {
+    if (typeof client?.on !== "function") throw invalid("`client` must be what connect() gave.");
+    this.#client = client;
+    this.#rows = store.rows;
+    this.#idle = idle;
+    this.#margin = margin;
+    this.#every = every;
+    this.#onError = onError;
+  }
+
+  async begin() {
+    const { address, chainId, contract, hub } = this.#client.info;
+    const assets = hub.assets.map(({ asset, token, decimals }) => ({ symbol: asset, token, decimals }));
+    const site = siteOf({ payTo: address, chainId, contract, hub: hub.url, assets });
+    const before = await this.#rows.fact("site");
+    if (before !== undefined && JSON.parse(before).payTo !== site.payTo) throw invalid(`The store belongs to the payee ${JSON.parse(before).payTo}; take another store for ${site.payTo}.`);
+    await this.#rows.putFact("site", JSON.stringify(site));
+    await this.#certify(site.payTo);
+    this.#off = this.#client.on("stream", ({ stream }) => this.#run(() => this.#take(stream)));
+    this.#next();
+  }
+
+  /** Ends the till; what was sold is shown first. */
+  async close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#off?.();
+    clearTimeout(this.#timer);
+    this.#run(() => this.#show());
+    await this.#working;
+  }
+
+  /** One thing after the other, and a failure of one is none of the next. @param {() => Promise<void>} work */
+  #run(work) {
+    this.#working = this.#working.then(work).catch(this.#onError);
+    return this.#working;
+  }
+
+  #next() {
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => void this.look(Date.now() - this.#swept > SWEEP).then(() => this.#next()), this.#every);
+    this.#timer.unref();
+  }
+
+  /** What there is to do, at once. @param {boolean} [sweep] asks for streams that end, too: every one of them is looked at for that */
+  look(sweep = true) {
+    return this.#run(async () => {
+      await this.#show();
+      if (sweep) await this.#giveUp();
+      await this.#note();
+    });
+  }
+
+  /** A stream that the engine holds can be paid by from now on. @param {IncomingStream} stream */
+  async #take(stream) {
+    const record = recordOf(stream);
+    if (!sound(record)) return this.#onError(invalid(`The stream ${record.key} is none that a paywall can verify.`));
+    this.#streams.set(record.key, stream);
+    // The payer wants the rest back: what was sold by then comes first.
+    stream.onend = () => this.#run(() => this.#end(record.key));
+    // Of one that is known this says again what the engine has: before a crash it may have had more than it had stored.
+    await this.#rows.putStream(record);
+  }
+
+  /** Gives the engine what was earned. It stores that, and tells the hub when it is time. */
+  async #show() {
+    for (const record of await this.#rows.due()) {
+      const stream = this.#streams.get(record.key);
+      if (stream === undefined) continue;
+      try {
+        take(stream, record, record.earned);
+        await this.#rows.showed(record.key, record.earned);
+      } catch (error) {
+        this.#onError(error);
+      }
+    }
+  }
+
+  /** What nobody pays by, what expires, and what the engine has ended: first nobody sells by it any more, then the last word is
+   * shown, then the rest goes back. */
+  async #giveUp() {
+    const now = Date.now();
+    this.#swept = now;
+    for (const { key } of await this.#rows.endable(now - this.#idle, now + this.#margin)) await this.#end(key);
+    for (const [key, { ended }] of this.#streams) if (ended) await this.#end(key);
+  }
+
+  /** @param {string} key */
+  async #end(key) {
+    await this.#rows.endStream(key, Date.now());
+    const stream = this.#streams.get(key);
+    if (stream === undefined) return;
+    if (stream.ended) return void this.#streams.delete(key);
+    // After the end was stored no process sells, so this is all. What is being served still, or was when its process died, counts as
+    // it was sent: the same id gets it after the end, too.
+    const last = await this.#rows.stream(key);
+    const sold = (await this.#rows.spent(key)).at(-1)?.[1] ?? 0;
+    try {
+      if (last !== undefined) take(stream, last, sold);
+      await stream.giveUp();
+      await this.#rows.showed(key, sold);
+      this.#streams.delete(key);
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+
+  /** For the owner's report, which may run where no engine is. */
+  async #note() {
+    const now = Date.now();
+    if (now - this.#noted < NOTE) return;
+    this.#noted = now;
+    await this.#certify(this.#client.info.address.toLowerCase());
+    await this.#rows.putFact("engine", JSON.stringify(await engineNote(this.#client, now)));
+  }
+
+  /** A key for receipts, certified by the engine. Without one there are no receipts, and sales go on. @param {string} payee */
+  async #certify(payee) {
+    const had = await this.#rows.fact("signer");
+    if (had !== undefined) {
+      /** @type {Signer} */
+      const signer = JSON.parse(had);
+      if (signer.payee.toLowerCase() === payee && signer.expires * 1_000 > Date.now() + RENEW) return;
+    }
+    if (typeof this.#client.signReceiptKey !== "function") return;
+    const { publicKey, secret } = freshKey();
+    try {
+      const signed = await this.#client.signReceiptKey({ publicKey, expiresIn: CERTIFIED });
+      const { expires, signature, channelId, binding } = signed;
+      // Where the payee's account signs payments itself there is nothing between them.
+      const bound = binding === undefined ? {} : { channelId, binding };
+      await this.#rows.putFact("signer", JSON.stringify({ publicKey, secret, payee: signed.payee.toLowerCase(), expires, signature, ...bound }));
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+}
+
+/** Of a hash chain no more than is due: a word above it, shown for what was not served, is hashed down. @param {IncomingStream} stream @param {Stream} record @param {number} due */
+function take(stream, { condition, best, word }, due) {
+  if (word === null || due <= stream.proved) return;
+  if (condition === "voucher") stream.take({ to: best, word });
+  else stream.take({ to: due, word: hexOf(hashed(bytesOf(word), best - due)) });
+}
+
+/** What the engine says of the money, as the report has it. @param {Engine} client @param {number} now */
+export async function engineNote(client, now) {
+  const balances = await client.balances();
+  const payments = await client.payments({ direction: "received" });
+  /** @param {string} token @param {"shown" | "paid"} what */
+  const sum = (token, what) =>
+    payments.reduce((total, each) => (each.stream === undefined || each.token !== token ? total : total + each.stream.unitPrice * BigInt(each.stream[what])), 0n);
+  return {
+    at: now,
+    connected: client.info.connected,
+    assets: balances.map(({ asset, token, available, receiving, receivable }) => ({
+      symbol: asset, token: token.toLowerCase(), available: String(available), receiving: String(receiving), receivable: String(receivable),
+      shown: String(sum(token, "shown")), redeemed: String(sum(token, "paid")),
+    })),
+  };
+}
+
+/** @param {IncomingStream} stream @returns {Stream} */
+const recordOf = ({ key, condition, params, token, asset, unitPrice, units, revealBy: expiresAt, proved }) => ({
+  key: key.toLowerCase(), condition, params: params.toLowerCase(), token: token.toLowerCase(), symbol: asset, unitPrice: String(unitPrice),
+  units, expiresAt, endedAt: null, best: 0, word: null, earned: 0, shown: proved, usedAt: Date.now(),
+});

@@ -1,0 +1,2 @@
+export { verifyReceipt } from "./index.js";
+export type { Receipt, SoldReceipt, VerifyOptions } from "./index.js";

@@ -1,0 +1,322 @@
+// Streams as an application sees them: an object that pays units, and one that takes them. Words are made and checked
+// here, at once, by the module's small machines; what is signed, stored and said to the hub is the engine's.
+// @ts-check
+
+/** @import { ClientEvent, Hex, Info, Payment, Revealing } from "./index.js" */
+/** @import { Core, Inner, PlacedStream, StreamPart } from "./internal.js" */
+/** @typedef {Payment & { stream: StreamPart }} Streamed */
+
+import { fault } from "./faults.mjs";
+import { glue } from "./core.mjs";
+
+/** When an incoming stream shows its best word by itself, unless the application says otherwise. @type {Required<Revealing>} */
+const REVEALING = { share: 1 / 8, age: 10_000, idle: 0 };
+
+/** Milliseconds after which what was paid is noted in the store. */
+const NOTING = 250;
+
+/** The longest that a timer can wait. */
+const MOST = 2 ** 31 - 1;
+
+/** A timer that keeps no process alive. @param {() => void} work @param {number} milliseconds */
+function after(work, milliseconds) {
+  const timer = setTimeout(work, Math.max(0, Math.min(milliseconds, MOST)));
+  /** @type {any} */ (timer).unref?.();
+  return timer;
+}
+
+/** What both ends of a stream are. */
+class End {
+  /** @type {Streamed} */
+  #payment;
+  /** @type {Core} */
+  core;
+
+  /** @param {Core} core @param {Streamed} payment */
+  constructor(core, payment) {
+    this.core = core;
+    this.#payment = payment;
+  }
+
+  /** @param {Streamed} payment */
+  follow(payment) {
+    this.#payment = payment;
+  }
+
+  get id() { return this.#payment.id; }
+  get key() { return this.#payment.stream.key; }
+  get direction() { return this.#payment.direction; }
+  get condition() { return this.#payment.stream.condition; }
+  get params() { return this.#payment.stream.params; }
+  get asset() { return this.#payment.asset; }
+  get token() { return this.#payment.token; }
+  get unitPrice() { return this.#payment.stream.unitPrice; }
+  get units() { return this.#payment.stream.units; }
+  get memo() { return this.#payment.memo; }
+  get status() { return this.#payment.status; }
+  get handedOver() { return this.#payment.stream.paid; }
+  get expiresAt() { return /** @type {number} */ (this.#payment.expiresAt); }
+  get revealBy() { return this.#payment.stream.revealBy; }
+  get to() { return this.#payment.to; }
+
+  get ended() {
+    return this.status === "completed" || this.status === "failed" || this.status === "returning";
+  }
+}
+
+/** Pays units: see `index.d.ts`. */
+class Stream extends End {
+  /** @type {import("./core_bg.js")._Words | undefined} */
+  #words;
+  #paid;
+  #noted;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  /** @type {Promise<void> | undefined} */
+  #noting;
+
+  /** @param {Core} core @param {PlacedStream} placed @param {Info} info */
+  constructor(core, { payment, words }, info) {
+    super(core, payment);
+    this.#paid = this.#noted = payment.stream.shown;
+    if (words !== undefined) {
+      this.#words = new glue._Words(this.condition === "voucher", words, this.units, info.chainId, info.contract, this.key);
+    }
+  }
+
+  get paid() { return this.#paid; }
+  get remaining() { return this.units - this.#paid; }
+
+  pay(units = 1) {
+    if (this.#words === undefined) throw fault("unsupported", "The words of a granted stream are made by whoever has its root. Nothing was paid.");
+    if (!Number.isSafeInteger(units) || units < 1) throw fault("invalid-argument", "pay() takes a whole number of units from 1 on. Nothing was paid.");
+    if (this.ended) throw fault("payment-failed", `The stream has ended (${this.status}): place another one. Nothing was paid.`);
+    if (Date.now() >= this.revealBy) throw fault("payment-expired", "The stream is too near its expiry: place another one. Nothing was paid.");
+    if (units > this.remaining) {
+      throw fault("insufficient-funds", `The stream has ${this.remaining} units left, and ${units} were to be paid: place another one. Nothing was paid.`);
+    }
+    const from = this.#paid;
+    const word = /** @type {Hex} */ (this.#words.word(from + units));
+    this.#paid = from + units;
+    this.#timer ??= after(() => this.saved().catch(() => {}), NOTING);
+    return Object.freeze({ from, to: this.#paid, word });
+  }
+
+  /** @returns {Promise<void>} */
+  async saved() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    while (this.#noted < this.#paid) {
+      this.#noting ??= this.#note().finally(() => (this.#noting = undefined));
+      await this.#noting;
+    }
+  }
+
+  async #note() {
+    const units = this.#paid;
+    await this.core.noteShown({ id: this.id, units });
+    this.#noted = Math.max(this.#noted, units);
+  }
+
+  /** @param {{ signal?: AbortSignal, timeout?: number }} [options] */
+  async end(options) {
+    await this.saved();
+    await this.core.cancel({ ...options, _id: this.id });
+  }
+}
+
+/** Takes units: see `index.d.ts`. */
+class IncomingStream extends End {
+  #proofs;
+  #revealed;
+  /** Units that were proved when the engine had not forgotten them. */
+  #before;
+  #revealing = REVEALING;
+  #givenUp = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #idle;
+  /** @type {Promise<void> | undefined} */
+  #work;
+  /** @type {(() => unknown) | undefined} */
+  onend;
+
+  /** @param {Core} core @param {Streamed} payment @param {Info} info */
+  constructor(core, payment, info) {
+    super(core, payment);
+    this.#proofs = new glue._Proofs(this.condition === "voucher", this.params, this.units, this.expiresAt / 1_000, info.chainId, info.contract);
+    this.#revealed = this.#before = payment.stream.shown;
+    this.#schedule();
+  }
+
+  get proved() { return Math.max(this.#before, this.#proofs.proved()); }
+
+  /** @param {{ to: number, word: Hex }} paid */
+  take({ to, word }) {
+    if (this.ended) throw fault("payment-failed", `The stream has ended (${this.status}). Nothing was taken.`);
+    if (this.#givenUp) throw fault("payee-declined", "The rest of this stream was given up: its words count no more. Nothing was taken.");
+    if (Date.now() >= this.revealBy) throw fault("payment-expired", "The stream is too near its expiry for its words to be shown in time. Nothing was taken.");
+    if (!Number.isSafeInteger(to) || to < 1 || to > this.units || typeof word !== "string") {
+      throw fault("bad-evidence", `The stream has the units from 1 to ${this.units}, and a word is a string of hex. Nothing was taken.`);
+    }
+    const before = this.proved;
+    this.#proofs.take(to, word);
+    if (this.proved > before) this.#schedule();
+    return this.proved - before;
+  }
+
+  /** @param {Revealing} revealing */
+  revealing(revealing) {
+    this.#revealing = { ...this.#revealing, ...revealing };
+    this.#schedule();
+  }
+
+  /** @returns {Promise<void>} */
+  async reveal() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    while (this.#proofs.proved() > this.#revealed && !this.ended) {
+      this.#work ??= this.#show().finally(() => (this.#work = undefined));
+      await this.#work;
+    }
+  }
+
+  async #show() {
+    const [units, evidence] = [this.#proofs.proved(), this.#proofs.evidence()];
+    await this.core.reveal({ id: this.id, evidence });
+    this.#revealed = Math.max(this.#revealed, units);
+  }
+
+  async giveUp() {
+    // No word is taken from here on: what is shown after the rest was given up counts no more.
+    this.#givenUp = true;
+    try {
+      await this.reveal();
+      if (!this.ended) await this.core.endStream({ id: this.id });
+    } catch (error) {
+      this.#givenUp = false;
+      throw error;
+    }
+  }
+
+  /** The payer asks for the rest. */
+  asked() {
+    const answer = this.onend ?? (() => this.giveUp());
+    Promise.resolve().then(() => answer.call(this)).catch(() => {
+      // It goes back at its expiry all the same, and the payer may ask again.
+    });
+  }
+
+  /** By amount, by age, before the expiry, and when idle. */
+  #schedule() {
+    if (this.ended) return;
+    const { share, age, idle } = this.#revealing;
+    const waiting = this.#proofs.proved() - this.#revealed;
+    const again = () => after(() => this.reveal().catch(() => this.#retry()), Math.min(age, this.revealBy - Date.now()));
+    if (waiting >= Math.max(1, this.units * share)) this.reveal().catch(() => this.#retry());
+    else if (waiting > 0) this.#timer ??= again();
+    clearTimeout(this.#idle);
+    if (idle > 0) this.#idle = after(() => this.giveUp().catch(() => this.#schedule()), idle);
+  }
+
+  /** The engine could not: it is asked again, until the stream ends. */
+  #retry() {
+    this.#timer ??= after(() => this.reveal().catch(() => this.#retry()), 1_000);
+  }
+}
+
+/** The streams of a client. */
+export class Streams {
+  /** @type {Map<Hex, Stream | IncomingStream>} */
+  #known = new Map();
+  /** @type {Core | undefined} */
+  #core;
+  #tell;
+  #taking = false;
+  /** @type {Promise<void> | undefined} */
+  #started;
+
+  /** @param {(event: ClientEvent) => void} tell */
+  constructor(tell) {
+    this.#tell = tell;
+  }
+
+  /** @param {Core} core */
+  use(core) {
+    this.#core = core;
+  }
+
+  /** What the engine tells, before the application hears of it. `false`: it is not for the application.
+   * @param {ClientEvent | Inner} event @returns {event is ClientEvent} */
+  hears(event) {
+    if (event.type === "_endAsked") {
+      const known = this.#known.get(event.id);
+      if (known instanceof IncomingStream) known.asked();
+      return false;
+    }
+    if (event.type === "payment" && event.payment.stream !== undefined) this.#changed(/** @type {Streamed} */ (event.payment));
+    // Whoever leads now may be another tab.
+    if (event.type === "connected" && this.#taking) this.#start();
+    return true;
+  }
+
+  /** @param {Streamed} payment */
+  #changed(payment) {
+    const known = this.#known.get(payment.id);
+    known?.follow(payment);
+    if (known?.ended) this.#known.delete(payment.id);
+    if (known === undefined && this.#taking && payment.direction === "received") this.#take(payment);
+  }
+
+  /** @param {Streamed} payment */
+  #take(payment) {
+    if (this.#core === undefined || this.#known.has(payment.id) || payment.status !== "pending") return;
+    const stream = new IncomingStream(this.#core, payment, this.#core.info());
+    this.#known.set(payment.id, stream);
+    this.#tell(/** @type {ClientEvent} */ ({ type: "stream", stream }));
+  }
+
+  /** Streams to us that are known, for a listener who comes later. @returns {import("./index.js").IncomingStream[]} */
+  get incoming() {
+    return /** @type {any[]} */ ([...this.#known.values()].filter((stream) => stream instanceof IncomingStream));
+  }
+
+  /** Takes streams from now on. */
+  listen() {
+    if (this.#taking) return;
+    this.#taking = true;
+    this.#start();
+  }
+
+  #start() {
+    this.#started ??= this.#ask().finally(() => (this.#started = undefined));
+  }
+
+  async #ask() {
+    try {
+      const open = await /** @type {Core} */ (this.#core).takeStreams();
+      for (const payment of open) this.#take(payment);
+    } catch {
+      // Without the engine there is nothing to take; it is asked again when it is connected.
+    }
+  }
+
+  /** @param {unknown} options */
+  async place(options) {
+    const core = /** @type {Core} */ (this.#core);
+    /** @type {PlacedStream} */
+    const placed = await core.stream(options);
+    const known = this.#known.get(placed.payment.id);
+    if (known !== undefined) return known;
+    const stream = new Stream(core, placed, core.info());
+    if (!stream.ended) this.#known.set(stream.id, stream);
+    return stream;
+  }
+
+  /** All that were paid is noted, before the engine goes. */
+  async settle() {
+    const streams = [...this.#known.values()];
+    await Promise.allSettled(streams.map((stream) => (stream instanceof Stream ? stream.saved() : stream.reveal())));
+  }
+}

@@ -132,6 +132,7 @@ class IncomingStream extends End {
   /** Units that were proved when the engine had not forgotten them. */
   #before;
   #revealing = REVEALING;
+  #givenUp = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -154,6 +155,7 @@ class IncomingStream extends End {
   /** @param {{ to: number, word: Hex }} paid */
   take({ to, word }) {
     if (this.ended) throw fault("payment-failed", `The stream has ended (${this.status}). Nothing was taken.`);
+    if (this.#givenUp) throw fault("payee-declined", "The rest of this stream was given up: its words count no more. Nothing was taken.");
     if (Date.now() >= this.revealBy) throw fault("payment-expired", "The stream is too near its expiry for its words to be shown in time. Nothing was taken.");
     if (!Number.isSafeInteger(to) || to < 1 || to > this.units || typeof word !== "string") {
       throw fault("bad-evidence", `The stream has the units from 1 to ${this.units}, and a word is a string of hex. Nothing was taken.`);
@@ -187,8 +189,15 @@ class IncomingStream extends End {
   }
 
   async giveUp() {
-    await this.reveal();
-    if (!this.ended) await this.core.endStream({ id: this.id });
+    // No word is taken from here on: what is shown after the rest was given up counts no more.
+    this.#givenUp = true;
+    try {
+      await this.reveal();
+      if (!this.ended) await this.core.endStream({ id: this.id });
+    } catch (error) {
+      this.#givenUp = false;
+      throw error;
+    }
   }
 
   /** The payer asks for the rest. */

@@ -3,11 +3,15 @@
 
 import { mkdirSync } from "node:fs";
 import { parseEther } from "viem";
-import { farthing } from "../support/env.mjs";
+import { chromium as playwright } from "playwright-core";
+import { chromium, farthing } from "../support/env.mjs";
 import { createWorld } from "../support/world.mjs";
 import { gasPaid, snapshot } from "./audit.mjs";
 import { bold, chapter, dim, fact, formatUnits, green, progress, red, say, table } from "./narrator.mjs";
-import { openWallet, serve } from "./page.mjs";
+import { build } from "../../www-demo/build.mjs";
+import { openWallet } from "./page.mjs";
+import { scenes } from "./scenes.mjs";
+import { startMagazines, startWallet } from "./sites.mjs";
 
 const keep = process.argv.includes("--keep");
 const BURST = 1_000;
@@ -67,8 +71,10 @@ async function run() {
   fact(`contract     ${world.contract}`);
   fact(`token        ${world.dai}  ${dim("DAI, an ERC-20 with permit")}`);
   fact(`hub          ${world.hubUrl}  ${dim(`owner ${short(world.hub.owner)}`)}`);
-  const site = await serve();
-  cleanups.push(() => site.stop());
+  await build();
+  const wallet = await startWallet(world);
+  cleanups.push(() => wallet.stop());
+  fact(`wallet page  ${wallet.url}`);
 
   const start = { eth: parseEther("10"), dai: parseEther("1000") };
   const alice = await world.account(start);
@@ -82,13 +88,13 @@ async function run() {
   const a = await connect({ hub: world.hubUrl, rpc: world.rpcUrl, wallet: { privateKey: alice.privateKey }, store: `${world.folder}/alice.sqlite` });
   cleanups.push(() => a.disconnect());
   fact(`Alice ${a.info.address}  ${dim(`channel ${short(a.info.channelId)}`)}`);
-  const browser = await openWallet({ site, hubUrl: world.hubUrl, rpcUrl: world.rpcUrl, privateKey: bob.privateKey });
+  const browser = await openWallet({ url: wallet.url, rpcUrl: world.rpcUrl, privateKey: bob.privateKey });
   cleanups.push(() => browser.stop());
   const b = Object.fromEntries(
     ["deposit", "pay", "withdraw", "close", "balances", "payments"].map((method) => [method, (options) => browser.call(method, options)]),
   );
   const bobChannel = await browser.page.evaluate(() => window.farthing.client.info.channelId);
-  fact(`Bob   ${browser.address}  ${dim(`channel ${short(bobChannel)}, page ${site.url}/wallet/`)}`);
+  fact(`Bob   ${browser.address}  ${dim(`channel ${short(bobChannel)}, page ${wallet.url}`)}`);
   await deposit("Alice", a, "ETH", parseEther("1"));
   await deposit("Alice", a, "DAI", parseEther("100"));
   await deposit("Bob", b, "ETH", parseEther("1"));
@@ -107,6 +113,8 @@ async function run() {
   const took = await burst(a, bob.address, "DAI", parseEther("0.0001"));
   fact(`${bold(`${Math.round((BURST / took) * 1_000)} payments a second`)}, each conditional in two channels and stored by all three before it counts`);
   mkdirSync(PICTURES, { recursive: true });
+  await browser.page.evaluate(() => (location.hash = "history"));
+  await browser.page.waitForSelector("#count");
   await browser.page.waitForFunction((wanted) => document.getElementById("count").textContent.startsWith(`${wanted} received`), BURST + 5);
   await browser.page.screenshot({ path: `${PICTURES}bob.png` });
   fact(dim("Bob's page as it looks now: target/demo/bob.png"));
@@ -118,7 +126,7 @@ async function run() {
     must((await available(b, asset)) === bobs, `Bob's ${asset}`);
   }
   fact(`${green("✓")} both wallets hold what they should, to the wei`);
-  if (keep) return stay(world, site, { alice, bob });
+  if (keep) return stay(world, wallet, { alice, bob });
 
   chapter("5. Home again");
   const part = parseEther("0.4");
@@ -150,11 +158,27 @@ async function run() {
   must(after.contract.ETH === 0n && after.contract.DAI === 0n, "the contract holds nothing any more");
   fact(`${green("✓")} adds up to the wei: ${BURST + 7} payments, ${gas.transactions} transactions, nothing left behind ${dim(seconds(begun))}`);
   must(browser.problems.length === 0, `Bob's page: ${browser.problems.join("; ")}`);
+  await read(world, wallet);
 }
 
-async function stay(world, site, { alice, bob }) {
+/** A first visit, a deposit, an approval, an article, a hundred pages more; a second magazine from the same deposit; a film. */
+async function read(world, wallet) {
+  chapter("7. A reader with one deposit, and two magazines");
+  const sites = await startMagazines(world, wallet);
+  cleanups.push(() => sites.stop());
+  fact(`magazines    ${sites.post.url}  ${sites.water.url}  ${dim("each with an engine and a paywall of its own")}`);
+  const browser = await playwright.launch({ executablePath: chromium(), args: ["--no-sandbox"] });
+  cleanups.push(() => browser.close());
+  const context = () => browser.newContext({ viewport: { width: 1080, height: 860 } });
+  await scenes.reader({ world, wallet, sites, browser, context, shoot: async () => {}, told: (text) => fact(text) });
+}
+
+async function stay(world, wallet, { alice, bob }) {
+  const sites = await startMagazines(world, wallet);
+  cleanups.push(() => sites.stop());
   chapter("Left running; stop it with Ctrl-C");
-  fact(`wallet page  ${site.url}/wallet/?hub=${encodeURIComponent(world.hubUrl)}`);
+  fact(`wallet       ${bold(sites.wallet.url)}  ${dim("choose the key in this browser; the deposit page has a faucet")}`);
+  fact(`magazines    ${bold(sites.post.url)}  ${bold(sites.water.url)}  ${dim("open a paid piece, and the wallet asks you")}`);
   fact(`hub          ${world.hubUrl}`);
   fact(`RPC          ${world.rpcUrl}  chain ${world.chainId}`);
   fact(`contract     ${world.contract}`);

@@ -87,8 +87,49 @@ export async function openFirefox() {
     return page;
   }
 
+  /** A page of any site, as a reader has it: `evaluate` is as if it came of a click, `press` is a click. */
+  const visitor = (context) => {
+    const call = async (expression) => {
+      const { result, exceptionDetails } = await session.call("script.evaluate", { expression, target: { context }, awaitPromise: true, userActivation: true });
+      if (exceptionDetails !== undefined) throw new Error(exceptionDetails.text);
+      return decode(result.value);
+    };
+    const evaluate = (work, argument) => call(`(async () => (${encode})(await (${work})((${decode})(${JSON.stringify(encode(argument))}))))()`);
+    const until = (work, argument) =>
+      call(`(async () => { const given = (${decode})(${JSON.stringify(encode(argument))}); for (;;) { const found = await (${work})(given); if (found) return (${encode})(found); await new Promise((next) => setTimeout(next, 20)); } })()`);
+    return {
+      context,
+      evaluate,
+      until,
+      async press(selector) {
+        await until((wanted) => document.querySelector(wanted) !== null, selector);
+        const { nodes } = await session.call("browsingContext.locateNodes", { context, locator: { type: "css", value: selector } });
+        await evaluate((wanted) => document.querySelector(wanted).scrollIntoView({ block: "center", behavior: "instant" }), selector);
+        const origin = { type: "element", element: { sharedId: nodes[0].sharedId } };
+        const actions = [{ type: "pointerMove", x: 0, y: 0, origin }, { type: "pointerDown", button: 0 }, { type: "pointerUp", button: 0 }];
+        await session.call("input.performActions", { context, actions: [{ type: "pointer", id: "finger", parameters: { pointerType: "touch" }, actions }] });
+      },
+      size: (width, height) => session.call("browsingContext.setViewport", { context, viewport: { width, height } }),
+    };
+  };
+
   return {
     newPage,
+    async visit(url) {
+      const { context } = await session.call("browsingContext.create", { type: "tab" });
+      await session.call("browsingContext.navigate", { context, url, wait: "complete" });
+      return visitor(context);
+    },
+    /** The window whose address has this in it, when it is there; `null` if `gone` is asked for and it is not. */
+    async opened(part, { gone = false } = {}) {
+      for (;;) {
+        const { contexts } = await session.call("browsingContext.getTree", {});
+        const found = contexts.find(({ url }) => url.includes(part));
+        if (gone && found === undefined) return null;
+        if (!gone && found !== undefined) return visitor(found.context);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
     async close() {
       session.close();
       await running.stop();

@@ -235,6 +235,24 @@ fn everybody_may_restart_in_the_middle() {
 }
 
 #[test]
+fn the_rest_comes_back_though_the_hub_restarted_since_it_was_placed() {
+    let (mut world, id) = placed(Words::Chain);
+    for units in [1, 12, 30] {
+        let proof = evidence(&world, &id, units);
+        reveal(&mut world, &proof).unwrap();
+        world.settle();
+    }
+    world.restart_hub();
+    world.connect(0);
+    world.connect(1);
+    world.settle();
+    give_up(&mut world);
+    world.settle();
+    assert_eq!((world.payment(0, &id).status, taken(&world).status), (Status::Completed, Status::Completed));
+    assert_eq!(money(&world), (9_790, 10_210, 0));
+}
+
+#[test]
 fn a_payer_that_comes_back_is_told_again_that_its_payee_has_it() {
     let mut world = world();
     let id = stream(&mut world, Words::Chain).unwrap();

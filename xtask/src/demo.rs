@@ -65,6 +65,7 @@ fn fetch(browser: bool) -> Result<()> {
     node::node()?;
     npm::ensure(&paths::at("js-tests"))?;
     if browser {
+        npm::ensure(&paths::at("www-demo"))?;
         chromium::ensure()?;
     }
     wasm_bindgen::ensure().map(drop)

@@ -128,6 +128,8 @@ pub enum Event {
     Released {
         /// The lock.
         lock: LockRef,
+        /// Units that were handed over before.
+        redeemed: u32,
     },
     /// A lock of ours that was released can no longer cost anything.
     ReleaseFinal {

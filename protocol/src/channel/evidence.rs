@@ -102,8 +102,10 @@ impl Channel {
             return;
         };
         let (key, n, expiry) = (pending.lock.key, pending.lock.n, pending.expiry);
-        // Whoever forwards nothing loses nothing by paying late what it has shown words for, while the lock stands.
-        let late_is_fine = !self.ledger.forwards() && pending.condition.kind() != Kind::HashLock;
+        // [23] Whoever forwards can't pass it on any more; whoever does not loses nothing by paying late what it has shown
+        // words for, while the lock stands.
+        let late_is_fine =
+            (!self.ledger.forwards() || crate::rule_off!(23)) && pending.condition.kind() != Kind::HashLock;
         let on_time =
             late_is_fine || self.ledger.latest_time(now).saturating_add(self.ledger.policy().safety_margin) <= expiry;
         let units = match pending.condition.evaluate(self.ledger.domain(), expiry, evidence) {

@@ -113,9 +113,9 @@ impl Channel {
         for (lock, units, evidence) in signed.redeemed {
             self.outbox.tell_revealed(lock, units, evidence);
         }
-        for lock in signed.released {
+        for (lock, redeemed) in signed.released {
             self.signing.released(&lock);
-            self.outbox.emit(Event::Released { lock });
+            self.outbox.emit(Event::Released { lock, redeemed });
         }
         has_signed
     }

@@ -53,7 +53,7 @@ impl Hub {
             }
             Event::Failed { .. } => self.touch(id),
             // Released or refused outgoing locks cost nothing only when the payee can't show them any more. [4] [5]
-            Event::Released { lock } if lock.lane.payer == Side::B => {
+            Event::Released { lock, .. } if lock.lane.payer == Side::B => {
                 if crate::rule_off!(5) {
                     self.outgoing_ended((id, lock), Code::PayeeDeclined);
                 }
@@ -76,7 +76,7 @@ impl Hub {
                     self.give_back((id, lock), code);
                 }
             }
-            Event::Released { lock } => self.forget_incoming((id, lock)),
+            Event::Released { lock, .. } => self.forget_incoming((id, lock)),
             Event::CancelAsked { lock } => {
                 let incoming = (id, lock);
                 if self.held_at.contains_key(&incoming) && !self.outgoing_of.contains_key(&incoming) {

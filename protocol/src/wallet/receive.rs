@@ -35,7 +35,7 @@ impl Wallet {
                 }
                 self.events.push(super::Event::Balance { asset: lock.lane.asset });
             }
-            Event::Released { lock } => {
+            Event::Released { lock, .. } => {
                 if let Some(id) = self.by_lock.get(&lock).copied() {
                     self.change(id, now, |payment| {
                         if payment.is_final() {

@@ -246,7 +246,7 @@ impl Wallet {
                     payment.code = Some(code);
                 }
             }),
-            Event::Released { lock } => self.change_by_lock(lock, now, |payment| {
+            Event::Released { lock, .. } => self.change_by_lock(lock, now, |payment| {
                 if payment.status != Status::Completed && !payment.is_final() {
                     payment.status = Status::Returning;
                     payment.code.get_or_insert_with(|| Code::PaymentExpired.into());
@@ -327,7 +327,7 @@ impl Event {
             Self::LockReceived { lock }
             | Self::Revealed { lock, .. }
             | Self::Redeemed { lock, .. }
-            | Self::Released { lock }
+            | Self::Released { lock, .. }
             | Self::ReleaseFinal { lock }
             | Self::Failed { lock, .. }
             | Self::CancelAsked { lock }

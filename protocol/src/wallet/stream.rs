@@ -145,7 +145,7 @@ impl Wallet {
         let condition = self.condition_of(&request)?;
         condition.check()?;
         if let Words::Granted(tip) = request.words
-            && self.tips.contains(&tip)
+            && (self.tips.contains(&tip) || self.queued.values().any(|queued| granted_tip(queued) == Some(tip)))
             && !crate::rule_off!(11)
         {
             return Err(Error::new(Code::DuplicateSecret, "this tip was granted before: its words may be known"));
@@ -197,6 +197,13 @@ impl Wallet {
         let (lock, expiry) = (payment.lock, payment.expiry.unwrap_or_default());
         let lock = lock.ok_or_else(|| Error::from(Code::UnknownPayment))?;
         let units = condition.evaluate(self.channel.domain(), expiry, evidence)?.min(all);
+        // [22] Of what we gave up the payer may release everything, whatever we are shown after that.
+        if self.channel.has_given_up(&lock) && !crate::rule_off!(22) {
+            return Err(Error::new(
+                Code::PayeeDeclined,
+                "the rest of this stream was given up: its words count no more",
+            ));
+        }
         self.channel.learn(&lock, evidence)?;
         self.change_stream(*id, now, |_, stream| stream.shown = stream.shown.max(units));
         self.react(now);
@@ -301,7 +308,7 @@ impl Wallet {
             | ChannelEvent::Revealed { lock, .. }
             | ChannelEvent::Redeemed { lock, .. }
             | ChannelEvent::Failed { lock, .. }
-            | ChannelEvent::Released { lock }
+            | ChannelEvent::Released { lock, .. }
             | ChannelEvent::ReleaseFinal { lock }
             | ChannelEvent::CancelAsked { lock }
             | ChannelEvent::RefusalFinal { lock: Some(lock), .. } => self.by_lock.get(lock)?,
@@ -349,9 +356,10 @@ impl Wallet {
             ChannelEvent::Failed { code, .. } => self.change_stream(id, now, |payment, _| returning(payment, code)),
             ChannelEvent::Refused { code, .. } => self.change_stream(id, now, |payment, _| returning(payment, code)),
             // In our own lane an older proof may still hold it.
-            ChannelEvent::Released { .. } if is_ours => {
-                self.change_stream(id, now, |payment, _| returning(payment, Code::PaymentExpired.into()));
-            }
+            ChannelEvent::Released { redeemed, .. } if is_ours => self.change_stream(id, now, |payment, stream| {
+                stream.paid = stream.paid.max(redeemed);
+                returning(payment, Code::PaymentExpired.into());
+            }),
             ChannelEvent::Released { .. } | ChannelEvent::ReleaseFinal { .. } | ChannelEvent::RefusalFinal { .. } => {
                 self.change_stream(id, now, |payment, stream| {
                     payment.code.get_or_insert_with(|| Code::PaymentExpired.into());
@@ -408,9 +416,8 @@ impl Wallet {
 
     /// Remembers a granted tip for ever, in the commit that signs its lock.
     pub(super) fn keep_tip(&mut self, payment: &Payment) -> Option<Write> {
-        let stream = payment.stream.as_ref().filter(|stream| stream.granted)?;
-        let tip = B256::from_slice(stream.condition.params.get(..32)?);
-        if payment.direction == Direction::Received || !self.tips.insert(tip) {
+        let tip = granted_tip(payment)?;
+        if !self.tips.insert(tip) {
             return None;
         }
         Some(Write::Put { key: format!("{}/tips/{tip:x}", self.journal.prefix()), value: encode(&0_u8) })
@@ -423,6 +430,12 @@ impl Payment {
     pub fn stream_key(&self) -> Option<ConditionKey> {
         Some(self.stream.as_ref()?.condition.key(self.expiry?))
     }
+}
+
+/// The tip of a chain that somebody else pays with, at our expense.
+fn granted_tip(payment: &Payment) -> Option<B256> {
+    let stream = payment.stream.as_ref().filter(|stream| stream.granted && payment.direction == Direction::Sent)?;
+    Some(B256::from_slice(stream.condition.params.get(..32)?))
 }
 
 /// Nothing of it can change any more.

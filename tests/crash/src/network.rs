@@ -114,6 +114,7 @@ impl World {
             | Event::Balance { .. }
             | Event::Withdrawal(_)
             | Event::Closing(_)
+            | Event::EndAsked { .. }
             | Event::ExitStarted { .. }
             | Event::Exit { .. } => {}
         }

@@ -7,10 +7,11 @@ use alloy_primitives::{Bytes, keccak256};
 use farthing_protocol::Amount;
 use farthing_protocol::chain::{AssetStatus, ChainCall};
 use farthing_protocol::channel::ExitStage;
+use farthing_protocol::condition::chain_evidence;
 use farthing_protocol::error::Code;
 use farthing_protocol::proof::LaneId;
 use farthing_protocol::types::{Asset, ETH, Side};
-use farthing_protocol::wallet::{PayRequest, Payee, Status};
+use farthing_protocol::wallet::{PayRequest, Payee, Status, StreamRequest, Words, chain_word};
 use farthing_protocol::watch::{WatchOrder, WatchedLane};
 
 /// Asks for a payment that the wallet does not know.
@@ -43,6 +44,51 @@ fn pay(world: &mut World, wish: &Wish, time: u64) {
         // The last wish comes when its channel is being left, to be refused.
         Err(error) if error.code() == Code::ChannelExiting && wish.number == 1_600 => {}
         Err(error) => world.see(error.code().as_str()),
+    }
+}
+
+/// Units of the stream, their price, and after which units words are shown to its payee.
+const UNITS: u32 = 50;
+const PRICE: u128 = 2;
+const SHOWN: [u32; 3] = [1, 12, 30];
+
+/// Places the stream where it is not known, shows the next words, and gives the rest up when all are paid.
+fn stream(world: &mut World) {
+    let wish = of_step(4).next().unwrap();
+    let now = world.now();
+    if world.processes.iter().any(|process| process.failed) {
+        return;
+    }
+    world.processes[BOB].wallet_mut().take_streams(now);
+    let Some(placed) = sent(&world.processes[ALICE], &wish) else {
+        let to = world.processes[BOB].key.address();
+        let Ok(info) = world.processes[HUB].hub().lookup(to) else { return };
+        let entropy = keccak256(wish.number.to_be_bytes()).0;
+        let (asset, unit_price, units, words) = (wish.asset, Amount::new(PRICE), UNITS, Words::Chain);
+        let (memo, expiry, id) = (memo(&wish), now + 4_000, id(&wish).0);
+        let request = StreamRequest { asset, unit_price, units, words, memo, to, info, expiry, id, entropy };
+        match world.processes[ALICE].wallet_mut().stream(request, now) {
+            Ok(_) => world.took(wish.number),
+            Err(error) => world.see(error.code().as_str()),
+        }
+        return;
+    };
+    let (Some(root), Some(taken)) =
+        (world.processes[ALICE].wallet().words_secret(&placed.id), received(&world.processes[BOB], &wish))
+    else {
+        return;
+    };
+    let (Some(there), false) = (&taken.stream, taken.is_final()) else { return };
+    let wallet = world.processes[BOB].wallet_mut();
+    let outcome = match SHOWN.into_iter().find(|units| *units > there.shown) {
+        Some(units) => {
+            let word = chain_word(&root, UNITS, units);
+            wallet.reveal(&taken.id, &chain_evidence(units, word), now).map(drop)
+        }
+        None => wallet.end_stream(&taken.id, now),
+    };
+    if let Err(error) = outcome {
+        world.see(error.code().as_str());
     }
 }
 
@@ -138,7 +184,7 @@ const fn step(
 
 fn nothing(_: &mut World) {}
 
-pub const STEPS: [Step; 18] = [
+pub const STEPS: [Step; 19] = [
     step(
         "deposits of both assets",
         12,
@@ -167,6 +213,7 @@ pub const STEPS: [Step; 18] = [
         |world| pay_all(world, 3, 5_000),
         |world| all_over(world, 3),
     ),
+    step("a stream of which a part is paid", 12, nothing, stream, |world| all_over(world, 4)),
     step(
         "270 small payments",
         12,

@@ -21,7 +21,7 @@ const fn wish(number: u16, from: usize, to: usize, asset: Asset, amount: u128) -
 }
 
 /// Payments of each step, by the hundreds of their numbers.
-pub const WISHES: [Wish; 17] = [
+pub const WISHES: [Wish; 18] = [
     wish(100, ALICE, BOB, ETH, 300),
     wish(200, BOB, ALICE, ETH, 40),
     wish(201, BOB, ALICE, ETH, 50),
@@ -31,6 +31,8 @@ pub const WISHES: [Wish; 17] = [
     wish(303, BOB, HUB, ETH, 17),
     wish(304, ALICE, BOB, TOKEN, 200),
     wish(305, BOB, ALICE, TOKEN, 100),
+    // A stream, of which so much is paid.
+    wish(400, ALICE, BOB, ETH, 60),
     wish(500, ALICE, BOB, ETH, 60),
     wish(600, ALICE, BOB, ETH, 70),
     wish(700, ALICE, BOB, ETH, 2_500),

@@ -293,6 +293,10 @@ impl World {
         let mut due = -self.dust_allowance() - self.left_behind(&self.foes[0], asset);
         for payment in self.honest.payments().into_iter().filter(|payment| payment.asset == asset) {
             let amount = payment.amount.units() as i128;
+            if payment.stream.is_some() {
+                due += self.due_of_stream(&payment);
+                continue;
+            }
             match payment.direction {
                 Direction::Received => {
                     // Taken is paid: what is not redeemed goes on chain, and dust is in the allowance above.

@@ -111,15 +111,7 @@ impl Puzzle {
         let kind = if only_hash { 0 } else { rng.weighted(&[55, 20, 12, 13]) };
         match kind {
             0 => Self::hash(rng.bytes()),
-            1 => {
-                let n = rng.between(1, 8) as u32;
-                let mut words = vec![B256::from(rng.bytes())];
-                for step in 0..n as usize {
-                    words.push(keccak256(words[step]));
-                }
-                let condition = Condition::hash_chain(words[n as usize], n);
-                Self { condition, opening: Opening::Chain(words), units: n, expiries: Vec::new() }
-            }
+            1 => Self::chain(rng),
             2 => {
                 let condition = Condition::voucher(keys().foes[0].address(), rng.bytes().into());
                 Self { condition, opening: Opening::Voucher, units: rng.between(1, 8) as u32, expiries: Vec::new() }
@@ -129,6 +121,17 @@ impl Puzzle {
                 Self { condition, opening: Opening::External, units: rng.between(1, 8) as u32, expiries: Vec::new() }
             }
         }
+    }
+
+    /// A chain of hashes, of which the adversary has every word.
+    pub fn chain(rng: &mut Rng) -> Self {
+        let n = rng.between(1, 8) as u32;
+        let mut words = vec![B256::from(rng.bytes())];
+        for step in 0..n as usize {
+            words.push(keccak256(words[step]));
+        }
+        let condition = Condition::hash_chain(words[n as usize], n);
+        Self { condition, opening: Opening::Chain(words), units: n, expiries: Vec::new() }
     }
 
     /// Evidence for some units, or (`forged`) something that looks like it.
@@ -154,11 +157,11 @@ impl Puzzle {
     }
 }
 
-pub fn envelope(secret: [u8; 32], nonce: &[u8]) -> Bytes {
+pub fn envelope(secret: [u8; 32], condition: &Condition, nonce: &[u8]) -> Bytes {
     let letter = Letter { secret, memo: String::new() };
     let mut bytes = [0; 24];
     bytes.copy_from_slice(&nonce[..24]);
-    keys().shared.seal(&letter, &sha256(&secret), bytes).unwrap()
+    keys().shared.seal(&letter, &condition.params, bytes).unwrap()
 }
 
 /// A signed proof and the lane that it states.

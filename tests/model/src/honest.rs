@@ -163,6 +163,13 @@ impl Honest {
         }
     }
 
+    /// Somebody is there who shows the words of streams.
+    pub fn take_streams(&mut self, now: u64) {
+        if let Some(wallet) = self.wallet_mut() {
+            wallet.take_streams(now);
+        }
+    }
+
     pub fn connect(&mut self, id: ChannelId, now: u64) {
         self.machine.connected(id, now).unwrap();
     }

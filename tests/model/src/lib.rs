@@ -22,6 +22,7 @@ pub mod moves;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 pub mod scheme;
+mod streams;
 pub mod world;
 
 use contract::Without;

@@ -192,7 +192,11 @@ impl World {
         let puzzle = if !self.puzzles.is_empty() && self.rng.chance(reuse) {
             if latest { self.puzzles.len() - 1 } else { self.rng.index(self.puzzles.len()) }
         } else {
-            let puzzle = Puzzle::random(&mut self.rng, wallet && amount % 16 != 0);
+            let puzzle = match wallet && self.extra.chance(20) {
+                // Streams to an honest payee.
+                true => Puzzle::chain(&mut self.rng),
+                false => Puzzle::random(&mut self.rng, wallet && amount % 16 != 0),
+            };
             self.add_puzzle(puzzle)
         };
         let again = self.puzzles[puzzle].expiries.clone();
@@ -216,7 +220,12 @@ impl World {
         let price = (amount / u128::from(units)).max(1);
         let nonce = self.rng.bytes();
         let (to, envelope) = match (&self.puzzles[puzzle].opening, wallet) {
-            (Opening::Hash(secret), true) if self.rng.chance(92) => (None, envelope(*secret, &nonce)),
+            (Opening::Hash(secret), true) if self.rng.chance(92) => {
+                (None, envelope(*secret, &self.puzzles[puzzle].condition, &nonce))
+            }
+            (Opening::Chain(_) | Opening::Voucher, true) if self.rng.chance(92) => {
+                (None, envelope([0; 32], &self.puzzles[puzzle].condition, &nonce))
+            }
             (_, true) => (None, Bytes::from(nonce.to_vec())),
             (_, false) => (Some(self.any_payee(foe)), Bytes::new()),
         };

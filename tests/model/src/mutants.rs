@@ -25,7 +25,7 @@ const fn library(rule: u8, name: &'static str) -> Mutant {
     Mutant { rule, name, switch: Switch::Library }
 }
 
-pub const MUTANTS: [Mutant; 21] = [
+pub const MUTANTS: [Mutant; 24] = [
     library(1, "a proof is stored before its signature is checked"),
     library(2, "a signed withdrawal counts only when it is mined"),
     library(3, "a payer spends what it has not accepted"),
@@ -45,6 +45,9 @@ pub const MUTANTS: [Mutant; 21] = [
     Mutant { rule: 16, name: "a withdrawal that nobody takes is gone", switch: Switch::Contract(Without::Refusal) },
     Mutant { rule: 17, name: "a debt counts as zero", switch: Switch::Contract(Without::SignedNet) },
     library(18, "payments are accepted without seeing the chain"),
+    library(11, "a tip is granted again"),
+    library(22, "words count after the rest was given up"),
+    library(23, "a hub takes evidence that is too late to pass on"),
     library(21, "a payer forgets the proofs before its newest one"),
     Mutant { rule: 19, name: "a payee's key is not bound to it", switch: Switch::Direct(direct::payee_is_bound) },
 ];

@@ -446,6 +446,9 @@ impl World {
         let now = self.chain.now;
         let Some(wallet) = self.honest.wallet_mut() else { return };
         let available = wallet.balance(asset).available;
+        if self.extra.chance(30) {
+            return self.streams(asset, available.units());
+        }
         match self.rng.weighted(&[60, 16, 8, 5, 8, 3]) {
             choice @ (0 | 1) if available.units() > 0 => {
                 let most = available.units().min(2_000) as u64;

@@ -168,6 +168,7 @@ impl World {
         for _ in 0..=FINALITY {
             self.block(10);
         }
+        self.honest.take_streams(self.chain.now);
         for foe in 0..self.foes.len() {
             self.honest.connect(self.foes[foe].id, self.chain.now);
         }
@@ -279,6 +280,7 @@ impl World {
             Ok(false) => self.fail("the restored state is not the committed one"),
             Err(error) => self.fail(format!("restore: {error}")),
         }
+        self.honest.take_streams(self.chain.now);
         self.honest.read_chain(&self.chain);
     }
 

@@ -11,7 +11,7 @@ use super::counts::Runner;
 use super::{Tally, abuse, adversary, crash, kills, model, mutants};
 use crate::process::{self, Watched};
 use crate::stage::{self, Hub};
-use crate::tools::{firefox, npm, rust};
+use crate::tools::{firefox, node, npm, rust};
 use crate::{contracts, paths, pkg, vectors};
 
 /// A part of the whole test.
@@ -70,6 +70,8 @@ pub(crate) fn all(quick: bool, named: bool) -> Vec<Step> {
         Step { name: "paywall", run: paywall },
         Step { name: "package in Chromium", run: package_chromium },
         Step { name: "vectors in JavaScript", run: vectors_javascript },
+        Step { name: "pages", run: pages },
+        Step { name: "pages in Chromium", run: pages_chromium },
     ]);
     if !quick {
         let run: fn() -> Result<Tally> =
@@ -108,7 +110,12 @@ fn format() -> Result<Tally> {
 /// An address in a lockfile works only where that address does.
 fn lockfiles() -> Result<Tally> {
     let mut tally = Tally::default();
-    for lock in ["contracts/package-lock.json", "js-tests/package-lock.json", "xtask/tools/package-lock.json"] {
+    for lock in [
+        "contracts/package-lock.json",
+        "js-tests/package-lock.json",
+        "www-demo/package-lock.json",
+        "xtask/tools/package-lock.json",
+    ] {
         let path = paths::at(lock);
         tally.add(if !path.is_file() {
             missing(lock)
@@ -249,6 +256,35 @@ fn rpc_faults() -> Result<Tally> {
 
 fn vectors_javascript() -> Result<Tally> {
     node_test("vectors in JavaScript", "vectors", false, |_| {})
+}
+
+/// The types of wallet page and magazines, and what decides in them, without a browser.
+fn pages() -> Result<Tally> {
+    let folder = paths::at("www-demo");
+    npm::ensure(&folder)?;
+    let mut types = process::command(node::node()?);
+    types.current_dir(&folder).args(["node_modules/typescript/bin/tsc", "--noEmit"]);
+    let mut tally = check("pages types", &mut types)?;
+    let tests: Vec<PathBuf> = ["wallet/test", "magazine/test"]
+        .iter()
+        .map(|tests| paths::list(&folder.join(tests)))
+        .collect::<Result<Vec<_>>>()?
+        .concat()
+        .into_iter()
+        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
+        .collect();
+    let mut node = process::command(node::node()?);
+    // Node 22 reads TypeScript only when it is told to; later ones do so by themselves.
+    node.current_dir(&folder).args(["--experimental-strip-types", "--test", "--test-reporter=spec"]).args(&tests);
+    let run = watch("pages", &mut node)?;
+    tally.add(some(Runner::Node.tally(&run), "www-demo/*/test/*.test.mjs"));
+    Ok(tally)
+}
+
+/// The wallet page and the magazines, as readers and adversaries use them.
+fn pages_chromium() -> Result<Tally> {
+    npm::ensure(&paths::at("www-demo"))?;
+    node_test("pages in Chromium", "demo", true, |_| {})
 }
 
 /// The tests in a folder of `js-tests/`, against the packed package; `set` adds options and environment.

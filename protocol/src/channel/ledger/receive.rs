@@ -134,7 +134,7 @@ impl Ledger {
                 if let Some(pending) = self.book(asset).and_then(|book| book.inc.lane.locks.get(slot)) {
                     let lock = LockRef { lane, placed: pending.placed, slot: *slot };
                     self.check_release(&lock, pending)?;
-                    events.push(Event::Released { lock });
+                    events.push(Event::Released { lock, redeemed: pending.lock.redeemed });
                 }
             }
         }

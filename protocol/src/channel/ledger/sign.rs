@@ -22,7 +22,7 @@ pub(crate) struct Signed {
     /// Locks of ours that it redeems, up to which units, and what proves them.
     pub(crate) redeemed: Vec<(LockRef, u32, Bytes)>,
     /// Locks of ours that it releases.
-    pub(crate) released: Vec<LockRef>,
+    pub(crate) released: Vec<(LockRef, u32)>,
 }
 
 impl Ledger {
@@ -66,7 +66,9 @@ impl Ledger {
             ops.push(op);
         }
         let released = undo.releases(&ops).into_iter();
-        let released = released.map(|(_, slot, before)| LockRef { lane, placed: before.placed, slot }).collect();
+        let released = released
+            .map(|(_, slot, before)| (LockRef { lane, placed: before.placed, slot }, before.lock.redeemed))
+            .collect();
         let redeemed = undo.redemptions(&ops);
         let mut update = None;
         if !ops.is_empty() || out.rebase {

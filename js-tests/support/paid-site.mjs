@@ -204,8 +204,13 @@ export function engine(sites, { durable = new Map() } = {}) {
       return {
         key: keyOf(words[0], units, expiry),
         expiresAt: expiry * 1000,
+        revealBy: expiry * 1000,
+        ended: false,
         units,
         paid,
+        get remaining() {
+          return this.units - this.paid;
+        },
         pay(count) {
           const from = this.paid;
           if (from + count > units) throw new Error("the stream has no more");

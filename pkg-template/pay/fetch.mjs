@@ -122,7 +122,7 @@ export function paying(purse, { most, tell }) {
       try {
         return await fetch(own);
       } finally {
-        clearTimeout(timer);
+        clearTimeout(/** @type {any} */ (timer));
       }
     };
 
@@ -149,7 +149,7 @@ export function paying(purse, { most, tell }) {
         return one;
       };
       // A meter has it among its parts.
-      if (join) return Object.assign(response, { payment: true });
+      if (join) return Object.assign(response, { payment: /** @type {any} */ (true) });
       const heard = open && meterOf(purse, { ...paid, url, spent }, pay);
       const copy = watched(response, heard ?? { done: () => purse.settle(paid, charged), left: () => purse.loosen(paid) });
       return Object.assign(copy, { payment: { ...spent(charged), ...(heard && { meter: heard.meter }) } });

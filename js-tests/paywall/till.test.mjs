@@ -300,4 +300,6 @@ test("the report: what came in by route, and what the engine says", async (t) =>
   const missing = program("report", "--store", join(store.rows.path, "nowhere.db"));
   assert.equal(missing.status, 2);
   assert.match(missing.stderr, /There is no file/);
+  const other = program("report", "--store", join(packageFolder(), "package.json"));
+  assert.deepEqual([other.status, /no paywall's store/.test(other.stderr)], [2, true]);
 });

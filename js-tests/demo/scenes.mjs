@@ -247,6 +247,25 @@ export const scenes = {
     await context.close();
   },
 
+  /** A browser that opens no windows: by this tab, and back to the text. */
+  async blocked(stage) {
+    const { shoot, sites: { post } } = stage;
+    const { context } = await ownWallet(stage, [["DAI", "5"]]);
+    const page = await context.newPage();
+    await page.addInitScript(() => (window.open = () => null));
+    await page.goto(`${post.url}/read/price-of-a-page?from=friends#text`);
+    await page.click("#open");
+    await page.waitForSelector("#here:visible");
+    await shoot(page, "post-8-blocked");
+    await page.click("#here");
+    await page.waitForSelector("#allow:not(:disabled)");
+    must((await page.textContent(".origin")) === post.url, "the origin is the magazine's");
+    await page.click("#allow");
+    await page.waitForSelector(".sold");
+    must(page.url() === `${post.url}/read/price-of-a-page?from=friends#text`, `the reader is where they were: ${page.url()}`);
+    await context.close();
+  },
+
   /** Nobody frames the wallet. */
   async framed(stage) {
     const context = await stage.browser.newContext();

@@ -6,6 +6,15 @@ import { answers, must, outcome, ownWallet, popup, random, ready, request, site 
 /** What the magazines take for one unit. */
 const UNIT = 5n * 10n ** 14n;
 
+/** Presses what may close the window while it is being pressed. */
+export async function press(page, selector) {
+  try {
+    await page.click(selector);
+  } catch (error) {
+    if (!page.isClosed()) throw error;
+  }
+}
+
 export const scenes = {
   /** First visit, deposit, balances, sending, settings. */
   async wallet(stage) {
@@ -75,7 +84,7 @@ export const scenes = {
     await outcome(opened, "denied");
     await shoot(opened, "ask-2-denied");
     must((await answers(page)).at(-1).error.code === "denied", "the page hears of the no");
-    await opened.click("text=Close this window");
+    await press(opened, "text=Close this window");
 
     opened = await popup(stage, page, request(stage, { units: 1500 }));
     await opened.waitForSelector("#raise");
@@ -156,7 +165,7 @@ export const scenes = {
     const allow = async (asked, from = page) => {
       const opened = await popup(stage, from, asked);
       await opened.waitForSelector("#allow:not(:disabled)");
-      await opened.click("#allow");
+      await press(opened, "#allow");
       return opened;
     };
     const code = async (from = page) => (await answers(from)).at(-1).error?.code;
@@ -205,7 +214,7 @@ export const scenes = {
     // Over all three limits, which are raised one by one.
     for (let limit = 0; limit < 3; limit += 1) await opened.click("#raise");
     await opened.waitForSelector("#allow:not(:disabled)");
-    await opened.click("#allow");
+    await press(opened, "#allow");
     await outcome(opened, "no-capacity");
     await shoot(opened, "ends-5-no-capacity");
     must((await code()) === "no-capacity", "a hub without money for the payee is told");
@@ -311,7 +320,7 @@ export const scenes = {
     await opened.waitForSelector(".faucet .note.good");
     await opened.click('.deposit button[type="submit"]');
     await opened.waitForSelector("#allow:not(:disabled)");
-    await opened.click("#allow");
+    await press(opened, "#allow");
     await page.waitForSelector(".sold");
     await page.waitForSelector("#purse:visible");
     await shoot(page, "post-4-paid");
@@ -351,7 +360,7 @@ export const scenes = {
     opened = await popped("#open");
     await opened.waitForSelector("#allow:not(:disabled)");
     await shoot(opened, "ask-9-second-site");
-    await opened.click("#allow");
+    await press(opened, "#allow");
     await page.waitForSelector(".sold");
     await shoot(page, "water-2-paid");
     must(windows.length === 2, "one window was opened for the second magazine");

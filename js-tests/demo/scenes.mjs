@@ -294,7 +294,6 @@ export const scenes = {
     const { shoot, told = () => {}, film = 8, sites: { post, water, wallet } } = stage;
     const context = await stage.context();
     const windows = [];
-    const began = await Promise.all([post, water].map(async ({ client }) => (await client.balances()).find(({ asset }) => asset === "DAI").available));
     const page = await context.newPage();
     context.on("page", (opened) => windows.push(opened));
     const open = async (magazine, path) => {
@@ -391,12 +390,16 @@ export const scenes = {
 
     // Home: what was not paid is in the account again, to the wei, and what was paid is with the magazines.
     const { address } = await own.evaluate(() => window.farthing.client.info);
+    const keys = await own.evaluate(async () => (await window.farthing.client.payments()).flatMap(({ stream }) => (stream ? [stream.key] : [])));
     await own.goto(`${wallet.url}/#settings`);
     await own.click("#close");
     await shoot(own, "wallet-9-closing");
     await own.click("dialog >> text=Yes");
     await own.waitForSelector("#browser-key");
-    const earned = await Promise.all([post, water].map(async (magazine, index) => (await magazine.client.balances()).find(({ asset }) => asset === "DAI").available - began[index]));
+    // What other readers paid may come in at any time.
+    const from = (payments) => payments.filter(({ stream }) => keys.includes(stream?.key));
+    const sum = (payments) => payments.reduce((total, { stream }) => total + stream.unitPrice * BigInt(stream.paid), 0n);
+    const earned = await Promise.all([post, water].map(async ({ client }) => sum(from(await client.payments({ direction: "received" })))));
     const left = await stage.world.balanceOf(address, "DAI");
     must(left === 100n * 10n ** 18n - earned[0] - earned[1], `what the reader paid is what the magazines have: ${left}, ${earned}`);
     must(earned[0] >= (101n + 4n + BigInt(film)) * UNIT && earned[1] === 5n * UNIT, `each page and each second was paid: ${earned}`);

@@ -398,6 +398,7 @@ pub fn info(client: &Client) -> JsValue {
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase", rename_all_fields = "camelCase")]
+#[allow(clippy::large_enum_variant, reason = "made, presented and dropped")]
 enum Event<'a> {
     Payment {
         payment: Sealed<Payment<'a>>,

@@ -204,8 +204,11 @@ class Client {
   }
 
   async disconnect() {
+    const paying = this.#paying;
+    this.#paying = undefined;
+    this.#attach = () => Promise.reject(fault("client-closed", "The client is disconnected. Nothing was paid."));
     try {
-      await (await this.#paying?.catch(() => undefined))?.close();
+      await (await paying?.catch(() => undefined))?.close();
       await Promise.race([this.#streams.settle(), new Promise((resolve) => setTimeout(resolve, SETTLING))]);
       await this.#core.disconnect();
     } finally {

@@ -253,8 +253,9 @@ export const scenes = {
     const page = await context.newPage();
     const { url } = await site(stage);
     await page.goto(url);
+    const tried = page.waitForEvent("framenavigated", (one) => one !== page.mainFrame() && one.url() !== "about:blank");
     await page.evaluate((there) => document.body.append(Object.assign(document.createElement("iframe"), { src: there })), stage.wallet.url);
-    await page.waitForTimeout(300);
+    await tried;
     const frame = page.frames().find((one) => one !== page.mainFrame());
     must((await frame.$("main")) === null, "the header keeps the page out of a frame");
     await context.close();

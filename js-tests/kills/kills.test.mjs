@@ -22,7 +22,7 @@ const AT_ONCE = 4;
 const SILENCE = 45_000;
 const START = parseEther("10");
 
-const report = { seed: SEED, kills: { payer: 0, payee: 0, hub: 0, watchtower: 0 }, payments: 0, completed: 0, failed: 0, wei_lost: "unknown" };
+const report = { seed: SEED, kills: { payer: 0, payee: 0, hub: 0, watchtower: 0 }, payments: 0, completed: 0, failed: 0, streams: 0, streamed: 0, wei_lost: "unknown" };
 after(() => {
   const path = process.env.FARTHING_REPORT;
   if (path === undefined) return;
@@ -97,9 +97,47 @@ test(`${KILLS} kills (seed ${SEED}): every payment once, and every wei`, async (
       }
     }
   }
+  // And streams, one after the other: some words of each, and then the rest back.
+  async function flow(payer, payee) {
+    const asked = (user, command, options) => user.back.then(() => user.ask(command, options)).catch((error) => {
+      if (error.code !== "killed") throw error;
+    });
+    while (!ending) {
+      const id = `0x${randomBytes(16).toString("hex")}`;
+      const terms = { to: payee.account.address, id, units: 20, unitPrice: String(1 + draw(1_000)) };
+      const stream = { amount: undefined, status: undefined, stream: true };
+      payer.ledger.set(id, stream);
+      let key;
+      for (let words = 1 + draw(4); words > 0; ) {
+        const answer = await asked(payer, "word", { ...terms, more: 1 + draw(5) });
+        if (answer?.ended || answer?.code === "payee-declined" || answer?.code === "payment-failed") break;
+        key = answer?.key ?? key;
+        if (answer?.paid === undefined) {
+          if (answer?.key !== undefined) break;
+          await Promise.all([hubIsBack, payee.back, afterEvents(1)]);
+          continue;
+        }
+        const taken = await asked(payee, "take", { key, paid: answer.paid });
+        if (taken?.known) words -= 1;
+        else await afterEvents(1);
+      }
+      while (stream.status === undefined) {
+        if (key !== undefined) await asked(payee, "take", { key });
+        const listed = await asked(payer, "payments");
+        const found = listed?.payments.find((payment) => payment.id === id);
+        if (listed !== undefined && found === undefined) Object.assign(stream, { status: "failed" });
+        if (found?.status === "completed" || found?.status === "failed") Object.assign(stream, { status: found.status, amount: BigInt(found.amount), key: found.stream.key });
+        if (found !== undefined) key ??= found.stream.key;
+        if (stream.status === undefined) await afterEvents(1);
+      }
+      report.streams += 1;
+      if (stream.status === "completed") report.streamed += 1;
+    }
+  }
   const { payer, payee } = users;
+  const streams = [flow(payer, payee), flow(payee, payer)];
   const places = Array.from({ length: AT_ONCE }, () => [place(payer, payee), place(payee, payer)]).flat();
-  const failing = Promise.all(places);
+  const failing = Promise.all([...places, ...streams]);
 
   const restart = {
     hub: () => world.hub.start(),
@@ -173,10 +211,10 @@ async function account(world, users, hubStart) {
     assert.equal(new Set(sent.map(({ id }) => id)).size, sent.length, "a payment is listed twice");
     assert.ok(sent.every(({ id }) => ledger.has(id)), "a payment that nobody asked for");
     const completed = [...ledger].filter(([, { status }]) => status === "completed");
-    for (const [id, { amount, preimage }] of completed) {
+    for (const [id, { amount, preimage, key }] of completed) {
       const own = sent.filter((payment) => payment.id === id);
       assert.deepEqual(own.map(({ status, amount: listedAmount }) => [status, listedAmount]), [["completed", String(amount)]]);
-      const got = received.filter((payment) => payment.preimage === preimage);
+      const got = received.filter((payment) => (key ? payment.stream?.key === key : payment.preimage === preimage));
       assert.deepEqual(got.map(({ status, amount: listedAmount }) => [status, listedAmount]), [["completed", String(amount)]], `payment ${id} at its payee`);
       moved[name] += amount;
     }

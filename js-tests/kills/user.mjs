@@ -23,6 +23,11 @@ const store = {
 
 const client = await connect({ hub, rpc, wallet: { privateKey }, store, pollInterval: 100, watchtowers: [tower] });
 client.on("payment", ({ payment: { direction, status, id } }) => tell({ event: "payment", direction, status, id }));
+const incoming = new Map();
+client.on("stream", ({ stream }) => {
+  incoming.set(stream.key, stream);
+  tell({ event: "stream", key: stream.key });
+});
 client.on("error", ({ error }) => tell({ event: "error", code: error.code, message: error.message }));
 client.on("connected", () => tell({ event: "connected" }));
 
@@ -41,6 +46,35 @@ const commands = {
       const found = (await client.payments({ limit: 100_000 })).find((payment) => payment.id === id);
       // What was never signed has no record, and can be asked for again under the same id.
       return { status: found?.status ?? "unknown", code: error.code, preimage: found?.preimage };
+    }
+  },
+
+  /** Places a stream, or takes up the one that has the id, and pays so many units of it; what is told is stored. */
+  async word({ to, id, units, unitPrice, more }) {
+    try {
+      const stream = await client.stream({ to, asset: "ETH", unitPrice: BigInt(unitPrice), units, id });
+      if (stream.ended) return { ended: true };
+      const paid = stream.remaining >= more ? stream.pay(more) : undefined;
+      await stream.saved();
+      return { key: stream.key, paid };
+    } catch (error) {
+      return { code: error.code };
+    }
+  },
+
+  /** Takes a word, and stores what it proves; without one gives the rest up. */
+  async take({ key, paid }) {
+    const stream = incoming.get(key);
+    if (stream === undefined) return { known: false };
+    try {
+      if (paid === undefined) await stream.giveUp();
+      else {
+        stream.take(paid);
+        await stream.reveal();
+      }
+      return { known: true };
+    } catch (error) {
+      return { known: true, code: error.code };
     }
   },
 

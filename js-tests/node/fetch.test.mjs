@@ -466,6 +466,24 @@ test("an id of the application's is charged once, and means one request", async 
   assert.ok(site.log.filter((one) => one.paid).every(({ payload }) => payload.id === payment.id));
 });
 
+test("no word leaves before the spend is on the disk", async () => {
+  let state = { v: 1, rev: 0, held: [], spends: [], routes: [] };
+  const early = [];
+  const place = async (work) => {
+    const next = structuredClone(state);
+    work(next);
+    for (let turns = 0; turns < 50; turns += 1) await new Promise((done) => setImmediate(done));
+    // What is being written now is not known to the server yet.
+    const written = new Set(state.spends.map(({ id }) => id));
+    for (const { id } of next.spends) if (!written.has(id) && site.log.some(({ payload }) => payload?.id === id)) early.push(id);
+    state = next;
+  };
+  const { site, get } = await payerOf({ "/articles/*": article }, { place });
+  for (let number = 0; number < 3; number += 1) await read(await get(`/articles/${number}`));
+  assert.equal(site.charged(), 6);
+  assert.deepEqual(early, []);
+});
+
 test("a store that can't be written pays nothing", async () => {
   const { site, get } = await payerOf({ "/articles/*": article }, { place: () => Promise.reject(new Error("disk full")) });
   await assert.rejects(get("/articles/1"), (error) => error.code === "storage-failed" && /disk full/.test(error.message));

@@ -3,7 +3,7 @@
 //! once, and every wei adds up.
 //!
 //! `js-tests/kills` writes `target/kills.json`: `{"seed": 1, "kills": {"hub": 9}, "payments": 300, "completed": 290,
-//! "failed": 10, "wei_lost": "0"}`. `FARTHING_KILLS` is how many processes are killed, `FARTHING_SEED` the seed.
+//! "failed": 10, "streams": 20, "streamed": 18, "wei_lost": "0"}`. `FARTHING_KILLS` is how many processes are killed, `FARTHING_SEED` the seed.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +19,8 @@ struct Report {
     kills: BTreeMap<String, u64>,
     payments: u64,
     completed: u64,
+    /// Streams of which something was paid.
+    streamed: u64,
     wei_lost: String,
 }
 
@@ -47,6 +49,9 @@ fn judge(report: &Report) -> Tally {
     if report.completed == 0 {
         tally.add(Tally::failure("no payment was completed: nothing is shown"));
     }
+    if report.streamed == 0 {
+        tally.add(Tally::failure("no stream was paid: nothing shows that they outlive kills"));
+    }
     if report.wei_lost != "0" {
         tally.add(Tally::failure(format!("{} wei were lost", report.wei_lost)));
     }
@@ -59,17 +64,18 @@ fn judge(report: &Report) -> Tally {
 mod tests {
     use super::*;
 
-    fn failed(hub: u64, completed: u64, wei_lost: &str) -> u64 {
+    fn failed(hub: u64, completed: u64, streamed: u64, wei_lost: &str) -> u64 {
         let kills = [("payer", 1), ("payee", 1), ("watchtower", 1), ("hub", hub)];
         let kills = kills.into_iter().map(|(who, count)| (who.to_owned(), count)).collect();
-        judge(&Report { seed: 1, kills, payments: 9, completed, wei_lost: wei_lost.into() }).failed
+        judge(&Report { seed: 1, kills, payments: 9, completed, streamed, wei_lost: wei_lost.into() }).failed
     }
 
     #[test]
     fn a_loss_and_a_run_that_shows_nothing_each_fail() {
-        assert_eq!(failed(1, 9, "0"), 0);
-        assert_eq!(failed(0, 9, "0"), 1);
-        assert_eq!(failed(1, 0, "0"), 1);
-        assert_eq!(failed(1, 9, "1"), 1);
+        assert_eq!(failed(1, 9, 3, "0"), 0);
+        assert_eq!(failed(0, 9, 3, "0"), 1);
+        assert_eq!(failed(1, 0, 3, "0"), 1);
+        assert_eq!(failed(1, 9, 0, "0"), 1);
+        assert_eq!(failed(1, 9, 3, "1"), 1);
     }
 }

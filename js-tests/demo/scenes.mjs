@@ -6,6 +6,15 @@ import { answers, must, outcome, ownWallet, popup, random, ready, request, site 
 /** What the magazines take for one unit. */
 const UNIT = 5n * 10n ** 14n;
 
+/** Presses what may close the window while it is being pressed. */
+export async function press(page, selector) {
+  try {
+    await page.click(selector);
+  } catch (error) {
+    if (!page.isClosed()) throw error;
+  }
+}
+
 export const scenes = {
   /** First visit, deposit, balances, sending, settings. */
   async wallet(stage) {
@@ -75,7 +84,7 @@ export const scenes = {
     await outcome(opened, "denied");
     await shoot(opened, "ask-2-denied");
     must((await answers(page)).at(-1).error.code === "denied", "the page hears of the no");
-    await opened.click("text=Close this window");
+    await press(opened, "text=Close this window");
 
     opened = await popup(stage, page, request(stage, { units: 1500 }));
     await opened.waitForSelector("#raise");
@@ -156,7 +165,7 @@ export const scenes = {
     const allow = async (asked, from = page) => {
       const opened = await popup(stage, from, asked);
       await opened.waitForSelector("#allow:not(:disabled)");
-      await opened.click("#allow");
+      await press(opened, "#allow");
       return opened;
     };
     const code = async (from = page) => (await answers(from)).at(-1).error?.code;
@@ -205,7 +214,7 @@ export const scenes = {
     // Over all three limits, which are raised one by one.
     for (let limit = 0; limit < 3; limit += 1) await opened.click("#raise");
     await opened.waitForSelector("#allow:not(:disabled)");
-    await opened.click("#allow");
+    await press(opened, "#allow");
     await outcome(opened, "no-capacity");
     await shoot(opened, "ends-5-no-capacity");
     must((await code()) === "no-capacity", "a hub without money for the payee is told");
@@ -244,6 +253,25 @@ export const scenes = {
     await page.reload();
     await outcome(page, "bad-request");
     await stage.shoot(page, "redirect-2-unreadable");
+    await context.close();
+  },
+
+  /** A browser that opens no windows: by this tab, and back to the text. */
+  async blocked(stage) {
+    const { shoot, sites: { post } } = stage;
+    const { context } = await ownWallet(stage, [["DAI", "5"]]);
+    const page = await context.newPage();
+    await page.addInitScript(() => (window.open = () => null));
+    await page.goto(`${post.url}/read/price-of-a-page?from=friends#text`);
+    await page.click("#open");
+    await page.waitForSelector("#here:visible");
+    await shoot(page, "post-8-blocked");
+    await page.click("#here");
+    await page.waitForSelector("#allow:not(:disabled)");
+    must((await page.textContent(".origin")) === post.url, "the origin is the magazine's");
+    await page.click("#allow");
+    await page.waitForSelector(".sold");
+    must(page.url() === `${post.url}/read/price-of-a-page?from=friends#text`, `the reader is where they were: ${page.url()}`);
     await context.close();
   },
 
@@ -292,7 +320,7 @@ export const scenes = {
     await opened.waitForSelector(".faucet .note.good");
     await opened.click('.deposit button[type="submit"]');
     await opened.waitForSelector("#allow:not(:disabled)");
-    await opened.click("#allow");
+    await press(opened, "#allow");
     await page.waitForSelector(".sold");
     await page.waitForSelector("#purse:visible");
     await shoot(page, "post-4-paid");
@@ -332,7 +360,7 @@ export const scenes = {
     opened = await popped("#open");
     await opened.waitForSelector("#allow:not(:disabled)");
     await shoot(opened, "ask-9-second-site");
-    await opened.click("#allow");
+    await press(opened, "#allow");
     await page.waitForSelector(".sold");
     await shoot(page, "water-2-paid");
     must(windows.length === 2, "one window was opened for the second magazine");

@@ -144,3 +144,38 @@ fn what_was_recorded_counts_when_more_is_to_be_recorded() {
     assert!((1..=4).contains(&records), "{records}");
 }
 
+#[test]
+fn what_can_be_recorded_no_more_takes_no_room() {
+    // The payer goes for ever; what it owes is not worth its gas, and so its channel is never left.
+    let mut world = world(600);
+    let margin = world.hub_config.policy.safety_margin;
+    let id = placed(&mut world);
+    world.disconnect(0);
+    reveal(&mut world, &id, 3).unwrap();
+    world.settle();
+    assert!(world.hub.pending_gas() > 0);
+    assert!(world.hub.record_lead() > margin, "the hub records earlier, the more there is");
+    world.pass(WEEK);
+    world.settle();
+    assert!(world.hub.pending_gas() > 0, "the last block in which it can be recorded");
+    world.pass(1);
+    world.settle();
+    assert!(world.recorded.is_empty());
+    assert_eq!((world.hub.pending_gas(), world.hub.record_lead()), (0, margin));
+    world.restart_hub();
+    world.pass(1);
+    world.settle();
+    assert_eq!((world.hub.pending_gas(), world.hub.record_lead()), (0, margin));
+    // It comes back and pays, and nothing is counted twice.
+    let store = world.clients[0].store.clone();
+    world.start(0, store);
+    world.connect(0);
+    world.connect(1);
+    world.settle();
+    world.pass(1);
+    world.settle();
+    assert_eq!((world.hub.pending_gas(), world.hub.record_lead()), (0, margin));
+    placed(&mut world);
+    assert!(world.hub.pending_gas() > 0);
+}
+

@@ -179,3 +179,19 @@ fn what_can_be_recorded_no_more_takes_no_room() {
     assert!(world.hub.pending_gas() > 0);
 }
 
+#[test]
+fn a_word_is_not_taken_when_the_chain_can_record_it_no_more() {
+    let mut world = world(0);
+    let id = placed(&mut world);
+    reveal(&mut world, &id, 3).unwrap();
+    world.settle();
+    // The hub is out of reach, and the time passes.
+    world.disconnect(1);
+    world.pass(WEEK);
+    assert_eq!(reveal(&mut world, &id, 4), Ok(4), "in the last block");
+    world.pass(1);
+    let before = world.clients[1].wallet.payments();
+    assert_eq!(reveal(&mut world, &id, 5).unwrap_err().code(), Code::PaymentExpired);
+    assert_eq!(world.clients[1].wallet.payments(), before);
+}
+

@@ -197,6 +197,10 @@ impl Wallet {
         let (lock, expiry) = (payment.lock, payment.expiry.unwrap_or_default());
         let lock = lock.ok_or_else(|| Error::from(Code::UnknownPayment))?;
         let units = condition.evaluate(self.channel.domain(), expiry, evidence)?.min(all);
+        // Neither the hub nor the chain takes it: whoever believed it would give something for nothing.
+        if self.channel.is_too_late(expiry) {
+            return Err(Error::new(Code::PaymentExpired, "the stream has expired: its words count no more"));
+        }
         // [22] Of what we gave up the payer may release everything, whatever we are shown after that.
         if self.channel.has_given_up(&lock) && !crate::rule_off!(22) {
             return Err(Error::new(

@@ -195,3 +195,28 @@ fn a_word_is_not_taken_when_the_chain_can_record_it_no_more() {
     assert_eq!(world.clients[1].wallet.payments(), before);
 }
 
+#[test]
+fn a_tip_that_a_backup_or_the_hub_shows_is_not_granted_again() {
+    let tip = chain_word(&[9; 32], UNITS, 0);
+    let mut world = world(0);
+    let expiry = world.now + WEEK;
+    stream(&mut world, Words::Granted(tip), expiry).unwrap();
+    // From a backup.
+    let (snapshot, _) = world.clients[0].wallet.backup();
+    let mut store = Store::new();
+    support::write(&mut store, &[Wallet::from_backup(&world.clients[0].config, snapshot)]);
+    let shown = world.shown(0);
+    world.start(0, store);
+    world.connect(0);
+    world.settle();
+    let again = stream(&mut world, Words::Granted(tip), expiry + 1).map_err(|error| error.code());
+    assert_eq!(again, Err(Code::DuplicateSecret), "rule 11");
+    // On an empty device.
+    world.disconnect(0);
+    world.take_over(0, Store::new(), shown);
+    world.connect(0);
+    world.settle();
+    let again = stream(&mut world, Words::Granted(tip), expiry + 2).map_err(|error| error.code());
+    assert_eq!(again, Err(Code::DuplicateSecret), "rule 11");
+    assert!(!entries(&world.clients[0].store).is_empty());
+}

@@ -189,6 +189,12 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
     await Promise.all(closed.map((held) => open(held).catch(() => {})));
   };
 
+  /** Whether it is by way of our hub. @param {Terms} terms */
+  const payable = (terms) => {
+    const { chainId, contract, hub } = client.info;
+    return terms.network === `eip155:${chainId}` && terms.contract === contract.toLowerCase() && new URL(terms.hub).origin === new URL(hub.url).origin;
+  };
+
   /** Makes the word of a place known. @param {Held} held @param {number} to */
   const reach = ({ marks, request: { id } }, to) => {
     const last = marks.at(-1)?.[0] ?? 0;
@@ -238,10 +244,10 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
       settle(state, id, charged);
     },
     async obtain(terms, site) {
-      const { chainId, contract, hub } = client.info;
+      const { chainId, hub } = client.info;
       const asset = limits.asset(terms.asset);
       const more = { terms };
-      if (terms.network !== `eip155:${chainId}` || terms.contract !== contract.toLowerCase() || new URL(terms.hub).origin !== new URL(hub.url).origin) {
+      if (!payable(terms)) {
         throw fault("other-hub", `${site} is paid by way of ${terms.hub} on ${terms.network}, and this client has a channel with ${hub.url} on eip155:${chainId}. Nothing was paid.`, more);
       }
       if (!asset) throw fault("other-hub", `${site} wants an asset that ${hub.url} does not list. Nothing was paid.`, more);
@@ -256,8 +262,8 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
         const { perSite, perDay } = limits.left(state, site, terms.asset, now);
         const most = Number((perSite < perDay ? perSite : perDay) / terms.unitPrice);
         const units = Math.min(MOST_UNITS, Math.max(terms.units, Math.min(terms.minUnits, most)));
-        const { payTo: payee, network, asset, unitPrice } = terms;
-        const request = { id: hexOf(random(16)), payee, hub: hub.url, network, contract: terms.contract, asset, unitPrice, units, tip: /** @type {Hex} */ ("0x"), expiresIn: STREAM_SECONDS, title: site };
+        const { payTo: payee, hub, network, asset, unitPrice } = terms;
+        const request = { id: hexOf(random(16)), payee, hub, network, contract: terms.contract, asset, unitPrice, units, tip: /** @type {Hex} */ ("0x"), expiresIn: STREAM_SECONDS, title: site };
         /** @type {Held} */
         const made = { at: now, request, marks: [], free: [], shown: 0 };
         state.held.push(made);
@@ -267,7 +273,7 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
       if (!held) return;
       const { id, payee, network, contract: where, asset: token, unitPrice, units, tip } = held.request;
       const stream = await open(held);
-      const grant = { key: stream.key, tip, payee, network, contract: where, hub: hub.url, asset: token, unitPrice, units, expiry: Math.floor(stream.revealBy / 1000), symbol: asset.asset, decimals: asset.decimals };
+      const grant = { key: stream.key, tip, payee, network, contract: where, hub: terms.hub, asset: token, unitPrice, units, expiry: Math.floor(stream.revealBy / 1000), symbol: asset.asset, decimals: asset.decimals };
       await ledger.change((state) => {
         const held = state.held.find(({ request }) => request.id === id);
         if (!held || held.grant) return;
@@ -280,6 +286,8 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
   const plainPurse = purseOf(ledger, source);
   const purse = {
     ...plainPurse,
+    // Of what a site takes the first that this client can pay.
+    pick: (/** @type {Terms[]} */ all, /** @type {Terms} */ last) => plainPurse.pick(last ? all : [...all.filter(payable), ...all], last),
     async take(/** @type {Wanted} */ wanted) {
       await catchUp();
       try {

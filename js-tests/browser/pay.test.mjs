@@ -212,6 +212,19 @@ test("answers for another request, from another origin, of another chain, or a s
   }
 });
 
+test("what the window says from another origin than the wallet's is nothing", async () => {
+  const forge = 'opener.postMessage({ v: 1, type: "farthing-grant", id: location.hash.split("=")[1], error: { code: "denied", message: "forged" } }, "*"); document.title = "posted";';
+  api.routes["/elsewhere"] = { serve: text(`<!doctype html><title>x</title><script>${forge}</script>`, "text/html") };
+  wallet.moved = `${api.url}/elsewhere`;
+  const page = await openPage();
+  const asked = page.get("/articles/1");
+  const popup = () => context.pages().find((one) => one.url().startsWith(wallet.moved));
+  await until(popup, "the window is elsewhere");
+  await popup().waitForFunction(() => document.title === "posted");
+  await popup().close();
+  assert.equal((await asked).code, "closed");
+});
+
 test("a wallet may grant fewer units than were asked for", async () => {
   wallet.decide = (request) => [wallet.grant(request, 6)];
   const page = await openPage();

@@ -210,6 +210,9 @@ test("answers for another request, from another origin, of another chain, or a s
     };
     assert.equal((await page.get("/articles/2")).code, "bad-answer", JSON.stringify(change));
   }
+  // With the key that follows, and words that the page does not have.
+  wallet.decide = (request) => [wallet.grant(request, request.units + 1)];
+  assert.equal((await page.get("/articles/2")).code, "bad-answer");
 });
 
 test("what the window says from another origin than the wallet's is nothing", async () => {

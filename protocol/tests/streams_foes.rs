@@ -17,7 +17,7 @@ use farthing_protocol::channel::{CallId, Dust};
 use farthing_protocol::condition::chain_evidence;
 use farthing_protocol::hub::{BacklogLimits, HubEffect};
 use farthing_protocol::types::{ChannelId, ETH};
-use farthing_protocol::wallet::{PaymentId, StreamRequest, Wallet, Words, chain_word};
+use farthing_protocol::wallet::{Event, PaymentId, StreamRequest, Wallet, Words, chain_word};
 use farthing_protocol::{Amount, Code, Error};
 use support::{Store, World, entries};
 
@@ -219,4 +219,45 @@ fn a_tip_that_a_backup_or_the_hub_shows_is_not_granted_again() {
     let again = stream(&mut world, Words::Granted(tip), expiry + 2).map_err(|error| error.code());
     assert_eq!(again, Err(Code::DuplicateSecret), "rule 11");
     assert!(!entries(&world.clients[0].store).is_empty());
+}
+
+#[test]
+fn a_payee_that_was_away_hears_that_the_rest_was_asked_for() {
+    let mut world = world(0);
+    let id = placed(&mut world);
+    world.disconnect(1);
+    world.clients[0].wallet.cancel(&id).unwrap();
+    world.settle();
+    world.connect(1);
+    world.settle();
+    let there = world.clients[1].wallet.payments().remove(0).id;
+    let asked = |world: &World| {
+        world.clients[1].events.iter().filter(|event| **event == Event::EndAsked { id: there }).count()
+    };
+    assert_eq!(asked(&world), 1);
+    // Once.
+    world.disconnect(1);
+    world.connect(1);
+    world.settle();
+    assert_eq!(asked(&world), 1);
+}
+
+#[test]
+fn each_unit_is_told_on_in_whatever_order_it_is_shown() {
+    let mut world = world(0);
+    let id = placed(&mut world);
+    for (units, paid) in [(2, 2), (5, 5), (3, 5), (5, 5), (UNITS, UNITS)] {
+        reveal(&mut world, &id, units).unwrap();
+        world.settle();
+        let (ours, theirs) = (world.payment(0, &id), world.clients[1].wallet.payments().remove(0));
+        for payment in [ours, &theirs] {
+            assert_eq!(payment.stream.as_ref().unwrap().paid, paid);
+        }
+        if units < UNITS && units == paid {
+            world.restart_hub();
+            world.connect(0);
+            world.connect(1);
+            world.settle();
+        }
+    }
 }

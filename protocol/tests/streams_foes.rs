@@ -57,6 +57,18 @@ fn stream(world: &mut World, words: Words, expiry: u64) -> Result<PaymentId, Err
     Ok(id)
 }
 
+/// Places one under an id that the application chose.
+fn named(world: &mut World, id: [u8; 16], words: Words, expiry: u64) -> Result<PaymentId, Code> {
+    let to = world.clients[1].key.address();
+    let info = world.hub.lookup(to).unwrap();
+    let (asset, unit_price, memo, entropy) = (ETH, Amount::new(PRICE), String::new(), [4; 32]);
+    let request = StreamRequest { asset, unit_price, units: UNITS, words, memo, to, info, expiry, id, entropy };
+    let now = world.now;
+    let placed = world.clients[0].wallet.stream(request, now).map_err(|error| error.code());
+    world.settle();
+    placed
+}
+
 fn placed(world: &mut World) -> PaymentId {
     let expiry = world.now + WEEK;
     stream(world, Words::Chain, expiry).unwrap()
@@ -231,9 +243,8 @@ fn a_payee_that_was_away_hears_that_the_rest_was_asked_for() {
     world.connect(1);
     world.settle();
     let there = world.clients[1].wallet.payments().remove(0).id;
-    let asked = |world: &World| {
-        world.clients[1].events.iter().filter(|event| **event == Event::EndAsked { id: there }).count()
-    };
+    let asked =
+        |world: &World| world.clients[1].events.iter().filter(|event| **event == Event::EndAsked { id: there }).count();
     assert_eq!(asked(&world), 1);
     // Once.
     world.disconnect(1);
@@ -259,5 +270,22 @@ fn each_unit_is_told_on_in_whatever_order_it_is_shown() {
             world.connect(1);
             world.settle();
         }
+    }
+}
+
+#[test]
+fn an_id_whose_stream_the_hub_shows_makes_no_second_one_of_the_same_words() {
+    for words in [Words::Chain, Words::Vouchers] {
+        let mut world = world(0);
+        let expiry = world.now + WEEK;
+        named(&mut world, [5; 16], words, expiry).unwrap();
+        // The application has the id, and the device nothing else.
+        let shown = world.shown(0);
+        world.disconnect(0);
+        world.take_over(0, Store::new(), shown);
+        world.connect(0);
+        world.settle();
+        assert_eq!(named(&mut world, [5; 16], words, expiry + 1), Err(Code::DuplicateSecret));
+        assert!(named(&mut world, [6; 16], words, expiry + 1).is_ok());
     }
 }

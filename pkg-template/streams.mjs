@@ -304,7 +304,13 @@ export class Streams {
   /** @param {Streamed} payment */
   #take(payment) {
     if (this.#core === undefined || this.#known.has(payment.id) || payment.status !== "pending") return;
-    const stream = new IncomingStream(this.#core, payment, this.#core.info());
+    let stream;
+    try {
+      stream = new IncomingStream(this.#core, payment, this.#core.info());
+    } catch {
+      // What a payer made so that nobody can follow it keeps nobody from the others; it goes back at its expiry.
+      return;
+    }
     this.#known.set(payment.id, stream);
     this.#tell(/** @type {ClientEvent} */ ({ type: "stream", stream }));
     if (this.#asked.delete(payment.id)) stream.asked();

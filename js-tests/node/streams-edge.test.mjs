@@ -147,3 +147,16 @@ test("once it is over, what was asked before is forgotten", async () => {
   await new Promise(setImmediate);
   assert.deepEqual(calls, []);
 });
+
+test("one stream that can't be read keeps nobody from taking the others", async () => {
+  const id = (index) => `0x${`${index}`.repeat(32)}`;
+  const open = [1, 2, 3].map((index) => ({ ...payment("received"), id: id(index) }));
+  open[1].stream.units = UNITS + 1;
+  const told = [];
+  const streams = new Streams(({ stream }) => told.push(stream.id));
+  streams.use({ info: () => ({ chainId: 1, contract: `0x${"fa".repeat(20)}` }), takeStreams: async () => open });
+  streams.listen();
+  await new Promise(setImmediate);
+  assert.deepEqual(told, [id(1), id(3)]);
+  assert.equal(hears(streams, { ...open[1], id: id(4) }), true, "nor does the engine stumble over it");
+});

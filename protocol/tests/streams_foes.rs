@@ -14,11 +14,14 @@ mod support;
 use alloy_primitives::keccak256;
 use farthing_protocol::chain::{ChainCall, ChainFact};
 use farthing_protocol::channel::{CallId, Dust};
-use farthing_protocol::condition::chain_evidence;
+use farthing_protocol::condition::{Condition, chain_evidence};
+use farthing_protocol::envelope::{Letter, SharedKey};
 use farthing_protocol::hub::{BacklogLimits, HubEffect};
+use farthing_protocol::lane::Op;
 use farthing_protocol::types::{ChannelId, ETH};
 use farthing_protocol::wallet::{Event, PaymentId, StreamRequest, Wallet, Words, chain_word};
 use farthing_protocol::{Amount, Code, Error};
+use support::limited::Foe;
 use support::{Store, World, entries};
 
 const UNITS: u32 = 100;
@@ -287,5 +290,29 @@ fn an_id_whose_stream_the_hub_shows_makes_no_second_one_of_the_same_words() {
         world.settle();
         assert_eq!(named(&mut world, [5; 16], words, expiry + 1), Err(Code::DuplicateSecret));
         assert!(named(&mut world, [6; 16], words, expiry + 1).is_ok());
+    }
+}
+
+#[test]
+fn a_chain_of_another_length_than_its_lock_is_given_back() {
+    for (length, taken) in [(UNITS - 1, false), (UNITS + 1, false), (UNITS, true)] {
+        let mut world = world(0);
+        let to = world.clients[1].key.address();
+        let info = world.hub.lookup(to).unwrap();
+        // As a payer's own program may sign it.
+        let condition = Condition::hash_chain(chain_word(&[9; 32], UNITS, 0), length);
+        let key = SharedKey::of_payer(&support::key(77), &info.public_key).unwrap();
+        let envelope = key.seal(&Letter { secret: [0; 32], memo: String::new() }, &condition.params, [1; 24]).unwrap();
+        let (expiry, unit_price) = (world.now + WEEK, Amount::new(PRICE));
+        let op = Op::Lock { slot: 0, condition, expiry, n: UNITS, unit_price, to: Some(to), envelope };
+        Foe::new(0).update(&mut world, vec![op]);
+        world.disconnect(0);
+        // What the hub said of it was not heard.
+        world.disconnect(1);
+        world.connect(1);
+        world.settle();
+        let payee = &world.clients[1].wallet;
+        assert_eq!(payee.payments().len(), usize::from(taken), "{length}");
+        assert_eq!(payee.balance(ETH).locked_in.is_zero(), !taken, "{length}");
     }
 }

@@ -246,6 +246,10 @@ impl Wallet {
     pub(super) fn take_stream(&mut self, lock: &LockRef, now: u64) -> Result<(), Error> {
         let pending = self.channel.lock(lock).ok_or_else(|| Error::from(Code::UnknownPayment))?.clone();
         let letter = self.open(&pending.envelope, &pending.condition.params)?;
+        // Whoever counts its words and whoever counts its units would not agree.
+        if pending.condition.chain_length().is_some_and(|length| length != pending.lock.n) {
+            return Err(Code::UnknownCondition.into());
+        }
         if !self.takes_streams {
             self.undecided.insert(*lock);
             return Ok(());

@@ -1,5 +1,5 @@
-//! Adversaries as processes: a hostile hub before honest clients, and hostile clients before the real hub, on a real
-//! node. Not one wei may be lost.
+//! Adversaries as processes: a hostile hub before honest clients, hostile clients before the real hub, and hostile
+//! readers before the real paywall, on a real node. Not one wei may be lost.
 //!
 //! Each file of `js-tests/adversary` writes its scenarios to `target/adversary/<file>.json`:
 //! `[{"against": "client", "name": "…", "seed": 3, "tried": {"lost message": 7}, "lost": "0", "judged": true}]`.
@@ -54,7 +54,7 @@ pub(crate) fn run() -> Result<Tally> {
 
 fn judge(scenarios: &[Scenario]) -> Tally {
     let mut tally = Tally::default();
-    for side in ["client", "hub"] {
+    for side in ["client", "hub", "site"] {
         if !scenarios.iter().any(|scenario| scenario.against == side) {
             tally.add(Tally::failure(format!("nobody was hostile to a {side}: nothing is shown")));
         }
@@ -74,6 +74,7 @@ fn sum(scenarios: &[Scenario]) -> BTreeMap<&'static str, Side> {
     for scenario in scenarios {
         let name = match scenario.against.as_str() {
             "client" => "a hostile hub against honest clients",
+            "site" => "hostile readers against an honest site",
             _ => "hostile clients against an honest hub",
         };
         let side = sides.entry(name).or_default();
@@ -115,11 +116,14 @@ mod tests {
     #[test]
     fn a_loss_a_scenario_without_a_verdict_and_a_side_without_scenarios_each_fail() {
         let failed = |scenarios: &[Scenario]| judge(scenarios).failed;
-        assert_eq!(failed(&[scenario("client", "0", true), scenario("hub", "0", true)]), 0);
-        assert_eq!(failed(&[scenario("client", "1", true), scenario("hub", "0", true)]), 1);
-        assert_eq!(failed(&[scenario("client", "0", false), scenario("hub", "0", true)]), 1);
-        assert_eq!(failed(&[scenario("client", "0", true)]), 1);
-        assert_eq!(failed(&[]), 2);
+        let with = |lost: &str, judged: bool| {
+            failed(&[scenario("client", lost, judged), scenario("hub", "0", true), scenario("site", "0", true)])
+        };
+        assert_eq!(with("0", true), 0);
+        assert_eq!(with("1", true), 1);
+        assert_eq!(with("0", false), 1);
+        assert_eq!(failed(&[scenario("client", "0", true), scenario("hub", "0", true)]), 1);
+        assert_eq!(failed(&[]), 3);
     }
 
     #[test]

@@ -120,6 +120,35 @@ impl Condition {
         }
     }
 
+    /// The units that evidence claims to prove, where it says so.
+    #[must_use]
+    pub fn claimed(&self, evidence: &[u8]) -> Option<u32> {
+        match self.kind() {
+            Kind::HashChain | Kind::Voucher => {
+                Some(u32::from_be_bytes(evidence.split_at_checked(4)?.0.try_into().ok()?))
+            }
+            Kind::HashLock | Kind::External(_) => None,
+        }
+    }
+
+    /// The same as [`Self::evaluate`], where evidence is known that we have evaluated: a chain is followed to its word
+    /// only, so that all the words of a chain together cost as many hashes as it has units.
+    pub fn evaluate_beyond(&self, known: &[u8], domain: &Domain, expiry: u64, evidence: &[u8]) -> Result<u32, Error> {
+        if self.kind() == Kind::HashChain
+            && let (Some((from, start)), Some((k, word))) = (chain_step(known), chain_step(evidence))
+            && from > 0
+            && (from..=self.chain_length().unwrap_or_default()).contains(&k)
+        {
+            let end = (from..k).fold(word, |word, _| keccak256(word));
+            return if end == start {
+                Ok(k)
+            } else {
+                Err(Error::new(Code::BadEvidence, "the word is not of the chain"))
+            };
+        }
+        self.evaluate(domain, expiry, evidence)
+    }
+
     /// The units that `evidence` proves; [`Code::BadEvidence`] if none. External conditions can't be
     /// evaluated here: only evidence that is final on chain counts for them.
     pub fn evaluate(&self, domain: &Domain, expiry: u64, evidence: &[u8]) -> Result<u32, Error> {

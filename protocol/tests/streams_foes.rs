@@ -11,17 +11,18 @@
 
 mod support;
 
-use alloy_primitives::keccak256;
+use alloy_primitives::{B256, keccak256};
 use farthing_protocol::chain::{ChainCall, ChainFact};
 use farthing_protocol::channel::{CallId, Dust};
 use farthing_protocol::condition::{Condition, chain_evidence};
 use farthing_protocol::envelope::{Letter, SharedKey};
 use farthing_protocol::hub::{BacklogLimits, HubEffect};
 use farthing_protocol::lane::Op;
+use farthing_protocol::message::Message;
 use farthing_protocol::types::{ChannelId, ETH};
 use farthing_protocol::wallet::{Event, PaymentId, StreamRequest, Wallet, Words, chain_word};
-use farthing_protocol::{Amount, Code, Error};
-use support::limited::Foe;
+use farthing_protocol::{Amount, Code, Error, Reason};
+use support::limited::{Foe, say};
 use support::{Store, World, entries};
 
 const UNITS: u32 = 100;
@@ -238,22 +239,30 @@ fn a_tip_that_a_backup_or_the_hub_shows_is_not_granted_again() {
 
 #[test]
 fn a_payee_that_was_away_hears_that_the_rest_was_asked_for() {
-    let mut world = world(0);
-    let id = placed(&mut world);
-    world.disconnect(1);
-    world.clients[0].wallet.cancel(&id).unwrap();
-    world.settle();
-    world.connect(1);
-    world.settle();
-    let there = world.clients[1].wallet.payments().remove(0).id;
-    let asked =
-        |world: &World| world.clients[1].events.iter().filter(|event| **event == Event::EndAsked { id: there }).count();
-    assert_eq!(asked(&world), 1);
-    // Once.
-    world.disconnect(1);
-    world.connect(1);
-    world.settle();
-    assert_eq!(asked(&world), 1);
+    // It has the lock; or its connection is dead, which the hub does not know, before it had that.
+    for accepted in [true, false] {
+        let mut world = world(0);
+        world.clients[1].online = accepted;
+        let id = placed(&mut world);
+        world.clients[1].online = false;
+        assert_eq!(world.payment(0, &id).stream.as_ref().unwrap().accepted, accepted);
+        world.clients[0].wallet.cancel(&id).unwrap();
+        world.settle();
+        world.disconnect(1);
+        world.connect(1);
+        world.settle();
+        let there = world.clients[1].wallet.payments().remove(0).id;
+        assert!(world.clients[1].events.contains(&Event::EndAsked { id: there }));
+        // Not for what is over.
+        let now = world.now;
+        world.clients[1].wallet.end_stream(&there, now).unwrap();
+        world.settle();
+        world.clients[1].events.clear();
+        world.disconnect(1);
+        world.connect(1);
+        world.settle();
+        assert!(!world.clients[1].events.contains(&Event::EndAsked { id: there }));
+    }
 }
 
 #[test]
@@ -315,4 +324,47 @@ fn a_chain_of_another_length_than_its_lock_is_given_back() {
         assert_eq!(payee.payments().len(), usize::from(taken), "{length}");
         assert_eq!(payee.balance(ETH).locked_in.is_zero(), !taken, "{length}");
     }
+}
+
+/// What the hub declines of a word that the payee shows.
+fn shown(world: &mut World, units: u32, word: B256) -> Option<Reason> {
+    let (slot, pending) = world.book(1).inc.lane.locks.iter().next().map(|(slot, it)| (*slot, it.placed)).unwrap();
+    let evidence = chain_evidence(units, word);
+    let answers = say(world, 1, Message::Reveal { asset: ETH, slot, placed: pending, evidence });
+    answers.into_iter().find_map(|answer| match answer {
+        Message::Declined { code, .. } => Some(code),
+        _ => None,
+    })
+}
+
+#[test]
+fn false_words_are_looked_at_until_they_are_too_many_and_known_ones_never_again() {
+    let mut world = world(0);
+    let id = placed(&mut world);
+    let root = world.clients[0].wallet.words_secret(&id).unwrap();
+    let word = |units| chain_word(&root, UNITS, units);
+    reveal(&mut world, &id, 5).unwrap();
+    world.settle();
+    // Below what is known nothing is hashed, and nothing is said.
+    for _ in 0..1_000 {
+        assert_eq!(shown(&mut world, 5, B256::ZERO), None);
+        assert_eq!(shown(&mut world, 1, B256::ZERO), None);
+    }
+    // Above it everything is checked, from the word that is known.
+    for (units, false_word) in [(6, B256::ZERO), (6, word(5)), (7, word(6)), (UNITS + 1, word(UNITS)), (6, word(7))] {
+        assert_eq!(shown(&mut world, units, false_word), Some(Code::BadEvidence.into()), "{units}");
+    }
+    assert_eq!(shown(&mut world, 9, word(9)), None);
+    let mut looked = 5;
+    while shown(&mut world, 10, B256::ZERO) == Some(Code::BadEvidence.into()) {
+        looked += 1;
+    }
+    assert_eq!(looked, 256);
+    assert_eq!(shown(&mut world, 10, word(10)), Some(Code::LimitExceeded.into()));
+    world.now += 59;
+    assert_eq!(shown(&mut world, 10, word(10)), Some(Code::LimitExceeded.into()));
+    world.now += 1;
+    assert_eq!(shown(&mut world, UNITS, word(UNITS)), None);
+    let known = world.hub.channel(&world.id(0)).unwrap().state().evidence.values().next().unwrap().units;
+    assert_eq!(known, UNITS, "the payer's side has it");
 }

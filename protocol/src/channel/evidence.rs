@@ -20,7 +20,7 @@ impl Channel {
     /// The evidence is durable before it is shown.
     pub fn learn(&mut self, lock: &LockRef, evidence: &Bytes) -> Result<(), Error> {
         let pending = self.ledger.lock(lock).ok_or_else(|| Error::from(Code::UnknownPayment))?;
-        let units = pending.condition.evaluate(self.ledger.domain(), pending.expiry, evidence)?;
+        let units = self.ledger.prove(pending, evidence)?;
         let key = pending.lock.key;
         if self.ledger.adds(key, units, evidence) {
             self.ledger.record(Fact::Evidence { key, units, evidence: evidence.clone(), on_chain: false });
@@ -108,7 +108,24 @@ impl Channel {
             (!self.ledger.forwards() || crate::rule_off!(23)) && pending.condition.kind() != Kind::HashLock;
         let on_time =
             late_is_fine || self.ledger.latest_time(now).saturating_add(self.ledger.policy().safety_margin) <= expiry;
-        let units = match pending.condition.evaluate(self.ledger.domain(), expiry, evidence) {
+        // What we know is told again, and not looked at again: it is the peer's to say it often.
+        let known = self.ledger.known(&key).filter(|known| !known.evidence.is_empty());
+        let claimed = pending.condition.claimed(evidence);
+        if let (Some(known), Some(claimed)) = (known, claimed)
+            && claimed <= known.units
+        {
+            let (units, evidence) = (known.units.min(n), known.evidence.clone());
+            return self.outbox.tell_revealed(lock, units, evidence);
+        }
+        if !self.waste.is_bearable(now) {
+            let error = Error::new(Code::LimitExceeded, "too much false evidence; wait, or record it on chain");
+            return self.outbox.decline(Matter::Reveal, &error);
+        }
+        let proved = self.ledger.prove(pending, evidence);
+        if proved.is_err() {
+            self.waste.note(claimed.unwrap_or_default());
+        }
+        let units = match proved {
             Ok(units) if on_time => units,
             Ok(_) => {
                 let error = Error::new(Code::BadExpiry, "too close to the expiry; record the evidence on chain");

@@ -36,6 +36,7 @@ mod shown;
 mod signed;
 mod signing;
 mod sync;
+mod waste;
 
 pub use call_id::CallId;
 pub use event::{Effect, Event, OpRef};
@@ -62,6 +63,7 @@ use ledger::Ledger;
 use link::Link;
 use outbox::Outbox;
 use signing::Signing;
+use waste::Waste;
 
 /// What [`Channel::drain`] hands to the journal.
 #[derive(Debug, Default)]
@@ -78,6 +80,7 @@ pub struct Channel {
     signing: Signing,
     exit: Exit,
     outbox: Outbox,
+    waste: Waste,
 }
 
 impl Channel {
@@ -97,7 +100,7 @@ impl Channel {
         let link = Link::new(state.restored);
         let ledger = Ledger::new(domain, def, us, policy, state)?;
         let exit = Exit::new(&ledger);
-        Ok(Self { ledger, link, signing: Signing::default(), exit, outbox: Outbox::default() })
+        Ok(Self { ledger, link, signing: Signing::default(), exit, outbox: Outbox::default(), waste: Waste::default() })
     }
 
     /// Takes in the chain's head, after the facts of all blocks up to its final one.

@@ -12,7 +12,8 @@ use alloc::vec::Vec;
 /// Outgoing locks of streams that their payees have not accepted yet, with the incoming ones, by the payee's channel.
 pub(crate) type Unaccepted = BTreeMap<ChannelId, BTreeMap<LockRef, ChannelLock>>;
 
-/// Outgoing locks whose payers asked for the rest while their payees were away, by the payee's channel.
+/// Outgoing locks whose payers asked for the rest, by the payee's channel: until they are gone, since what was said may
+/// have been lost.
 pub(crate) type AskedBack = BTreeMap<ChannelId, BTreeSet<LockRef>>;
 
 impl Hub {
@@ -38,6 +39,10 @@ impl Hub {
             let is_there = self.channels.get(&payee).is_some_and(|entry| entry.channel.lock(&lock).is_some());
             if is_there && self.outgoing_of.get(&incoming) == Some(&(payee, lock)) {
                 self.tell_forwarded(&incoming);
+                // Before that the payee did not know what it was asked for.
+                if self.asked_back.get(&payee).is_some_and(|asked| asked.contains(&lock)) {
+                    self.pass_cancel(&incoming);
+                }
             }
         }
     }
@@ -67,12 +72,11 @@ impl Hub {
         }
     }
 
-    /// A payee is back: it has not heard what was asked of it meanwhile.
+    /// A payee is back: it may not have heard what was asked of it.
     pub(crate) fn repeat_cancels(&mut self, payee: ChannelId) {
         let Some(entry) = self.channels.get_mut(&payee) else { return };
-        for lock in self.asked_back.remove(&payee).unwrap_or_default() {
-            // It may be gone already.
-            let _ = entry.channel.ask_cancel(&lock);
+        if let Some(asked) = self.asked_back.get_mut(&payee) {
+            asked.retain(|lock| entry.channel.ask_cancel(lock).is_ok());
         }
     }
 
@@ -85,7 +89,7 @@ impl Hub {
         self.touch(payee);
         let Some(entry) = self.channels.get_mut(&payee) else { return };
         // It may be gone already.
-        if entry.channel.ask_cancel(&lock).is_ok() && !entry.online {
+        if entry.channel.ask_cancel(&lock).is_ok() {
             self.asked_back.entry(payee).or_default().insert(lock);
         }
     }

@@ -117,7 +117,7 @@ pub struct Hub {
     pub(crate) ending: BTreeMap<ChannelLock, Code>,
     /// Streams whose payees have not accepted them yet.
     pub(crate) unaccepted: forwarded::Unaccepted,
-    /// Streams whose payees have to be asked for the rest when they are back.
+    /// Streams whose payees were asked for the rest.
     pub(crate) asked_back: forwarded::AskedBack,
     /// What is in flight, and what of it could have to go on chain.
     pub(crate) backlog: Backlog,

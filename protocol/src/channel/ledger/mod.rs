@@ -21,6 +21,7 @@ use crate::chain::{AssetStatus, Head};
 use crate::condition::ConditionKey;
 use crate::eip712::Domain;
 use crate::error::{Code, Error};
+use crate::lane::PendingLock;
 use crate::proof::LaneId;
 use crate::types::{Asset, ChannelDef, ChannelId, Side, Sides};
 use alloc::vec::Vec;
@@ -115,6 +116,14 @@ impl Ledger {
     /// The best evidence that we have for a key.
     pub(crate) fn known(&self, key: &ConditionKey) -> Option<&Known> {
         self.state.evidence.get(key)
+    }
+
+    /// The units that evidence proves for a lock.
+    pub(crate) fn prove(&self, pending: &PendingLock, evidence: &[u8]) -> Result<u32, Error> {
+        // What the chain tells we have not evaluated.
+        let known = self.known(&pending.lock.key).filter(|known| known.on_chain < known.units);
+        let known = known.map_or(&[][..], |known| &known.evidence);
+        pending.condition.evaluate_beyond(known, &self.domain, pending.expiry, evidence)
     }
 
     /// Units that are proved, whatever proves them.

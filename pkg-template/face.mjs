@@ -2,7 +2,7 @@
 // shapes that are JavaScript's own: events, iteration, disposal.
 // @ts-check
 
-/** @import { ClientEvent, ConnectOptions } from "./index.js" */
+/** @import { ClientEvent, ConnectOptions, PaidRequestInit } from "./index.js" */
 /** @import { Core, Environment, Inner, Open, Tell } from "./internal.js" */
 /** @typedef {ClientEvent["type"]} Name */
 
@@ -59,13 +59,14 @@ export function face(init, environment, open = glue.connect) {
     async connect(options) {
       return called(async () => {
         await init();
+        const { engine, own } = await parted(options);
         const events = new Events();
         const streams = new Streams((event) => events.emit(event));
-        const core = await open(options, environment, (/** @type {ClientEvent | Inner} */ event) => {
+        const core = await open(engine, environment, (/** @type {ClientEvent | Inner} */ event) => {
           if (streams.hears(event)) events.emit(event);
         });
         streams.use(core);
-        return new Client(core, events, streams);
+        return new Client(core, events, streams, (client) => loaded().then(({ attach }) => attach(client, own, environment)));
       });
     },
     async errorCodes() {
@@ -79,16 +80,46 @@ export function face(init, environment, open = glue.connect) {
   };
 }
 
+/** The fetch that pays, for who calls it. */
+const loaded = () => import("./fetch.mjs");
+
+/** What of the options is the engine's, and what is of the fetch. A budget is refused before anything is opened. @param {ConnectOptions} options */
+async function parted(options) {
+  if (typeof options !== "object" || options === null || !("budget" in options || "spending" in options)) return { engine: options, own: { store: options?.store } };
+  const { budget, spending, ...engine } = options;
+  if (budget !== undefined) (await loaded()).checkedBudget(budget);
+  return { engine, own: { store: engine.store, budget, spending } };
+}
+
 class Client {
   #core;
   #events;
   #streams;
+  #attach;
+  /** @type {ReturnType<typeof import("./fetch.mjs").attach> | undefined} */
+  #paying;
 
-  /** @param {Core} core @param {Events} events @param {Streams} streams */
-  constructor(core, events, streams) {
+  /** @param {Core} core @param {Events} events @param {Streams} streams @param {(client: any) => ReturnType<typeof import("./fetch.mjs").attach>} attach */
+  constructor(core, events, streams, attach) {
     this.#core = core;
     this.#events = events;
     this.#streams = streams;
+    this.#attach = attach;
+  }
+
+  async #paid() {
+    this.#paying ??= this.#attach(this);
+    this.#paying.catch(() => (this.#paying = undefined));
+    return this.#paying;
+  }
+
+  /** @param {RequestInfo | URL} input @param {PaidRequestInit} [init] */
+  async fetch(input, init) {
+    return called(async () => (await this.#paid()).fetch(input, init));
+  }
+
+  async spending() {
+    return called(async () => (await this.#paid()).spending());
   }
 
   get info() {
@@ -173,7 +204,11 @@ class Client {
   }
 
   async disconnect() {
+    const paying = this.#paying;
+    this.#paying = undefined;
+    this.#attach = () => Promise.reject(fault("client-closed", "The client is disconnected. Nothing was paid."));
     try {
+      await (await paying?.catch(() => undefined))?.close();
       await Promise.race([this.#streams.settle(), new Promise((resolve) => setTimeout(resolve, SETTLING))]);
       await this.#core.disconnect();
     } finally {

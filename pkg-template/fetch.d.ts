@@ -1,9 +1,9 @@
-/** What {@link Client.fetch} adds. */
+/** What {@link Client.fetch} takes and gives. */
 
-import type { Address, Asset, Hex } from "./index.js";
+import type { Address, Asset, Client } from "./index.js";
 import type { PaidRequestInit, PaidResponse } from "./pay/index.js";
 
-export type { Hex, PaidRequestInit, PaidResponse };
+export type { PaidRequestInit, PaidResponse };
 
 /** So much of each asset, in base units, by the hub's symbol or the token's address; or of whatever asset. */
 export type Amounts = bigint | Readonly<Record<Asset, bigint>>;
@@ -42,24 +42,4 @@ export interface Spending {
   /** Charged, or perhaps charged where the outcome is not known. */
   readonly amount: bigint;
   readonly requests: number;
-}
-
-/** Of {@link Client.stream}, what `fetch` needs. */
-export interface StreamOptions {
-  id: Hex;
-  to: Address;
-  asset: Asset;
-  unitPrice: bigint;
-  units: number;
-  expiresIn: number;
-  condition: "hash-chain";
-}
-
-export interface Stream {
-  readonly key: Hex;
-  readonly expiresAt: number;
-  readonly units: number;
-  readonly paid: number;
-  pay(units: number): { from: number; to: number; word: Hex };
-  end(): Promise<void>;
 }

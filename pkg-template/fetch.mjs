@@ -3,8 +3,10 @@
 // same id and interval.
 // @ts-check
 
-/** @import { Budget, Hex, PaidRequestInit, PaidResponse, Spending, Stream, StreamOptions } from "./fetch.js" */
-/** @import { Grant, Spent, Terms } from "./pay/index.js" */
+/** @import { Budget, Spending } from "./fetch.js" */
+/** @import { Client, ConnectOptions, Stream } from "./index.js" */
+/** @import { Environment } from "./internal.js" */
+/** @import { Grant, Hex, PaidRequestInit, PaidResponse, Spent, Terms } from "./pay/index.js" */
 /** @import { Place } from "./pay/ledger.mjs" */
 /** @import { Owner, Wanted } from "./pay/grants.mjs" */
 /** @import { Held, State } from "./pay/state.mjs" */
@@ -16,7 +18,7 @@ import { MOST_UNITS } from "./pay/scheme.mjs";
 import { begun, empty, give, heldBy, settle, spend, usable } from "./pay/state.mjs";
 import { bytesOf, fault, hexOf, random } from "./pay/wire.mjs";
 
-/** @typedef {{ info: { chainId: number, contract: string, hub: { url: string, assets: readonly { asset: string, token: string, decimals: number }[] } }, stream(options: StreamOptions): Promise<Stream> }} Payer */
+/** @typedef {Pick<Client, "info" | "stream">} Payer */
 /** @typedef {{ day: number, site: string, asset: Hex, amount: bigint, requests: number }} Entry */
 /** @typedef {State & { spent?: Entry[] }} Kept */
 /** @typedef {{ limit: "perRequest" | "perSite" | "perDay", allowed: bigint }} Over */
@@ -60,6 +62,27 @@ const plain = (_, value) => (typeof value === "bigint" ? { $n: String(value) } :
 /** @param {Uint8Array} bytes @returns {Kept} */
 const parse = (bytes) => JSON.parse(new TextDecoder().decode(bytes), (_, value) => (typeof value?.$n === "string" ? BigInt(value.$n) : typeof value?.$b === "string" ? bytesOf(value.$b) : value));
 
+/**
+ * For a client of `connect`: keeps its book where the application says, or beside the client's own store. @param {Payer} client
+ * @param {Pick<ConnectOptions, "store" | "budget" | "spending">} options @param {Environment} environment
+ */
+export async function attach(client, { store, budget, spending = typeof store === "string" ? (store === "memory" ? store : `${store}.fetch`) : undefined }, { openStore }) {
+  const { chainId, address, hub } = client.info;
+  const name = `fetch-${chainId}-${address.slice(2)}-${hub.owner.slice(2)}`.toLowerCase();
+  if (spending === "memory") return { ...fetching(client, { place: forgetful(), budget }), async close() {} };
+  if (typeof spending !== "object" && !openStore) return { ...fetching(client, { ...shared(`farthing-${name}`), budget }), async close() {} };
+  const opened = typeof spending === "object" ? spending : await /** @type {NonNullable<Environment["openStore"]>} */ (openStore)(name, spending);
+  const own = fetching(client, { place: stored(opened), budget });
+  return {
+    ...own,
+    async close() {
+      // What was settled a moment ago is still to be written.
+      await own.spending().catch(() => {});
+      if (opened !== spending) await opened.close();
+    },
+  };
+}
+
 /** For who keeps nothing. @returns {Place} */
 export function forgetful() {
   const state = empty();
@@ -73,7 +96,7 @@ export const shared = (name) => ({ place: indexed(name), owner: tab(name) });
 const alone = () => ({ name: hexOf(random(8)), living: async () => () => false });
 
 /** Refuses what is no budget. @param {unknown} given @returns {Budget} */
-function checkedBudget(given = {}) {
+export function checkedBudget(given = {}) {
   const bad = (/** @type {string} */ what) => fault("invalid-argument", `${what} Nothing was paid.`);
   if (typeof given !== "object" || given === null) throw bad("A budget is an object.");
   for (const [name, value] of Object.entries(given)) {
@@ -166,6 +189,12 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
     await Promise.all(closed.map((held) => open(held).catch(() => {})));
   };
 
+  /** Whether it is by way of our hub. @param {Terms} terms */
+  const payable = (terms) => {
+    const { chainId, contract, hub } = client.info;
+    return terms.network === `eip155:${chainId}` && terms.contract === contract.toLowerCase() && new URL(terms.hub).origin === new URL(hub.url).origin;
+  };
+
   /** Makes the word of a place known. @param {Held} held @param {number} to */
   const reach = ({ marks, request: { id } }, to) => {
     const last = marks.at(-1)?.[0] ?? 0;
@@ -180,7 +209,10 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
   const source = {
     owner,
     /** @param {State} state @param {Terms} terms @param {number} now */
-    usable: (state, terms, now) => usable(state, terms, now, ({ request: { id } }) => streams.has(id)),
+    usable: (state, terms, now) => usable(state, terms, now, ({ marks, request: { id, units } }) => {
+      const stream = streams.get(id);
+      return stream !== undefined && !stream.ended && stream.revealBy > now && (stream.remaining > 0 || marks.at(-1)?.[0] === units);
+    }),
     spend(held, { site, ...wanted }, /** @type {Kept} */ state) {
       const { asset, unitPrice } = /** @type {Grant} */ (held.grant);
       const amount = unitPrice * BigInt(wanted.units);
@@ -212,10 +244,10 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
       settle(state, id, charged);
     },
     async obtain(terms, site) {
-      const { chainId, contract, hub } = client.info;
+      const { chainId, hub } = client.info;
       const asset = limits.asset(terms.asset);
       const more = { terms };
-      if (terms.network !== `eip155:${chainId}` || terms.contract !== contract.toLowerCase() || new URL(terms.hub).origin !== new URL(hub.url).origin) {
+      if (!payable(terms)) {
         throw fault("other-hub", `${site} is paid by way of ${terms.hub} on ${terms.network}, and this client has a channel with ${hub.url} on eip155:${chainId}. Nothing was paid.`, more);
       }
       if (!asset) throw fault("other-hub", `${site} wants an asset that ${hub.url} does not list. Nothing was paid.`, more);
@@ -230,8 +262,8 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
         const { perSite, perDay } = limits.left(state, site, terms.asset, now);
         const most = Number((perSite < perDay ? perSite : perDay) / terms.unitPrice);
         const units = Math.min(MOST_UNITS, Math.max(terms.units, Math.min(terms.minUnits, most)));
-        const { payTo: payee, network, asset, unitPrice } = terms;
-        const request = { id: hexOf(random(16)), payee, hub: hub.url, network, contract: terms.contract, asset, unitPrice, units, tip: /** @type {Hex} */ ("0x"), expiresIn: STREAM_SECONDS, title: site };
+        const { payTo: payee, hub, network, asset, unitPrice } = terms;
+        const request = { id: hexOf(random(16)), payee, hub, network, contract: terms.contract, asset, unitPrice, units, tip: /** @type {Hex} */ ("0x"), expiresIn: STREAM_SECONDS, title: site };
         /** @type {Held} */
         const made = { at: now, request, marks: [], free: [], shown: 0 };
         state.held.push(made);
@@ -241,7 +273,7 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
       if (!held) return;
       const { id, payee, network, contract: where, asset: token, unitPrice, units, tip } = held.request;
       const stream = await open(held);
-      const grant = { key: stream.key, tip, payee, network, contract: where, hub: hub.url, asset: token, unitPrice, units, expiry: Math.floor(stream.expiresAt / 1000), symbol: asset.asset, decimals: asset.decimals };
+      const grant = { key: stream.key, tip, payee, network, contract: where, hub: terms.hub, asset: token, unitPrice, units, expiry: Math.floor(stream.revealBy / 1000), symbol: asset.asset, decimals: asset.decimals };
       await ledger.change((state) => {
         const held = state.held.find(({ request }) => request.id === id);
         if (!held || held.grant) return;
@@ -254,6 +286,8 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
   const plainPurse = purseOf(ledger, source);
   const purse = {
     ...plainPurse,
+    // Of what a site takes the first that this client can pay.
+    pick: (/** @type {Terms[]} */ all, /** @type {Terms} */ last) => plainPurse.pick(last ? all : [...all.filter(payable), ...all], last),
     async take(/** @type {Wanted} */ wanted) {
       await catchUp();
       try {

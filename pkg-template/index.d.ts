@@ -23,6 +23,12 @@
  * @packageDocumentation
  */
 
+import type { Budget, Spending } from "./fetch.js";
+import type { PaidRequestInit, PaidResponse } from "./pay/index.js";
+
+export type { Amounts, Budget, OverBudget, Spending } from "./fetch.js";
+export type { PaidRequestInit, PaidResponse } from "./pay/index.js";
+
 /** `0x` and hex digits. */
 export type Hex = `0x${string}`;
 
@@ -138,6 +144,13 @@ export interface ConnectOptions {
    * `~/.farthing`. One client at a time can use a store, or in browsers all tabs together.
    */
   store?: "memory" | (string & {}) | Store;
+  /** What {@link Client.fetch} may spend. */
+  budget?: Budget;
+  /**
+   * Where {@link Client.fetch} keeps what it spent: `"memory"` (forgets), a path (Node), or an object. By default beside
+   * `store`; in browsers IndexedDB, which all tabs share. One client at a time can use it.
+   */
+  spending?: "memory" | (string & {}) | Store;
   /** Seconds in which an exit of a new channel can be answered; the hub's default by default. */
   challengePeriod?: number;
   /**
@@ -682,6 +695,16 @@ export interface Client extends AsyncDisposable {
    * the payee has it. What is not paid comes back when the payee gives it up, or at the expiry.
    */
   stream(options: StreamOptions): Promise<Stream>;
+  /**
+   * As `fetch`, and pays what a server of the scheme asks for, within the budget: by streams, one for each payee and price,
+   * which it places when they are needed. Where the price is known the first request is paid: one round trip. What a server
+   * refuses for good rejects with its code, and so does what the budget refuses (`over-limit`); a 402 of other schemes comes
+   * back as it is. A request whose answer was lost, also by a restart, pays nothing new when it is made again. No payment
+   * follows a redirect to another origin. Codes that are not an {@link ErrorCode} are those of `farthing/pay`.
+   */
+  fetch(input: RequestInfo | URL, init?: PaidRequestInit): Promise<PaidResponse>;
+  /** What was spent where by {@link Client.fetch}, newest day first. */
+  spending(): Promise<readonly Spending[]>;
   /** Lets a key of yours sign receipts, in programs that do not have this wallet. */
   signReceiptKey(options: ReceiptKeyOptions): Promise<ReceiptKey>;
   /** Asks for a payment back that the payee has not taken; resolves when it `failed` or was `completed`. */

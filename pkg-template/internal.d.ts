@@ -39,6 +39,7 @@ export interface StreamPart {
   shown: number;
   paid: number;
   granted: boolean;
+  ending: boolean;
   revealBy: number;
 }
 

@@ -15,6 +15,9 @@ const REVEALING = { share: 1 / 8, age: 10_000, idle: 0 };
 /** Milliseconds after which what was paid is noted in the store. */
 const NOTING = 250;
 
+/** With these the engine says that no word of a stream counts any more: too late, given up, over. */
+const OVER = new Set(["payment-expired", "payee-declined", "unknown-payment"]);
+
 /** The longest that a timer can wait. */
 const MOST = 2 ** 31 - 1;
 
@@ -58,6 +61,8 @@ class End {
   get expiresAt() { return /** @type {number} */ (this.#payment.expiresAt); }
   get revealBy() { return this.#payment.stream.revealBy; }
   get to() { return this.#payment.to; }
+  /** The rest is to be given up as soon as what is proved is handed over. */
+  get ending() { return this.#payment.stream.ending; }
 
   get ended() {
     return this.status === "completed" || this.status === "failed" || this.status === "returning";
@@ -84,6 +89,13 @@ class Stream extends End {
     }
   }
 
+  /** What was shown elsewhere, or before a backup that this store comes from, is paid. @param {Streamed} payment */
+  follow(payment) {
+    super.follow(payment);
+    this.#noted = Math.max(this.#noted, payment.stream.shown);
+    this.#paid = Math.max(this.#paid, this.#noted);
+  }
+
   get paid() { return this.#paid; }
   get remaining() { return this.units - this.#paid; }
 
@@ -106,7 +118,7 @@ class Stream extends End {
   async saved() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    while (this.#noted < this.#paid) {
+    while (this.#noted < this.#paid && !this.ended) {
       this.#noting ??= this.#note().finally(() => (this.#noting = undefined));
       await this.#noting;
     }
@@ -133,6 +145,8 @@ class IncomingStream extends End {
   #before;
   #revealing = REVEALING;
   #givenUp = false;
+  /** Why the engine takes no word any more. @type {{ code: import("./index.js").ErrorCode, message: string } | undefined} */
+  #over;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -150,12 +164,21 @@ class IncomingStream extends End {
     this.#schedule();
   }
 
+  /** What was proved in another tab is not sold again here. @param {Streamed} payment */
+  follow(payment) {
+    super.follow(payment);
+    this.#before = Math.max(this.#before, payment.stream.shown);
+    this.#revealed = Math.max(this.#revealed, payment.stream.shown);
+  }
+
   get proved() { return Math.max(this.#before, this.#proofs.proved()); }
 
   /** @param {{ to: number, word: Hex }} paid */
   take({ to, word }) {
     if (this.ended) throw fault("payment-failed", `The stream has ended (${this.status}). Nothing was taken.`);
-    if (this.#givenUp) throw fault("payee-declined", "The rest of this stream was given up: its words count no more. Nothing was taken.");
+    if (this.#over !== undefined) throw fault(this.#over.code, `${this.#over.message} Nothing was taken.`);
+    // Also what was given up before a restart, or in another tab.
+    if (this.#givenUp || this.ending) throw fault("payee-declined", "The rest of this stream was given up: its words count no more. Nothing was taken.");
     if (Date.now() >= this.revealBy) throw fault("payment-expired", "The stream is too near its expiry for its words to be shown in time. Nothing was taken.");
     if (!Number.isSafeInteger(to) || to < 1 || to > this.units || typeof word !== "string") {
       throw fault("bad-evidence", `The stream has the units from 1 to ${this.units}, and a word is a string of hex. Nothing was taken.`);
@@ -186,7 +209,10 @@ class IncomingStream extends End {
 
   async #show() {
     const [units, evidence] = [this.#proofs.proved(), this.#proofs.evidence()];
-    await this.core.reveal({ id: this.id, evidence });
+    await this.core.reveal({ id: this.id, evidence }).catch((error) => {
+      if (OVER.has(error?.code)) this.#over = error;
+      throw error;
+    });
     this.#revealed = Math.max(this.#revealed, units);
   }
 
@@ -195,11 +221,12 @@ class IncomingStream extends End {
     this.#givenUp = true;
     try {
       await this.reveal();
-      if (!this.ended) await this.core.endStream({ id: this.id });
     } catch (error) {
       this.#givenUp = false;
       throw error;
     }
+    // The engine may have noted it, though it failed to say so: no word is taken even then.
+    if (!this.ended) await this.core.endStream({ id: this.id });
   }
 
   /** The payer asks for the rest. */
@@ -222,8 +249,9 @@ class IncomingStream extends End {
     if (idle > 0) this.#idle = after(() => this.giveUp().catch(() => this.#schedule()), idle);
   }
 
-  /** The engine could not: it is asked again, until the stream ends. */
+  /** The engine could not: it is asked again, until the stream ends or no word counts any more. */
   #retry() {
+    if (this.#over !== undefined) return;
     this.#timer ??= after(() => this.reveal().catch(() => this.#retry()), 1_000);
   }
 }

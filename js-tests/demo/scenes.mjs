@@ -6,6 +6,15 @@ import { answers, must, outcome, ownWallet, popup, random, ready, request, site 
 /** What the magazines take for one unit. */
 const UNIT = 5n * 10n ** 14n;
 
+/** Presses what may close the window while it is being pressed. */
+export async function press(page, selector) {
+  try {
+    await page.click(selector);
+  } catch (error) {
+    if (!page.isClosed()) throw error;
+  }
+}
+
 export const scenes = {
   /** First visit, deposit, balances, sending, settings. */
   async wallet(stage) {
@@ -75,7 +84,7 @@ export const scenes = {
     await outcome(opened, "denied");
     await shoot(opened, "ask-2-denied");
     must((await answers(page)).at(-1).error.code === "denied", "the page hears of the no");
-    await opened.click("text=Close this window");
+    await press(opened, "text=Close this window");
 
     opened = await popup(stage, page, request(stage, { units: 1500 }));
     await opened.waitForSelector("#raise");
@@ -156,7 +165,7 @@ export const scenes = {
     const allow = async (asked, from = page) => {
       const opened = await popup(stage, from, asked);
       await opened.waitForSelector("#allow:not(:disabled)");
-      await opened.click("#allow");
+      await press(opened, "#allow");
       return opened;
     };
     const code = async (from = page) => (await answers(from)).at(-1).error?.code;
@@ -205,7 +214,7 @@ export const scenes = {
     // Over all three limits, which are raised one by one.
     for (let limit = 0; limit < 3; limit += 1) await opened.click("#raise");
     await opened.waitForSelector("#allow:not(:disabled)");
-    await opened.click("#allow");
+    await press(opened, "#allow");
     await outcome(opened, "no-capacity");
     await shoot(opened, "ends-5-no-capacity");
     must((await code()) === "no-capacity", "a hub without money for the payee is told");
@@ -247,14 +256,34 @@ export const scenes = {
     await context.close();
   },
 
+  /** A browser that opens no windows: by this tab, and back to the text. */
+  async blocked(stage) {
+    const { shoot, sites: { post } } = stage;
+    const { context } = await ownWallet(stage, [["DAI", "5"]]);
+    const page = await context.newPage();
+    await page.addInitScript(() => (window.open = () => null));
+    await page.goto(`${post.url}/read/price-of-a-page?from=friends#text`);
+    await page.click("#open");
+    await page.waitForSelector("#here:visible");
+    await shoot(page, "post-8-blocked");
+    await page.click("#here");
+    await page.waitForSelector("#allow:not(:disabled)");
+    must((await page.textContent(".origin")) === post.url, "the origin is the magazine's");
+    await page.click("#allow");
+    await page.waitForSelector(".sold");
+    must(page.url() === `${post.url}/read/price-of-a-page?from=friends#text`, `the reader is where they were: ${page.url()}`);
+    await context.close();
+  },
+
   /** Nobody frames the wallet. */
   async framed(stage) {
     const context = await stage.browser.newContext();
     const page = await context.newPage();
     const { url } = await site(stage);
     await page.goto(url);
+    const tried = page.waitForEvent("framenavigated", (one) => one !== page.mainFrame() && one.url() !== "about:blank");
     await page.evaluate((there) => document.body.append(Object.assign(document.createElement("iframe"), { src: there })), stage.wallet.url);
-    await page.waitForTimeout(300);
+    await tried;
     const frame = page.frames().find((one) => one !== page.mainFrame());
     must((await frame.$("main")) === null, "the header keeps the page out of a frame");
     await context.close();
@@ -265,7 +294,6 @@ export const scenes = {
     const { shoot, told = () => {}, film = 8, sites: { post, water, wallet } } = stage;
     const context = await stage.context();
     const windows = [];
-    const began = await Promise.all([post, water].map(async ({ client }) => (await client.balances()).find(({ asset }) => asset === "DAI").available));
     const page = await context.newPage();
     context.on("page", (opened) => windows.push(opened));
     const open = async (magazine, path) => {
@@ -291,7 +319,7 @@ export const scenes = {
     await opened.waitForSelector(".faucet .note.good");
     await opened.click('.deposit button[type="submit"]');
     await opened.waitForSelector("#allow:not(:disabled)");
-    await opened.click("#allow");
+    await press(opened, "#allow");
     await page.waitForSelector(".sold");
     await page.waitForSelector("#purse:visible");
     await shoot(page, "post-4-paid");
@@ -331,7 +359,7 @@ export const scenes = {
     opened = await popped("#open");
     await opened.waitForSelector("#allow:not(:disabled)");
     await shoot(opened, "ask-9-second-site");
-    await opened.click("#allow");
+    await press(opened, "#allow");
     await page.waitForSelector(".sold");
     await shoot(page, "water-2-paid");
     must(windows.length === 2, "one window was opened for the second magazine");
@@ -362,12 +390,16 @@ export const scenes = {
 
     // Home: what was not paid is in the account again, to the wei, and what was paid is with the magazines.
     const { address } = await own.evaluate(() => window.farthing.client.info);
+    const keys = await own.evaluate(async () => (await window.farthing.client.payments()).flatMap(({ stream }) => (stream ? [stream.key] : [])));
     await own.goto(`${wallet.url}/#settings`);
     await own.click("#close");
     await shoot(own, "wallet-9-closing");
     await own.click("dialog >> text=Yes");
     await own.waitForSelector("#browser-key");
-    const earned = await Promise.all([post, water].map(async (magazine, index) => (await magazine.client.balances()).find(({ asset }) => asset === "DAI").available - began[index]));
+    // What other readers paid may come in at any time.
+    const from = (payments) => payments.filter(({ stream }) => keys.includes(stream?.key));
+    const sum = (payments) => payments.reduce((total, { stream }) => total + stream.unitPrice * BigInt(stream.paid), 0n);
+    const earned = await Promise.all([post, water].map(async ({ client }) => sum(from(await client.payments({ direction: "received" })))));
     const left = await stage.world.balanceOf(address, "DAI");
     must(left === 100n * 10n ** 18n - earned[0] - earned[1], `what the reader paid is what the magazines have: ${left}, ${earned}`);
     must(earned[0] >= (101n + 4n + BigInt(film)) * UNIT && earned[1] === 5n * UNIT, `each page and each second was paid: ${earned}`);

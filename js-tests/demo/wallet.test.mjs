@@ -70,6 +70,7 @@ test("a frame shows nothing of the wallet, also where a host forgets the header"
     if (!(await sendFile(folder, path, response))) response.writeHead(404).end();
     return undefined;
   });
+  cleanups.push(careless.stop);
   const context = await stage.context();
   const page = await context.newPage();
   await page.goto(`${careless.url}/frame`);
@@ -77,7 +78,6 @@ test("a frame shows nothing of the wallet, also where a host forgets the header"
   await frame.locator("text=Not in a frame").waitFor();
   assert.equal(await frame.locator("button").count(), 0);
   await context.close();
-  await careless.stop();
   assert.match(walletHeaders({ hub: "https://hub.example" })["content-security-policy"], /frame-ancestors 'none'/);
 });
 

@@ -446,6 +446,18 @@ test("further payments of a film that the server refuses are not counted, and sa
   assert.equal(site.log.at(-1).payload.from, 5);
 });
 
+test("of several terms those are met that this client can meet, and again those of before", async () => {
+  const { site, client, get } = await payerOf({ "/articles/*": article });
+  await read(await get("/articles/0"));
+  const plain = JSON.parse(Buffer.from((await fetch(`${site.url}/articles/1`)).headers.get("payment-required"), "base64")).accepts[0];
+  site.others = [{ scheme: "exact", amount: "1" }, { ...plain, network: "eip155:1" }, { ...plain, extra: { ...plain.extra, hub: "https://elsewhere.example" } }];
+  site.routes["/articles/*"] = { ...article, units: 3 };
+  assert.equal((await read(await get("/articles/1"))).text, "the article");
+  const other = fetching(client, { place: forgetful(), budget: { perRequest: { DAI: 9n * UNIT }, perSite: { DAI: 90n * UNIT }, perDay: { DAI: 90n * UNIT } } });
+  assert.equal((await read(await other.fetch(`${site.url}/articles/2`))).text, "the article");
+  assert.equal(client.calls.length, 2);
+});
+
 test("options are checked before anything is asked", async () => {
   const { site, get, client } = await payerOf({ "/articles/*": article });
   await assert.rejects(get("/articles/1", { payment: { id: "0x12" } }), { code: "invalid-argument" });
@@ -464,6 +476,24 @@ test("an id of the application's is charged once, and means one request", async 
   assert.equal((await read(await get("/articles/1", { payment }))).text, "the article");
   assert.equal(site.charged(), 2);
   assert.ok(site.log.filter((one) => one.paid).every(({ payload }) => payload.id === payment.id));
+});
+
+test("no word leaves before the spend is on the disk", async () => {
+  let state = { v: 1, rev: 0, held: [], spends: [], routes: [] };
+  const early = [];
+  const place = async (work) => {
+    const next = structuredClone(state);
+    work(next);
+    for (let turns = 0; turns < 50; turns += 1) await new Promise((done) => setImmediate(done));
+    // What is being written now is not known to the server yet.
+    const written = new Set(state.spends.map(({ id }) => id));
+    for (const { id } of next.spends) if (!written.has(id) && site.log.some(({ payload }) => payload?.id === id)) early.push(id);
+    state = next;
+  };
+  const { site, get } = await payerOf({ "/articles/*": article }, { place });
+  for (let number = 0; number < 3; number += 1) await read(await get(`/articles/${number}`));
+  assert.equal(site.charged(), 6);
+  assert.deepEqual(early, []);
 });
 
 test("a store that can't be written pays nothing", async () => {

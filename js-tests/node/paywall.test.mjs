@@ -5,6 +5,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { clientsOf } from "../support/clients.mjs";
 import { packageFile } from "../support/env.mjs";
@@ -84,21 +86,77 @@ for (const condition of ["hash-chain", "voucher"]) {
 
     payee = await local(bob, { store });
     site = await open();
-    assert.equal((await buy(site.route, terms, stream, 3)).status, 200);
+    assert.equal((await buy(site.route, terms, stream, 2)).status, 200);
     const spent = await buy(site.route, terms, stream, { from: 1, to: 3, word: stream.pay(1).word });
     assert.equal(spent.status, 402);
     // The payer wants the rest back: the till shows what was sold, and no more.
     await stream.end();
     const payment = await until(payer, async () => (await payer.payments()).find(({ id, status }) => id === stream.id && status === "completed"));
-    assert.equal(payment.amount, 25n * PRICE);
-    assert.equal((await eth(payer)).available, 1_000_000n - 25n * PRICE);
-    await until(payee, async () => (await eth(payee)).available === 25n * PRICE);
+    assert.equal(payment.amount, 24n * PRICE);
+    assert.equal((await eth(payer)).available, 1_000_000n - 24n * PRICE);
+    await until(payee, async () => (await eth(payee)).available === 24n * PRICE);
     const told = await report({ store: site.wall.ledger, client: payee });
-    assert.deepEqual(told.routes.map(({ route, requests, open: left, income }) => [route, requests, left, income]), [["article", 12, 0, 25n * PRICE]]);
+    assert.deepEqual(told.routes.map(({ route, requests, open: left, income }) => [route, requests, left, income]), [["article", 12, 0, 24n * PRICE]]);
     const engine = told.engine.assets.find(({ asset }) => asset === "ETH");
-    assert.deepEqual([engine.redeemed, engine.withdrawable], [25n * PRICE, 25n * PRICE]);
+    assert.deepEqual([engine.redeemed, engine.withdrawable], [24n * PRICE, 24n * PRICE]);
     assert.equal((await buy(site.route, terms, stream, { from: 50, to: 52, word: `0x${"00".repeat(32)}` })).status, 402);
     assert.deepEqual(site.errors, []);
     await site.wall.close();
   });
 }
+
+test("a fetch that pays, at a site that sells: one round trip each, parallel, metered, and after the server's restart", async () => {
+  const [alice, bob] = [await world.account(), await world.account()];
+  const [payer, payee] = [await local(alice), await local(bob)];
+  await payer.deposit({ asset: "ETH", amount: 10_000_000n });
+  let requests = 0;
+  const failures = [];
+  let routes;
+  const server = createServer((req, res) => {
+    requests += 1;
+    const [route, serve] = routes(req.url);
+    route(req, res, (error) => (error ? res.writeHead(500).end() : serve(req, res)));
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  const open = async () => {
+    const wall = await paywall({ client: payee, store: sqlite(join(folder, "fetch.db")), origin, asset: "ETH", unitPrice: PRICE, minUnits: 600, onError: (error) => failures.push(error) });
+    const article = wall.route({ name: "article", price: 2n * PRICE }).express();
+    const score = wall.route({ name: "score", price: { used: true }, first: 4, margin: 2 }).express();
+    routes = (url) => (url.startsWith("/score") ? [score, play] : [article, (req, res) => res.end(`read ${req.url}`)]);
+    return wall;
+  };
+  const play = async (req, res) => {
+    res.writeHead(200, { "content-type": "text/event-stream" });
+    for (let move = 0; move < 20; move += 1) {
+      await req.payment.use(PRICE);
+      res.write(`data: ${move}\n\n`);
+    }
+    res.end();
+  };
+  let wall = await open();
+  const pays = (path) => payer.fetch(origin + path);
+  const first = await pays("/a/0");
+  assert.equal(await first.text(), "read /a/0");
+  assert.equal(requests, 2);
+  for (let at = 1; at <= 20; at += 1) assert.equal(await (await pays(`/a/${at}`)).text(), `read /a/${at}`);
+  await Promise.all(Array.from({ length: 16 }, async (_, at) => assert.equal(await (await pays(`/b/${at}`)).text(), `read /b/${at}`)));
+  const before = requests;
+  const film = await (await pays("/score")).text();
+  for (let move = 0; move < 20; move += 1) assert.ok(film.includes(`data: ${move}\n`), String(move));
+  assert.ok(requests > before + 1);
+  await wall.close();
+  wall = await open();
+  assert.equal(await (await pays("/c")).text(), "read /c");
+  let told;
+  // The last is settled a moment after its answer.
+  do told = (await report({ store: wall.ledger })).routes;
+  while (told.some(({ open: left }) => left > 0));
+  const sums = Object.fromEntries(told.map(({ route, requests: paid, income, open: left }) => [route, { paid, income, left }]));
+  assert.deepEqual(sums.article.income, BigInt(sums.article.paid) * 2n * PRICE);
+  assert.deepEqual([sums.article.paid, sums.article.left, sums.score.income, sums.score.left], [38, 0, 20n * PRICE, 0]);
+  assert.deepEqual(failures, []);
+  server.closeAllConnections();
+  server.close();
+  await wall.close();
+});

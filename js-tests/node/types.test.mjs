@@ -74,6 +74,57 @@ export async function site(client: Client, pool: { connect(): Promise<any>; quer
 export type Names = ClientEvent["type"];
 `;
 
+const PAYING = `
+import { payer } from "farthing/pay";
+import type { GrantState, PaidResponse, PayCode, PayError, Spent, Terms } from "farthing/pay";
+import { bindOf, decodeGrantRequest, decodePayment, encodeGrantAnswer, encodeRequired, toFragment } from "farthing/pay/scheme";
+
+export async function page() {
+  const pay = payer({ wallet: "https://wallet.example/", title: "The Farthing Post", units: 500, perRequest: 5n, mode: "redirect" });
+  const stop = pay.on("spent", ({ amount, symbol }: Spent) => console.log(amount + 1n, symbol));
+  try {
+    const response: PaidResponse = await pay.fetch("/articles/7", { method: "GET", payment: { most: 5n, ask: false, id: "0x00" } });
+    const meter = pay.meter(response);
+    if (meter && meter.used < meter.paid) meter.pause();
+    const plain: Response = response;
+    console.log(await plain.text(), response.payment?.units);
+  } catch (error) {
+    const { code, terms }: { code: PayCode; terms?: Terms } = error as PayError;
+    return [code, terms?.amount];
+  }
+  const [state]: GrantState[] = await pay.state();
+  const back = await pay.returned;
+  if (back && "grant" in back) console.log(back.grant.units);
+  await pay.end(state?.key);
+  return stop();
+}
+export async function wallet(fragment: string) {
+  const { id, unitPrice, units } = decodeGrantRequest(fragment);
+  const { key, word } = decodePayment("");
+  console.log(unitPrice * BigInt(units), key, word, await bindOf(id, "GET", "https://news.example/"), encodeRequired({ terms: [], code: "bad-word" }));
+  return toFragment(encodeGrantAnswer({ id, error: { code: "denied", message: "No." } }));
+}
+self.addEventListener("fetch", (event) => payer().handle(event as unknown as { request: Request; respondWith(response: Promise<Response>): void }));
+`;
+
+const BAD_PAYING = [
+  `payer({ wallet: 5 });`,
+  `payer({ walet: "https://wallet.example/" });`,
+  `payer({ perRequest: 5 });`,
+  `payer().on("paid", () => {});`,
+  `await payer().fetch("/", { payment: { most: 5 } });`,
+];
+
+/** In the package as it is in the source: what is declared is what is there. */
+const DECLARED = `
+import * as told from "./pay/scheme.js";
+import * as is from "./pay/scheme.mjs";
+import { payer as toldPayer } from "./pay/index.js";
+import { payer } from "./pay/index.mjs";
+export const scheme: typeof told = is;
+export const face: typeof toldPayer = payer;
+`;
+
 const BAD = [
   `await client.pay({ to: "0x12", asset: "ETH", amount: 5 });`,
   `await client.pay({ to: "0x12", asset: "ETH" });`,
@@ -107,14 +158,17 @@ for (const [name, options] of Object.entries({
 })) {
   test(`a program compiles (${name})`, () => {
     writeFileSync(join(folder, "package.json"), `{ "type": "module" }`);
-    const { ok, stdout } = compile(`good-${name}`, GOOD, options);
-    assert.ok(ok, stdout);
+    for (const [what, source] of [["good", GOOD], ["paying", PAYING]]) {
+      const { ok, stdout } = compile(`${what}-${name}`, source, options);
+      assert.ok(ok, stdout);
+    }
   });
 }
 
 test("what the client refuses does not compile", () => {
   const head = `import { connect } from "farthing"; import type { Client } from "farthing"; declare const client: Client;\n`;
-  const source = head + BAD.map((line) => `// @ts-expect-error\n${line}\n`).join("") + "export {};\n";
+  const lines = (bad) => bad.map((line) => `// @ts-expect-error\n${line}\n`).join("");
+  const source = `import { payer } from "farthing/pay";\n${head}${lines(BAD)}${lines(BAD_PAYING)}export {};\n`;
   const { ok, stdout } = compile("bad", source, ["--module", "nodenext"]);
   assert.ok(ok, stdout);
 });
@@ -137,15 +191,16 @@ test("the package's own JavaScript is what the types in its comments say", () =>
   cpSync(packageFolder(), copy, { recursive: true });
   // What ships has no comments any more, so its source is checked, beside the rest of the package.
   cpSync(fileURLToPath(new URL("../../pkg-template", import.meta.url)), copy, { recursive: true });
-  const parts = ["", "store", "bin", "paywall", "paywall/store", "paywall/adapters"];
+  const parts = ["", "store", "bin", "pay", "paywall", "paywall/store", "paywall/adapters"];
   const files = parts.flatMap((part) => readdirSync(join(copy, part)).filter((name) => name.endsWith(".mjs")).map((name) => join(part, name)));
   rmSync(join(copy, "node_modules"), { recursive: true, force: true });
   mkdirSync(join(copy, "node_modules"));
   symlinkSync(join(createRequire(import.meta.url).resolve("@noble/hashes/sha3.js"), "../../"), join(copy, "node_modules/@noble"));
+  writeFileSync(join(copy, "declared.ts"), DECLARED);
   assert.ok(files.includes("tabs.mjs") && files.length > 12, String(files));
   for (const file of files) assert.match(readFileSync(join(copy, file), "utf8"), /^\/\/ @ts-check$/m, `${file} is not checked`);
   const types = join(createRequire(import.meta.url).resolve("@types/node/package.json"), "../..");
   const settings = ["--noEmit", "--allowJs", "--strict", "--module", "nodenext", "--target", "esnext", "--lib", "esnext,dom,dom.iterable", "--typeRoots", types, "--types", "node"];
-  const { ok, stdout } = check(copy, [...settings, ...files]);
+  const { ok, stdout } = check(copy, [...settings, "declared.ts", ...files]);
   assert.ok(ok, stdout);
 });

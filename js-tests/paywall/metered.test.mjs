@@ -171,6 +171,22 @@ test("events: the reader is told between two of them, pays in time, and is told 
   assert.equal(await codeOf((await side(route, payer, payment.id)).response), "session-ended");
 });
 
+test("events by the byte: nothing of ours comes into the middle of one", async (t) => {
+  const payer = new Payer();
+  const { wall, store } = await opened(t, { payers: [payer] });
+  const route = wall.route({ price: { perByte: UNIT / 10n }, first: 3, margin: 1 });
+  // The margin is reached with the second half.
+  const { handler } = body(["data: 123456789", "012345678\n", "\n", "data: 2\n\n"], "text/event-stream");
+  const { headers, payment } = await payer.pays({ units: 3 });
+  const seen = [];
+  for await (const { event, data } of events(await ask(route, headers, handler))) {
+    seen.push(event === "farthing" ? eventOf(data).used : data);
+    if (seen.length === 2) assert.equal((await side(route, payer, payment.id)).response.status, 204);
+  }
+  assert.deepEqual(seen, ["123456789012345678", 3, 4, "2", 3, 4]);
+  assert.deepEqual(await store.rows.spent(payer.key), [[0, 3], [3, 4]]);
+});
+
 test("use() says when nothing more is paid", async (t) => {
   const payer = new Payer();
   const { wall, store } = await opened(t, { payers: [payer], patience: 1 });

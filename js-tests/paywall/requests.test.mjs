@@ -172,9 +172,14 @@ test("only what was served is charged", async (t) => {
   await assert.rejects(run(() => { throw new Error("a fault of the handler"); }), /a fault of the handler/);
   assert.deepEqual(await store.rows.spent(payer.key), [[0, 4]]);
 
+  const more = await payer.pays({ from: 60, units: 9 });
+  assert.equal(answerOf(await ask(route, more.headers)).charged, 4);
+  assert.deepEqual(await store.rows.spent(payer.key), [[0, 4], [60, 64]]);
+  payer.place = 8;
+
   const less = await run((_, payment) => (payment.charge(1), new Response("a quarter")));
   assert.equal(answerOf(less.response).charged, 1);
-  assert.deepEqual(await store.rows.spent(payer.key), [[0, 4], [8, 9]]);
+  assert.deepEqual(await store.rows.spent(payer.key), [[0, 4], [8, 9], [60, 64]]);
   // What is left may be spent by another id.
   assert.equal((await ask(route, (await payer.pays({ from: 9, units: 4 })).headers)).status, 200);
 

@@ -83,8 +83,11 @@ class Engine {
   }
 }
 
-/** Terms are the engine's account. */
-const pays = async (payer, how) => ({ "payment-signature": encode(await payer.payment({ payTo: addressOf(OWNER), ...how })) });
+/** A payment to the engine's account, for as many units as the route costs then. */
+async function pays(payer, how) {
+  const payment = await payer.payment({ payTo: addressOf(OWNER), ...how });
+  return { "payment-signature": encode(payment), "x-units": String(payment.to - payment.from) };
+}
 const ask = async (route, headers) => {
   const response = await route.handle(new Request("http://h/", { headers }), () => new Response("text"));
   await response.text();
@@ -101,7 +104,7 @@ async function shop(t, { engine = new Engine(), store = sqlite(join(folder(t), "
   const errors = [];
   const wall = await paywall({ client: engine, store, origin: ORIGIN, asset: "DAI", unitPrice: UNIT, onError: (error) => errors.push(error), ...options });
   t.after(() => wall.close());
-  return { engine, store, wall, errors, route: wall.route({ name: "article", price: UNIT }) };
+  return { engine, store, wall, errors, route: wall.route({ name: "article", price: (request) => BigInt(request.headers.get("x-units") ?? 1) * UNIT }) };
 }
 
 test("a stream can be paid by when the engine has it, and the engine gets the best word", async (t) => {
@@ -175,7 +178,17 @@ test("a payer who wants the rest back gets it, behind what was sold", async (t) 
   await stream.onend();
   assert.equal(stream.given, 3);
   assert.notEqual((await store.rows.stream(payer.key)).endedAt, null);
-  // One that the engine has ended by itself is sold by no more either.
+  // Without the till nothing goes back, since others may be selling.
+  const last = new Incoming(new Payer());
+  engine.comes(last);
+  await ask(route, await pays(last.payer));
+  await wall.till.close();
+  await last.onend();
+  assert.equal(last.given, undefined);
+});
+
+test("a stream that the engine has ended is sold by no more", async (t) => {
+  const { engine, store, wall, route } = await shop(t);
   const other = new Incoming(new Payer());
   engine.comes(other);
   await ask(route, await pays(other.payer));
@@ -300,4 +313,6 @@ test("the report: what came in by route, and what the engine says", async (t) =>
   const missing = program("report", "--store", join(store.rows.path, "nowhere.db"));
   assert.equal(missing.status, 2);
   assert.match(missing.stderr, /There is no file/);
+  const other = program("report", "--store", join(packageFolder(), "package.json"));
+  assert.deepEqual([other.status, /no paywall's store/.test(other.stderr)], [2, true]);
 });

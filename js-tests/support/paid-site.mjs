@@ -40,7 +40,7 @@ export async function paidSite({ routes = {}, wallet, files = {}, headers = {} }
   /** By key: `{ tip, units, unitPrice, sold: [{ from, to, id, bind, charged, answer }] }`. */
   const streams = new Map();
   const log = [];
-  const site = { routes, streams, log, faults: [], sessions: new Map(), unitPrice: TERMS.unitPrice, terms: {} };
+  const site = { routes, streams, log, faults: [], others: [], sessions: new Map(), unitPrice: TERMS.unitPrice, terms: {} };
 
   const termsOf = (route) => {
     const { network, asset, payTo, contract, hub } = { ...TERMS, ...site.terms };
@@ -85,7 +85,7 @@ export async function paidSite({ routes = {}, wallet, files = {}, headers = {} }
   function refuse(response, url, route, { code, stream }) {
     const status = { "bad-payment": 400, "id-reused": 409, "in-progress": 409, "paywall-unavailable": 503 }[code] ?? 402;
     const header = {
-      x402Version: 2, error: "payment required", resource: { url: url.href }, accepts: [termsOf(route)],
+      x402Version: 2, error: "payment required", resource: { url: url.href }, accepts: [...site.others, termsOf(route)],
       ...(code !== "payment-required" && { code }),
       ...(stream && { stream: { key: stream.key, spent: stream.sold.filter(({ charged }) => charged > 0).map(({ from, charged }) => [from, from + charged]) } }),
     };
@@ -204,8 +204,13 @@ export function engine(sites, { durable = new Map() } = {}) {
       return {
         key: keyOf(words[0], units, expiry),
         expiresAt: expiry * 1000,
+        revealBy: expiry * 1000,
+        ended: false,
         units,
         paid,
+        get remaining() {
+          return this.units - this.paid;
+        },
         pay(count) {
           const from = this.paid;
           if (from + count > units) throw new Error("the stream has no more");

@@ -4,16 +4,32 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { postgres, report, reportLines, sqlite } from "../paywall/index.mjs";
 
 /** A wrong use, with what to do. */
 export class Misuse extends Error {}
 
+/** Whether the file is ours: a report must not lay tables into another's. @param {string} file */
+function isStore(file) {
+  try {
+    const database = new DatabaseSync(file, { readOnly: true });
+    try {
+      return database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'farthing_facts'").get() !== undefined;
+    } finally {
+      database.close();
+    }
+  } catch {
+    return false;
+  }
+}
+
 /** Opens what `--store` names. @param {string} name */
 async function storeAt(name) {
   if (!/^postgres(ql)?:/.test(name)) {
     if (!existsSync(name)) throw new Misuse(`There is no file ${name}.`);
+    if (!isStore(name)) throw new Misuse(`${name} is no paywall's store. Nothing was changed.`);
     const store = sqlite(name);
     return { store, end: () => store.end() };
   }

@@ -122,7 +122,7 @@ export function paying(purse, { most, tell }) {
       try {
         return await fetch(own);
       } finally {
-        clearTimeout(timer);
+        clearTimeout(/** @type {any} */ (timer));
       }
     };
 
@@ -149,7 +149,7 @@ export function paying(purse, { most, tell }) {
         return one;
       };
       // A meter has it among its parts.
-      if (join) return Object.assign(response, { payment: true });
+      if (join) return Object.assign(response, { payment: /** @type {any} */ (true) });
       const heard = open && meterOf(purse, { ...paid, url, spent }, pay);
       const copy = watched(response, heard ?? { done: () => purse.settle(paid, charged), left: () => purse.loosen(paid) });
       return Object.assign(copy, { payment: { ...spent(charged), ...(heard && { meter: heard.meter }) } });
@@ -174,15 +174,15 @@ export function paying(purse, { most, tell }) {
       }
       const { status } = response;
       if (!paid) {
-        const { terms: [terms] = [] } = status === 402 && response.headers.has(REQUIRED) ? decodeRequired(response.headers.get(REQUIRED)) : {};
-        if (!terms) return response;
+        const { terms: all = [] } = status === 402 && response.headers.has(REQUIRED) ? decodeRequired(response.headers.get(REQUIRED)) : {};
+        if (all.length === 0) return response;
         if (response.redirected) {
           // Its terms are of where it led to, and count there; another origin gets no payment that nobody meant for it.
           if (new URL(response.url).origin !== origin || !safe || hops >= TRIES.hops) return response;
           return pay(base ? new Request(response.url, base) : response.url, { ...init, payment }, hops + 1);
         }
         if (led) throw fault("unsupported", "A paid route leads elsewhere.", { response });
-        paid = await again(terms, response);
+        paid = await again(await purse.pick(all), response);
         continue;
       }
       const said = perhaps(() => decodeAnswer(response.headers.get(RESPONSE)));
@@ -193,14 +193,14 @@ export function paying(purse, { most, tell }) {
         await purse.learn(route, null);
         const how = init.redirect ?? base?.redirect;
         if (how === "manual" || streamed) return response;
-        if (how === "error") throw new TypeError("a redirect");
+        if (how === "error") throw new TypeError("redirect");
         // Where it leads to is not said in a browser; who follows unpaid finds out, unless it is paid to be told.
         led = true;
         paid = undefined;
         continue;
       }
       if (answer) return served(response, paid, answer);
-      const { code = "", terms: [terms = paid.terms] = [], stream } = perhaps(() => decodeRequired(response.headers.get(REQUIRED))) ?? {};
+      const { code = "", terms: all = [], stream } = perhaps(() => decodeRequired(response.headers.get(REQUIRED))) ?? {};
       if (!code && status !== 402) {
         // A proxy's word that it failed says nothing of the server; any other answer is one that costs nothing.
         if (status >= 500 || status === 409) purse.loosen(paid);
@@ -228,7 +228,7 @@ export function paying(purse, { most, tell }) {
         else useful = code === "price-changed" || code === "wrong-terms" || (code === "id-reused" && !payment.id);
       }
       if (!useful || !may("terms")) throw unpaid(code || "payment-required", "The payment is refused.", more);
-      paid = await again(terms, response);
+      paid = await again(await purse.pick(all, paid.terms), response);
     }
   };
 }

@@ -100,6 +100,9 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle }) {
       return found;
     },
 
+    /** Of several the one that there is a grant for, or that is like what was tried. @param {Terms[]} all @param {Terms} [last] @returns {Promise<Terms>} */
+    pick: (all, last) => ledger.change((state) => all.find((one) => (last ? market(one) === market(last) : usable(state, one, Date.now()))) ?? all[0] ?? last),
+
     /** @param {string} route @param {Terms | null} terms */
     learn: (route, terms) => ledger.change((state) => learn(state, route, terms)),
 

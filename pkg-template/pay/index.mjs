@@ -30,8 +30,8 @@ function accept(state, { id, grant, error }) {
     throw error;
   }
   const { request } = held;
-  const { tip, hub, units, expiry } = grant;
-  if (market(grant) !== market(request) || tip !== request.tip || hub !== request.hub || units > request.units || grant.key !== streamKey(tip, units, expiry)) {
+  const { tip, units, expiry } = grant;
+  if (market(grant) !== market(request) || tip !== request.tip || units > request.units || grant.key !== streamKey(tip, units, expiry)) {
     throw fault("bad-answer", "The wallet granted something else. Nothing was paid.");
   }
   held.grant = grant;

@@ -116,7 +116,7 @@ export function encodeRequired({ error = "payment required", code, resource, ter
 /** Reads `PAYMENT-SIGNATURE`: `bad-payment` unless every field is there, right and known. @param {unknown} text @returns {Payment} */
 export function decodePayment(text) {
   return checked("bad-payment", SIGNATURE, () => {
-    const shape = { x402Version: only(2), accepted: { scheme: only(SCHEME), ...parties, payTo: address }, payload: { key: bytes32, from: place, to: place, word: hex(32, 65), id: id16, bind: bytes32 } };
+    const shape = { x402Version: only(2), accepted: { scheme: only(SCHEME), ...parties, payTo: address }, payload: { key: bytes32, from: place, to: place, word: like(/^0x([0-9a-f]{64}|[0-9a-f]{130})$/), id: id16, bind: bytes32 } };
     const { accepted: { scheme: _, ...whom }, payload } = fields(unpack(text, 2 * SHORTEST), shape, "", true);
     return payload.from < payload.to ? { ...whom, ...payload } : wrong("payload.to");
   });

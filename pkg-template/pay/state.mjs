@@ -62,8 +62,8 @@ export function strike(free, from, to) {
 /** @param {Interval[]} free */
 export const sum = (free) => free.reduce((all, [from, to]) => all + to - from, 0);
 
-/** Whom a grant pays and in what, to be compared. @param {{ network: string, contract: string, asset: string, unitPrice: bigint, payee?: string, payTo?: string }} one */
-export const market = ({ network, contract, asset, unitPrice, payee, payTo = payee }) => [network, contract, asset, unitPrice, payTo].join();
+/** Whom a grant pays, by way of whom and in what, to be compared. @param {{ hub: string, network: string, contract: string, asset: string, unitPrice: bigint, payee?: string, payTo?: string }} one */
+export const market = ({ hub, network, contract, asset, unitPrice, payee, payTo = payee }) => [hub, network, contract, asset, unitPrice, payTo].join();
 
 /** A grant that can pay. @param {State} state @param {Terms} terms @param {number} now @param {(held: Held) => boolean} [open] */
 export const usable = (state, terms, now, open = () => true) =>

@@ -2,7 +2,7 @@
 // for the request that it names, from the wallet's origin, once.
 // @ts-check
 
-/** @import { GrantAnswer, GrantRequest } from "./index.js" */
+/** @import { GrantAnswer, GrantRequest, PayCode } from "./index.js" */
 
 import { decodeGrantAnswer, grantMessage } from "./scheme.mjs";
 import { fault, packUrl } from "./wire.mjs";
@@ -13,7 +13,7 @@ const DECIDE = 900_000;
 const LOOK = 250;
 const LAST = 500;
 
-/** @param {PayError["code"]} code @param {string} message @param {boolean} [early] the wallet page had not spoken: it was closed, or cut off from us by a policy */
+/** @param {PayCode} code @param {string} message @param {boolean} [early] the wallet page had not spoken: it was closed, or cut off from us by a policy */
 const none = (code, message, early) => fault(code, `${message} No money moved.`, { early });
 
 /** @param {string} wallet @param {GrantRequest} request @returns {Promise<GrantAnswer>} */

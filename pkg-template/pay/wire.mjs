@@ -37,8 +37,8 @@ export function checked(code, what, work) {
 /** @param {RegExp} form @returns {Check<any>} */
 export const like = (form) => (value) => (typeof value === "string" && form.test(value) ? value : undefined);
 
-/** Bytes, `0x` and lower-case hex. @param {number} size @param {number} [other] @returns {Check<`0x${string}`>} */
-export const hex = (size, other = size) => like(RegExp(`^0x([0-9a-f]{${size * 2}}|[0-9a-f]{${other * 2}})$`));
+/** Bytes, `0x` and lower-case hex. @param {number} size @returns {Check<`0x${string}`>} */
+export const hex = (size) => like(RegExp(`^0x[0-9a-f]{${size * 2}}$`));
 
 export const address = hex(20);
 export const bytes32 = hex(32);

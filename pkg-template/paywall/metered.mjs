@@ -19,6 +19,8 @@ export function frame({ record, used, end }) {
 /** Puts events of ours between those of a stream, never into one. */
 export class Between {
   #ready = true;
+  /** The last four bytes, which may have come one by one. */
+  #tail = "";
   /** @type {Uint8Array[]} */
   #waiting = [];
   #write;
@@ -32,9 +34,8 @@ export class Between {
   pass(bytes) {
     if (bytes.length === 0) return;
     this.#write(bytes);
-    const tail = bytes.subarray(-4);
-    const text = String.fromCharCode(...tail);
-    this.#ready = /(\n\n|\r\n\r\n|\r\r)$/.test(text) || (tail.length < 2 && this.#ready && /^[\r\n]+$/.test(text));
+    this.#tail = (this.#tail + String.fromCharCode(...bytes.subarray(-4))).slice(-4);
+    this.#ready = /(\n\n|\r\n\r\n|\r\r)$/.test(this.#tail);
     if (this.#ready) this.flush();
   }
 

@@ -8,6 +8,7 @@
 import { RESPONSE } from "../pay/scheme.mjs";
 import { Meter } from "./meter.mjs";
 import { PaywallError, invalid } from "./problem.mjs";
+import { unitsFor } from "./spend.mjs";
 
 /** What an answer has to be to be paid for: whoever gets an error or is sent elsewhere has got nothing. @param {number} status */
 export const isServed = (status) => status >= 200 && status < 300;
@@ -36,7 +37,9 @@ export class Sale {
     this.#stream = stream;
     this.record = record;
     this.#again = again;
-    this.#charge = record.charged;
+    // Who sent more than it costs has the rest back.
+    const price = Number(unitsFor(quote.amount, BigInt(stream.unitPrice)));
+    this.#charge = again ? record.charged : Math.min(record.to - record.from, price);
     if (quote.rate !== undefined) this.meter = this.#metered(quote.rate);
   }
 

@@ -116,7 +116,8 @@ export class Till {
     if (!sound(record)) return this.#onError(invalid(`The stream ${record.key} is none that a paywall can verify.`));
     this.#streams.set(record.key, stream);
     // The payer wants the rest back: what was sold by then comes first.
-    stream.onend = () => this.#run(() => this.#end(record.key));
+    // Without the till nothing is given back: other processes go on selling by what the store has.
+    stream.onend = () => (this.#closed ? undefined : this.#run(() => this.#end(record.key)));
     // Of one that is known this says again what the engine has: before a crash it may have had more than it had stored.
     await this.#rows.putStream(record);
   }

@@ -50,8 +50,14 @@ impl Lock {
     /// What evidence that proves `units` brings beyond what was redeemed.
     #[must_use]
     pub fn provable(&self, units: u32) -> Amount {
+        self.provable_above(0, units)
+    }
+
+    /// The same, where so many units are `proved` by other means.
+    #[must_use]
+    pub fn provable_above(&self, proved: u32, units: u32) -> Amount {
         // A lock whose worth does not fit an amount is refused before it gets here.
-        self.unit_price.times(units.min(self.n).saturating_sub(self.redeemed)).unwrap_or(Amount::MAX)
+        self.unit_price.times(units.min(self.n).saturating_sub(self.redeemed.max(proved))).unwrap_or(Amount::MAX)
     }
 
     /// `keccak256(abi.encode(key, n, unitPrice, redeemed))`.

@@ -60,6 +60,15 @@ impl<K: Ord, V> Map<K, V> {
         self.at(&place)
     }
 
+    /// The greatest key that is not above this one.
+    pub fn last_up_to(&self, key: &K) -> Option<&K> {
+        let Place { chunk, index, found } = self.find(key);
+        let up_to = if found { index.saturating_add(1) } else { index };
+        let here = self.chunks.get(chunk).and_then(|chunk| chunk.get(..up_to)?.last());
+        let (last, _) = here.or_else(|| self.chunks.get(chunk.checked_sub(1)?)?.last())?;
+        Some(last)
+    }
+
     /// Whether there is such a key.
     pub fn contains_key(&self, key: &K) -> bool {
         self.find(key).found
@@ -266,6 +275,11 @@ impl<K: Ord, V> FromIterator<(K, V)> for Map<K, V> {
 pub struct Set<T>(Map<T, ()>);
 
 impl<T: Ord> Set<T> {
+    /// The greatest entry that is not above this one.
+    pub fn last_up_to(&self, entry: &T) -> Option<&T> {
+        self.0.last_up_to(entry)
+    }
+
     /// Whether it is in there.
     pub fn contains(&self, entry: &T) -> bool {
         self.0.contains_key(entry)
@@ -425,6 +439,7 @@ mod tests {
             for key in 0..400 {
                 prop_assert_eq!(ours.get(&key), theirs.get(&key));
                 prop_assert_eq!(ours.contains_key(&key), theirs.contains_key(&key));
+                prop_assert_eq!(ours.last_up_to(&key), theirs.range(..=key).next_back().map(|(last, _)| last));
             }
             prop_assert!(ours.into_iter().eq(theirs));
         }

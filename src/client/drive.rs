@@ -173,6 +173,6 @@ impl Client {
 /// Whether an application sees the same of a payment.
 fn is_alike(one: &Payment, other: &Payment) -> bool {
     // Of a stream, what was shown is known to whoever showed it.
-    let units = |payment: &Payment| payment.stream.as_ref().map(|stream| (stream.paid, stream.accepted));
+    let units = |payment: &Payment| payment.stream.as_ref().map(|stream| (stream.paid, stream.accepted, stream.ending));
     one.status == other.status && one.code == other.code && one.preimage == other.preimage && units(one) == units(other)
 }

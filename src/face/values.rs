@@ -145,6 +145,7 @@ struct Stream {
     shown: u32,
     paid: u32,
     granted: bool,
+    ending: bool,
     reveal_by: f64,
 }
 
@@ -161,6 +162,7 @@ impl Stream {
             shown: stream.shown,
             paid: stream.paid,
             granted: stream.granted,
+            ending: stream.ending,
             reveal_by: date(latest),
         }))
     }

@@ -13,7 +13,7 @@ use crate::{contracts, paths, pkg, ui};
 /// Options of `demo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Leave chain and hub running, and print their addresses and keys
+    /// Leave chain, hub, wallet page and magazines running, and print what to open
     #[arg(long)]
     keep: bool,
     /// Leave without the hub: its process ends, its database is deleted, and the money comes home

@@ -2,6 +2,7 @@
 //! call, and a call that fails frees all of its items.
 
 use super::call_id::{CallId, Item};
+use crate::condition::ConditionKey;
 use crate::gas;
 use crate::map::{Map, Set};
 use alloc::vec::Vec;
@@ -27,6 +28,14 @@ impl Calls {
     /// Whether a call has this item.
     pub(crate) fn hold(&self, item: &Item) -> bool {
         self.items.contains(item)
+    }
+
+    /// Most units of a key that a call records.
+    pub(crate) fn units(&self, key: ConditionKey) -> u32 {
+        match self.items.last_up_to(&Item::Evidence { key, units: u32::MAX }) {
+            Some(Item::Evidence { key: found, units }) if *found == key => *units,
+            _ => 0,
+        }
     }
 
     /// Whether the call is new; then it is under way from now on.

@@ -175,7 +175,10 @@ impl Channel {
                 pending.expiry.saturating_sub(self.ledger.policy().safety_margin.max(self.ledger.policy().record_lead));
             // At an exit the margin does not matter: the lock is claimed on chain.
             let due = time >= margin || self.ledger.state().exit.is_some();
-            let brings = pending.lock.provable(known.units);
+            // A record has to pay for itself by what it adds: else a peer that shows unit after unit makes us pay the gas
+            // of each.
+            let recorded = known.on_chain.max(self.outbox.calls().units(key));
+            let brings = pending.lock.provable_above(recorded, known.units);
             // Too late is what the chain says, never our clock: it may be ahead.
             if !native || !due || self.ledger.chain_time() > pending.expiry || brings.is_zero() {
                 continue;

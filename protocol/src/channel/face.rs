@@ -135,6 +135,11 @@ impl Channel {
         self.ledger.lock_count()
     }
 
+    /// Whether the chain records no more evidence with this expiry, by the newest block seen: a clock decides nothing.
+    pub(crate) fn is_too_late(&self, expiry: u64) -> bool {
+        self.ledger.chain_time() > expiry
+    }
+
     /// Nonce of the newest proof of ours that the peer accepted; 0 if none.
     pub(crate) fn accepted_nonce(&self, asset: Asset) -> u64 {
         self.ledger.book(asset).map_or(0, |book| book.out.accepted_nonce())

@@ -52,6 +52,7 @@ impl Hub {
     /// Deadlines; call it about once a second.
     pub fn tick(&mut self, now: u64) {
         self.clock = self.clock.max(now);
+        self.lapse_expired();
         let lead = self.record_lead();
         for id in self.awake_now() {
             if let Some(entry) = self.channels.get_mut(&id) {

@@ -113,6 +113,9 @@ impl Shares {
 pub(crate) struct Backlog {
     /// Gas of the evidence of forwarded locks, by incoming lock.
     pending: Shares,
+    /// The same locks by expiry, and the expiry of each, until it is final.
+    ends: BTreeSet<(u64, ChannelLock)>,
+    end_of: BTreeMap<ChannelLock, u64>,
     /// Incoming locks that wait for their payee.
     pub(crate) held: Shares,
     /// Incoming locks that the payer was shown evidence for and has not redeemed: since when, and the gas.
@@ -131,6 +134,21 @@ impl Backlog {
         self.revealed.insert(lock, (now, gas));
         self.unredeemed.entry(lock.0).or_default().insert((now, lock.1));
         self.revealed_gas = self.revealed_gas.saturating_add(gas);
+    }
+
+    /// After a lock's expiry nothing is recorded any more, so it takes no gas. Whether its payer is overdue stays as it is.
+    fn lapse(&mut self, lock: &ChannelLock) {
+        self.forget_end(lock);
+        self.pending.remove(lock);
+        if let Some((_, gas)) = self.revealed.get_mut(lock) {
+            self.revealed_gas = self.revealed_gas.saturating_sub(core::mem::take(gas));
+        }
+    }
+
+    fn forget_end(&mut self, lock: &ChannelLock) {
+        if let Some(expiry) = self.end_of.remove(lock) {
+            self.ends.remove(&(expiry, *lock));
+        }
     }
 
     fn redeem(&mut self, lock: &ChannelLock) {
@@ -176,8 +194,22 @@ impl Hub {
 
     /// A lock is being forwarded.
     pub(crate) fn note_pending(&mut self, incoming: ChannelLock) {
-        if let Some(gas) = self.gas_of(&incoming) {
+        if let Some(gas) = self.gas_of(&incoming).filter(|gas| *gas > 0) {
             self.backlog.pending.add(incoming, gas);
+            if let Some(pending) = self.incoming(&incoming) {
+                self.backlog.end_of.insert(incoming, pending.expiry);
+                self.backlog.ends.insert((pending.expiry, incoming));
+            }
+        }
+    }
+
+    /// Of locks whose expiry is final nothing can have to be recorded any more, however long their payers sleep.
+    pub(crate) fn lapse_expired(&mut self) {
+        let Some(time) = self.head.map(|head| head.final_timestamp) else { return };
+        while let Some((expiry, lock)) = self.backlog.ends.first().copied()
+            && expiry < time
+        {
+            self.backlog.lapse(&lock);
         }
     }
 
@@ -197,6 +229,7 @@ impl Hub {
 
     /// Nothing of a lock can have to be recorded any more.
     pub(crate) fn note_ended(&mut self, incoming: &ChannelLock) {
+        self.backlog.forget_end(incoming);
         self.backlog.pending.remove(incoming);
         self.backlog.redeem(incoming);
     }
@@ -219,12 +252,13 @@ impl Hub {
         false
     }
 
-    /// What recording the evidence of a lock takes; nothing is recorded for dust.
+    /// What recording the evidence of a lock takes; nothing is recorded for dust, and none is taken after the expiry.
     fn gas_of(&self, incoming: &ChannelLock) -> Option<u64> {
         let pending = self.incoming(incoming)?;
         let dust = self.config.policy.dust.get(&incoming.1.lane.asset);
         let worth = dust.is_none_or(|dust| pending.lock.value().is_ok_and(|value| value >= dust.threshold));
-        worth.then(|| evidence_gas(&pending.condition))
+        let lapsed = self.head.is_some_and(|head| pending.expiry < head.final_timestamp);
+        worth.then(|| if lapsed { 0 } else { evidence_gas(&pending.condition) })
     }
 }
 

@@ -145,7 +145,7 @@ impl Wallet {
         let condition = self.condition_of(&request)?;
         condition.check()?;
         if let Words::Granted(tip) = request.words
-            && (self.tips.contains(&tip) || self.queued.values().any(|queued| granted_tip(queued) == Some(tip)))
+            && (self.tips.contains(&tip) || self.has_grant_of(tip))
             && !crate::rule_off!(11)
         {
             return Err(Error::new(Code::DuplicateSecret, "this tip was granted before: its words may be known"));
@@ -197,6 +197,10 @@ impl Wallet {
         let (lock, expiry) = (payment.lock, payment.expiry.unwrap_or_default());
         let lock = lock.ok_or_else(|| Error::from(Code::UnknownPayment))?;
         let units = condition.evaluate(self.channel.domain(), expiry, evidence)?.min(all);
+        // Neither the hub nor the chain takes it: whoever believed it would give something for nothing.
+        if self.channel.is_too_late(expiry) {
+            return Err(Error::new(Code::PaymentExpired, "the stream has expired: its words count no more"));
+        }
         // [22] Of what we gave up the payer may release everything, whatever we are shown after that.
         if self.channel.has_given_up(&lock) && !crate::rule_off!(22) {
             return Err(Error::new(
@@ -412,6 +416,12 @@ impl Wallet {
     fn secret_of(&self, kind: Kind, id: &[u8; 16]) -> Result<[u8; 32], Error> {
         let label = if kind == Kind::Voucher { "Farthing voucher seed" } else { "Farthing stream root" };
         Ok(self.signer()?.secret(label, id))
+    }
+
+    /// Whether a payment that we know pays for this chain. A backup has its payments only, and on an empty device there
+    /// are those that the hub shows.
+    fn has_grant_of(&self, tip: B256) -> bool {
+        self.queued.values().chain(self.payments.values()).any(|payment| granted_tip(payment) == Some(tip))
     }
 
     /// Remembers a granted tip for ever, in the commit that signs its lock.

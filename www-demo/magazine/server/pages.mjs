@@ -61,7 +61,7 @@ ${card(lead, "h2", "second")}
 
 const gate = (what, cost, label) => `<section class="gate" id="gate" aria-live="polite" hidden>
 <p>${safe(what)}</p><p class="cost">${safe(cost)}</p>
-<div class="actions"><button type="button" id="open">${safe(label)}</button></div>
+<div class="actions"><button type="button" id="open">${safe(label)}</button><button type="button" id="here" class="second" hidden>Use this tab instead</button></div>
 <p class="said" role="status"></p>
 <p class="how">You allow this magazine an amount once, in your wallet. After that its pages open by themselves, and what you do not read comes back to you.</p></section>
 <p class="receipt" id="receipt" hidden></p>

@@ -47,11 +47,14 @@ async function start(): Promise<void> {
   if (canvas !== null && page.still !== undefined) draw(canvas.getContext("2d") as CanvasRenderingContext2D, page.still);
   const site = await readSite();
   const { wallet, title } = site;
-  const pay = payer({ wallet, title, reason: "Pages and film, by the page and by the second" });
+  const asked = { wallet, title, reason: "Pages and film, by the page and by the second" };
+  const pay = payer(asked);
+  // Both keep the same purse.
+  const payers = { pay, away: payer({ ...asked, mode: "redirect" }) };
   showPurse(pay, site, document.getElementById("purse") as HTMLElement);
   const back = await pay.returned;
-  if (page.kind === "article" && page.paid) await openPaid(pay, page.paid, showArticle);
-  if (page.kind === "almanac" && page.day !== undefined) almanac((path, show) => openPaid(pay, path, show), page.day);
+  if (page.kind === "article" && page.paid) await openPaid(payers, page.paid, showArticle);
+  if (page.kind === "almanac" && page.day !== undefined) almanac((path, show) => openPaid(payers, path, show), page.day);
   if (page.kind === "film" && page.paid && page.still !== undefined) film(pay, site, page.paid, page.still);
   if (back !== undefined && "error" in back) document.querySelector(".said")?.replaceChildren(said(back.error));
   document.documentElement.dataset.ready = "true";

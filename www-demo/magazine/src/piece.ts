@@ -5,16 +5,24 @@ import { said, shown } from "./purse.ts";
 
 const byId = (id: string) => document.getElementById(id) as HTMLElement;
 
+export interface Payers {
+  /** Asks the reader in a window beside this one. */
+  readonly pay: Payer;
+  /** Asks in this tab, which comes back. */
+  readonly away: Payer;
+}
+
 /** Asks for what `path` sells, and shows it. Gives whether it is there. */
-export async function openPaid(pay: Payer, path: string, show: (sold: any) => void): Promise<boolean> {
+export async function openPaid({ pay, away }: Payers, path: string, show: (sold: any) => void): Promise<boolean> {
   const gate = byId("gate");
   const button = byId("open") as HTMLButtonElement;
   const note = gate.querySelector(".said") as HTMLElement;
-  const load = async (ask: boolean): Promise<boolean> => {
+  const here = byId("here") as HTMLButtonElement;
+  const load = async (ask: boolean, by = pay): Promise<boolean> => {
     note.textContent = "";
     button.disabled = true;
     try {
-      const response = await pay.fetch(path, { payment: { ask } });
+      const response = await by.fetch(path, { payment: { ask } });
       if (!response.ok) throw new Error("The magazine could not give it. Nothing was charged.");
       show(await response.json());
       gate.hidden = true;
@@ -26,12 +34,14 @@ export async function openPaid(pay: Payer, path: string, show: (sold: any) => vo
     } catch (error) {
       gate.hidden = false;
       note.textContent = said(error);
+      here.hidden = (error as { code?: string }).code !== "blocked";
       return false;
     } finally {
       button.disabled = false;
     }
   };
   button.onclick = () => void load(true);
+  here.onclick = () => void load(true, away);
   const allowed = (await pay.state()).some(({ expiresAt }) => expiresAt > Date.now());
   if (allowed) return load(false);
   gate.hidden = false;

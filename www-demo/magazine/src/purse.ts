@@ -24,7 +24,7 @@ export const price = (site: Site, units: number) => `${shown(site.unitPrice * Bi
 const SAID: Readonly<Record<string, string>> = {
   denied: "You said no. Nothing was paid.",
   closed: "The wallet’s window was closed. Nothing was paid.",
-  blocked: "Your browser did not open the wallet’s window. Allow pop-ups for this page and try again.",
+  blocked: "Your browser did not open the wallet’s window. Allow it and try again, or go there and back in this tab.",
   busy: "Your wallet is answering another site. Finish there, then try again.",
   "no-capacity": "The hub can’t carry this now. Nothing was paid; try again later.",
   "no-money": "There is not enough in your wallet. Nothing was paid.",

@@ -10,6 +10,7 @@ import { Refused, type Hex } from "./logic/shapes.ts";
 /** As much of the engine as this needs. */
 export interface Engine {
   stream(options: StreamOptions): Promise<Pick<Stream, "key" | "expiresAt" | "end">>;
+  payments(filter: { direction: "sent" }): Promise<ReadonlyArray<{ readonly id: string }>>;
 }
 
 /** As much of the records as this needs. */
@@ -25,6 +26,9 @@ export interface Asked {
   readonly symbol: string;
   readonly decimals: number;
 }
+
+/** Milliseconds for which a yes goes on by itself where its outcome is not known; later the reader is asked once more. */
+export const STANDING = 3_600_000;
 
 /** Milliseconds for the payee's side to stand. */
 const PATIENCE = 60_000;
@@ -46,7 +50,7 @@ export const terms = ({ request, streamId }: Pick<GrantRecord, "request" | "stre
 });
 
 /** Places the stream. Throws {@link Refused}, or what the engine throws; after that the record says whether it may stand. */
-export async function place(ledger: Ledger, engine: Engine, asked: Asked, now: number): Promise<Grant> {
+export async function place(ledger: Ledger, engine: Pick<Engine, "stream">, asked: Asked, now: number): Promise<Grant> {
   const { request, origin, symbol, decimals } = asked;
   const { byId, byTip } = await ledger.find(request);
   const step = next(request, origin, byId, byTip);
@@ -81,8 +85,12 @@ const grantOf = ({ request, symbol, decimals }: GrantRecord, stream: Pick<Stream
   decimals,
 });
 
-/** Asks the payee for the rest, and writes down that the grant is over. */
+/** Asks the payee for the rest, and writes down that the grant is over. One that was never placed is not placed for that. */
 export async function end(ledger: Ledger, engine: Engine, record: GrantRecord): Promise<void> {
+  if (record.state === "allowed" && !(await engine.payments({ direction: "sent" })).some(({ id }) => id === record.streamId)) {
+    await ledger.update(record.request.id, { state: "failed" });
+    return;
+  }
   const stream = await engine.stream({ ...terms(record), timeout: PATIENCE });
   await stream.end();
   await ledger.update(record.request.id, { state: "ended" });

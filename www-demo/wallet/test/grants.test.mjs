@@ -35,6 +35,7 @@ function world() {
       },
     },
     engine: {
+      payments: async () => [...streams.values()],
       async stream(terms) {
         steps.push("stream");
         if (refusal) throw refusal;
@@ -100,6 +101,17 @@ test("the reader ends a grant: its payee is asked for the rest, and then it is o
   await end(ledger, engine, only());
   assert.deepEqual(steps, ["stream", "end", "ended"]);
   await assert.rejects(place(ledger, engine, asked(), 2), { code: "expired" });
+});
+
+test("a yes that never reached the engine is ended without placing anything", async () => {
+  const { ledger, engine, steps, streams, refuse, only } = world();
+  refuse(failing("unanswered"));
+  await assert.rejects(place(ledger, engine, asked(), 1), { code: "unanswered" });
+  refuse(undefined);
+  steps.length = 0;
+  await end(ledger, engine, only());
+  assert.deepEqual(steps, ["failed"]);
+  assert.equal(streams.size, 0);
 });
 
 test("a grant ends no later than was asked for, and a little before the longest time of a hub whose clock differs", () => {

@@ -69,15 +69,14 @@ fn write(bundle: &Bundle, template: &Path, folder: &Path) -> Result<()> {
         "--external:node:*",
     ]);
     if !with.is_empty() {
-        command
-            .arg(format!("--banner:js=/*! With {}. See {LICENCES}/ */", notices(&modules, with, folder)?.join("; ")));
+        command.arg(format!("--banner:js=/*! {}: {LICENCES}/ */", notices(&modules, with, folder)?.join("; ")));
     }
     command.arg(format!("--outfile={}", whole.display())).arg(format!("--metafile={}", meta.display()));
     process::run(command.env("NODE_PATH", &modules))?;
     // esbuild minifies as well, and leaves a twentieth more.
     let mut command = process::command(node::node()?);
     command.arg(npm::terser()?).arg(&whole).args(["--module", "--ecma", "2022", "--comments", "/^!/", "--mangle"]);
-    command.args(["--compress", "passes=3,unsafe_arrows"]);
+    command.args(["--compress", "passes=3,unsafe_arrows,inline=1"]);
     process::run(command.arg("--output").arg(folder.join(bundle.entry.read())))?;
 
     let found = packages(&paths::read(&meta)?)?;

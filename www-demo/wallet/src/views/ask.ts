@@ -2,7 +2,7 @@
 // the page.
 
 import { button, h } from "../dom.ts";
-import { lasting, place } from "../grants.ts";
+import { STANDING, lasting, place } from "../grants.ts";
 import { next } from "../logic/book.ts";
 import { ending, isUnknown, type Ending } from "../logic/faults.ts";
 import { judge, raised, type Limits, type Verdict } from "../logic/limits.ts";
@@ -127,10 +127,9 @@ async function decide(asking: Asking, session: Session, stage: Stage, late: Prom
   const asset = session.assetOf(request.asset);
   if (asset === undefined) throw end("other-hub", "The hub has no such money", "This site wants to be paid in an asset that your hub does not carry. Nothing was allowed.");
   if (request.payee === info.address.toLowerCase()) throw end("bad-request", "That is yourself", "The site’s account is your own. Nothing was allowed.");
-  if (step.next === "ask") {
-    await afford(asking, session, stage, late, asset);
-    await approve(asking, session, stage, late, asset);
-  }
+  // A stream that may stand has its money already.
+  if (step.next === "ask") await afford(asking, session, stage, late, asset);
+  if (step.next === "ask" || Date.now() - step.record.at > STANDING) await approve(asking, session, stage, late, asset);
   return placing(asking, session, stage, asset);
 }
 

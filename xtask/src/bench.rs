@@ -140,7 +140,9 @@ fn report(rows: &[Row]) -> Result<()> {
         }
         for (side, prefix) in [("ours", ""), ("theirs", "peer_")] {
             let at = |name: &str| row.more.get(&format!("{prefix}{name}")).and_then(Value::as_f64);
-            if let (Some(p50), Some(p99), Some(failed), Some(asked)) = (at("p50_ms"), at("p99_ms"), at("failed"), at("asked")) {
+            if let (Some(p50), Some(p99), Some(failed), Some(asked)) =
+                (at("p50_ms"), at("p99_ms"), at("failed"), at("asked"))
+            {
                 ui::note(&format!("{side}: p50 {p50:.1} ms, p99 {p99:.1} ms, {failed:.0} of {asked:.0} failed"));
             }
         }

@@ -9,10 +9,10 @@ export const PRICE = 1_000n;
 const file = (path) => fileURLToPath(new URL(path, import.meta.url));
 const listening = (line) => line.match(/^listening (\d+)$/)?.[1];
 
-/** Starts a program of this folder; `{ url, stop }`. */
+/** Starts a program of this folder; `{ url, pid, stop }`. */
 export async function stall(name, env) {
-  const { answer, stop } = await start(process.execPath, ["--disable-warning=ExperimentalWarning", file(name)], { name, env, ready: listening });
-  return { url: `http://127.0.0.1:${answer}`, stop };
+  const { answer, pid, stop } = await start(process.execPath, ["--disable-warning=ExperimentalWarning", file(name)], { name, env, ready: listening });
+  return { url: `http://127.0.0.1:${answer}`, pid, stop };
 }
 
 /** What a process of a site needs to have its engine: an account of its own that is paid. */

@@ -8,12 +8,11 @@ import Express from "express";
 import { Hono } from "hono";
 import pg from "pg";
 import { farthing, packageFile } from "../support/env.mjs";
+import { article } from "./article.mjs";
 
 const { HUB, RPC, KEY, ENGINE, STORE, PRICE, FRAMEWORK = "express", TILL, ORIGIN, PAGE, WALLET } = process.env;
 const { paywall, postgres, sqlite, till } = await packageFile("paywall/index.mjs");
 const UNIT = BigInt(PRICE);
-/** What is sold: some thousand letters, as an article has. */
-const article = (id) => `<!doctype html><title>Article ${id}</title><p>${"A farthing was a quarter of a penny. ".repeat(120)}`;
 
 const store = STORE.startsWith("postgres:") ? postgres(new pg.Pool({ connectionString: STORE, max: 8 })) : sqlite(STORE);
 const { connect } = await farthing();

@@ -9,6 +9,7 @@ import { BatchSettlementEvmScheme as ServerScheme } from "@x402/evm/batch-settle
 import { paymentMiddleware } from "@x402/express";
 import Express from "express";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { article } from "../article.mjs";
 import { escrow } from "./escrow.mjs";
 import { EXTRA, NETWORK, PRICE, TOKEN } from "./terms.mjs";
 
@@ -30,7 +31,7 @@ app.get("/deposits", (req, res) => res.json(chain.deposits()));
 const { PAGE } = process.env;
 if (PAGE) app.use(Express.static(PAGE, { cacheControl: false, etag: false, lastModified: false, setHeaders: (response) => response.setHeader("cache-control", "no-store") }));
 app.use(paymentMiddleware({ "GET /articles/*": { accepts } }, server));
-app.get("/articles/:id", (req, res) => res.send(`article ${req.params.id}`));
+app.get("/articles/:id", (req, res) => res.send(article(req.params.id)));
 
 const listening = createServer(app);
 listening.listen(0, "127.0.0.1", () => process.stdout.write(`listening ${listening.address().port}\n`));

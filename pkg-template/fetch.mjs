@@ -290,7 +290,8 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
   const purse = {
     ...plainPurse,
     // Of what a site takes the first that this client can pay.
-    pick: (/** @type {Terms[]} */ all, /** @type {Terms} */ last) => plainPurse.pick(last ? all : [...all.filter(payable), ...all], last),
+    /** @param {Terms[]} all @param {Terms} [last] */
+    pick: (all, last) => plainPurse.pick(last ? all : [...all.filter(payable), ...all], last),
     async take(/** @type {Wanted} */ wanted) {
       await catchUp();
       try {

@@ -260,6 +260,8 @@ class IncomingStream extends End {
 export class Streams {
   /** @type {Map<Hex, Stream | IncomingStream>} */
   #known = new Map();
+  /** Streams of which the rest was asked for before anybody took them. @type {Set<Hex>} */
+  #asked = new Set();
   /** @type {Core | undefined} */
   #core;
   #tell;
@@ -283,6 +285,7 @@ export class Streams {
     if (event.type === "_endAsked") {
       const known = this.#known.get(event.id);
       if (known instanceof IncomingStream) known.asked();
+      else this.#asked.add(event.id);
       return false;
     }
     if (event.type === "payment" && event.payment.stream !== undefined) this.#changed(/** @type {Streamed} */ (event.payment));
@@ -296,15 +299,23 @@ export class Streams {
     const known = this.#known.get(payment.id);
     known?.follow(payment);
     if (known?.ended) this.#known.delete(payment.id);
+    if (payment.status !== "pending") this.#asked.delete(payment.id);
     if (known === undefined && this.#taking && payment.direction === "received") this.#take(payment);
   }
 
   /** @param {Streamed} payment */
   #take(payment) {
     if (this.#core === undefined || this.#known.has(payment.id) || payment.status !== "pending") return;
-    const stream = new IncomingStream(this.#core, payment, this.#core.info());
+    let stream;
+    try {
+      stream = new IncomingStream(this.#core, payment, this.#core.info());
+    } catch {
+      // What a payer made so that nobody can follow it keeps nobody from the others; it goes back at its expiry.
+      return;
+    }
     this.#known.set(payment.id, stream);
     this.#tell(/** @type {ClientEvent} */ ({ type: "stream", stream }));
+    if (this.#asked.delete(payment.id)) stream.asked();
   }
 
   /** Streams to us that are known, for a listener who comes later. @returns {import("./index.js").IncomingStream[]} */

@@ -210,6 +210,22 @@ test("answers for another request, from another origin, of another chain, or a s
     };
     assert.equal((await page.get("/articles/2")).code, "bad-answer", JSON.stringify(change));
   }
+  // With the key that follows, and words that the page does not have.
+  wallet.decide = (request) => [wallet.grant(request, request.units + 1)];
+  assert.equal((await page.get("/articles/2")).code, "bad-answer");
+});
+
+test("what the window says from another origin than the wallet's is nothing", async () => {
+  const forge = 'opener.postMessage({ v: 1, type: "farthing-grant", id: location.hash.split("=")[1], error: { code: "denied", message: "forged" } }, "*"); document.title = "posted";';
+  api.routes["/elsewhere"] = { serve: text(`<!doctype html><title>x</title><script>${forge}</script>`, "text/html") };
+  wallet.moved = `${api.url}/elsewhere`;
+  const page = await openPage();
+  const asked = page.get("/articles/1");
+  const popup = () => context.pages().find((one) => one.url().startsWith(wallet.moved));
+  await until(popup, "the window is elsewhere");
+  await popup().waitForFunction(() => document.title === "posted");
+  await popup().close();
+  assert.equal((await asked).code, "closed");
 });
 
 test("a wallet may grant fewer units than were asked for", async () => {

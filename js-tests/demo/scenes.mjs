@@ -259,7 +259,7 @@ export const scenes = {
   /** A browser that opens no windows: by this tab, and back to the text. */
   async blocked(stage) {
     const { shoot, sites: { post } } = stage;
-    const { context } = await ownWallet(stage, [["DAI", "5"]]);
+    const { context, page: own } = await ownWallet(stage, [["DAI", "5"]]);
     const page = await context.newPage();
     await page.addInitScript(() => (window.open = () => null));
     await page.goto(`${post.url}/read/price-of-a-page?from=friends#text`);
@@ -272,6 +272,10 @@ export const scenes = {
     await page.click("#allow");
     await page.waitForSelector(".sold");
     must(page.url() === `${post.url}/read/price-of-a-page?from=friends#text`, `the reader is where they were: ${page.url()}`);
+    // What was paid is settled by this, and comes to nobody later.
+    await own.goto(`${stage.wallet.url}/#sites`);
+    await own.click("text=End this");
+    await own.waitForSelector("text=It may take nothing now");
     await context.close();
   },
 

@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { chromium as playwright } from "playwright-core";
 import { build } from "../../www-demo/build.mjs";
 import { listen, sendFile, walletHeaders } from "../../www-demo/serve.mjs";
-import { chromium, farthing } from "../support/env.mjs";
+import { chromium } from "../support/env.mjs";
 import { createWallet } from "../support/wallet.mjs";
 import { createWorld } from "../support/world.mjs";
 import { scenes } from "./scenes.mjs";
@@ -143,21 +143,20 @@ test("nobody decides for ten minutes: the request is over", async () => {
 
 test("a window that dies while the grant is placed says nothing, and the same request goes on with it", async () => {
   const { context, own, page } = await visitor();
-  // A payee that is there, and takes no stream yet.
-  const { connect } = await farthing();
-  const account = await stage.world.account();
-  const late = await connect({ hub: stage.world.hubUrl, rpc: stage.world.rpcUrl, wallet: account, store: "memory" });
-  stage.cleanups.push(() => late.disconnect());
-  await late.deposit({ asset: "DAI", amount: 1n });
-  const asked = request(stage, { payee: late.info.address.toLowerCase(), units: 100 });
+  const asked = request(stage, { payee: payee(), units: 100 });
   let opened = await popup(stage, page, asked);
   await opened.waitForSelector("#allow:not(:disabled)");
-  await opened.click("#allow");
-  await opened.waitForSelector("text=Setting it up");
-  await own.waitForFunction(async () => (await window.farthing.client.payments()).some(({ stream }) => stream?.granted));
-  await opened.close();
-  await page.waitForFunction(() => window.opened.closed);
-  late.on("stream", () => {});
+  // The hub is silent, so that the stream is signed and not there yet.
+  process.kill(stage.world.hub.pid, "SIGSTOP");
+  try {
+    await opened.click("#allow");
+    await opened.waitForSelector("text=Setting it up");
+    await own.waitForFunction(async () => (await window.farthing.client.payments()).some(({ stream }) => stream?.granted));
+    await opened.close();
+    await page.waitForFunction(() => window.opened.closed);
+  } finally {
+    process.kill(stage.world.hub.pid, "SIGCONT");
+  }
   opened = await popup(stage, page, asked);
   await outcome(opened, "granted");
   await page.waitForFunction(() => window.answers.length > 0);

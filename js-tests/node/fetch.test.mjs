@@ -190,6 +190,16 @@ test("a server that takes no stream at all ends in its code, and nothing goes on
   assert.equal(site.charged(), 0);
 });
 
+test("what a server says of another payment says nothing of this one", async () => {
+  const { site, get } = await payerOf({ "/articles/*": article });
+  const other = (header) => Buffer.from(Buffer.from(header, "base64").toString().replace(/"id":"0x(.)/, (_, first) => `"id":"0x${first === "0" ? 1 : 0}`)).toString("base64");
+  site.faults.push({ after: (request, response, { sale, header }) => ((sale.charged = 0), response.writeHead(200, { "payment-response": other(header) }).end("text")) });
+  const response = await get("/articles/1");
+  assert.deepEqual([response.payment, await response.text()], [undefined, "text"]);
+  assert.equal((await read(await get("/articles/2"))).text, "the article");
+  assert.equal(site.log.at(-1).payload.from, 0);
+});
+
 test("a new stream may be unknown for a moment", async () => {
   const { site, client, get } = await payerOf({ "/articles/*": article });
   for (let times = 0; times < 3; times += 1) site.faults.push({ before: (request, response, { refuse }) => refuse("unknown-stream") });

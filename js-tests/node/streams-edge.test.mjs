@@ -34,7 +34,7 @@ const payment = (direction, part = {}, more = {}) => ({
 });
 
 /** A tab's streams, over an engine that answers so; `calls` are what it was asked. */
-async function tab(known, answers = {}) {
+async function tab(known, answers = {}, before = (_) => {}) {
   const calls = [];
   const answer = (name) => async (argument) => {
     calls.push(name);
@@ -48,6 +48,7 @@ async function tab(known, answers = {}) {
   const streams = new Streams(({ stream }) => resolve(stream));
   streams.use(core);
   if (known.direction === "sent") return { streams, calls, stream: await streams.place({}) };
+  before(streams);
   streams.listen();
   return { streams, calls, stream: await told };
 }
@@ -128,4 +129,34 @@ test("a stream that has ended has nothing left to be noted", async () => {
   hears(streams, payment("sent", { shown: UNITS - 1, paid: UNITS - 1 }, { status: "completed" }));
   await stream.saved();
   assert.deepEqual(calls, []);
+});
+
+test("a rest that was asked for before anybody listened is given up by whoever listens then", async () => {
+  const gone = Promise.withResolvers();
+  const asks = (streams) => streams.hears({ type: "_endAsked", id: ID });
+  const { stream } = await tab(payment("received"), { endStream: gone.resolve }, asks);
+  assert.deepEqual(await gone.promise, { id: ID });
+  assert.throws(() => stream.take(paid(1)), { code: "payee-declined" });
+});
+
+test("once it is over, what was asked before is forgotten", async () => {
+  const { calls } = await tab(payment("received"), {}, (streams) => {
+    streams.hears({ type: "_endAsked", id: ID });
+    hears(streams, payment("received", {}, { status: "failed" }));
+  });
+  await new Promise(setImmediate);
+  assert.deepEqual(calls, []);
+});
+
+test("one stream that can't be read keeps nobody from taking the others", async () => {
+  const id = (index) => `0x${`${index}`.repeat(32)}`;
+  const open = [1, 2, 3].map((index) => ({ ...payment("received"), id: id(index) }));
+  open[1].stream.units = UNITS + 1;
+  const told = [];
+  const streams = new Streams(({ stream }) => told.push(stream.id));
+  streams.use({ info: () => ({ chainId: 1, contract: `0x${"fa".repeat(20)}` }), takeStreams: async () => open });
+  streams.listen();
+  await new Promise(setImmediate);
+  assert.deepEqual(told, [id(1), id(3)]);
+  assert.equal(hears(streams, { ...open[1], id: id(4) }), true, "nor does the engine stumble over it");
 });

@@ -131,6 +131,14 @@ test("a grant is paid with words that the engine never saw, and its tip is taken
   assert.equal((await eth(payee)).available, 40n * PRICE);
 });
 
+test("a stream may stand as long as the hub lets it", async () => {
+  const { payer, payee, to } = await both();
+  const told = next(payee, "stream");
+  const stream = await payer.stream(terms(to, { expiresIn: 604_800 }));
+  await told;
+  assert.ok(stream.expiresAt > Date.now() + 604_000_000);
+});
+
 test("options are checked before anything is signed", async () => {
   const { payer, to } = await both();
   const before = await eth(payer);

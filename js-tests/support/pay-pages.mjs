@@ -82,6 +82,7 @@ export async function walletSite() {
     if (pathname === "/wallet.js") return response.writeHead(200, { "content-type": "text/javascript" }).end(WALLET);
     if (pathname !== "/decide") {
       if (pathname === "/") wallet.opened += 1;
+      if (wallet.moved) return response.writeHead(302, { location: wallet.moved }).end();
       return response.writeHead(pathname === "/" ? 200 : 404, { "content-type": "text/html", "content-security-policy": "frame-ancestors 'none'" }).end(html("wallet", "/wallet.js"));
     }
     let text = "";

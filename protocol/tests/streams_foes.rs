@@ -14,11 +14,14 @@ mod support;
 use alloy_primitives::keccak256;
 use farthing_protocol::chain::{ChainCall, ChainFact};
 use farthing_protocol::channel::{CallId, Dust};
-use farthing_protocol::condition::chain_evidence;
+use farthing_protocol::condition::{Condition, chain_evidence};
+use farthing_protocol::envelope::{Letter, SharedKey};
 use farthing_protocol::hub::{BacklogLimits, HubEffect};
+use farthing_protocol::lane::Op;
 use farthing_protocol::types::{ChannelId, ETH};
-use farthing_protocol::wallet::{PaymentId, StreamRequest, Wallet, Words, chain_word};
+use farthing_protocol::wallet::{Event, PaymentId, StreamRequest, Wallet, Words, chain_word};
 use farthing_protocol::{Amount, Code, Error};
+use support::limited::Foe;
 use support::{Store, World, entries};
 
 const UNITS: u32 = 100;
@@ -55,6 +58,18 @@ fn stream(world: &mut World, words: Words, expiry: u64) -> Result<PaymentId, Err
     let id = world.clients[0].wallet.stream(request, now)?;
     world.settle();
     Ok(id)
+}
+
+/// Places one under an id that the application chose.
+fn named(world: &mut World, id: [u8; 16], words: Words, expiry: u64) -> Result<PaymentId, Code> {
+    let to = world.clients[1].key.address();
+    let info = world.hub.lookup(to).unwrap();
+    let (asset, unit_price, memo, entropy) = (ETH, Amount::new(PRICE), String::new(), [4; 32]);
+    let request = StreamRequest { asset, unit_price, units: UNITS, words, memo, to, info, expiry, id, entropy };
+    let now = world.now;
+    let placed = world.clients[0].wallet.stream(request, now).map_err(|error| error.code());
+    world.settle();
+    placed
 }
 
 fn placed(world: &mut World) -> PaymentId {
@@ -219,4 +234,85 @@ fn a_tip_that_a_backup_or_the_hub_shows_is_not_granted_again() {
     let again = stream(&mut world, Words::Granted(tip), expiry + 2).map_err(|error| error.code());
     assert_eq!(again, Err(Code::DuplicateSecret), "rule 11");
     assert!(!entries(&world.clients[0].store).is_empty());
+}
+
+#[test]
+fn a_payee_that_was_away_hears_that_the_rest_was_asked_for() {
+    let mut world = world(0);
+    let id = placed(&mut world);
+    world.disconnect(1);
+    world.clients[0].wallet.cancel(&id).unwrap();
+    world.settle();
+    world.connect(1);
+    world.settle();
+    let there = world.clients[1].wallet.payments().remove(0).id;
+    let asked =
+        |world: &World| world.clients[1].events.iter().filter(|event| **event == Event::EndAsked { id: there }).count();
+    assert_eq!(asked(&world), 1);
+    // Once.
+    world.disconnect(1);
+    world.connect(1);
+    world.settle();
+    assert_eq!(asked(&world), 1);
+}
+
+#[test]
+fn each_unit_is_told_on_in_whatever_order_it_is_shown() {
+    let mut world = world(0);
+    let id = placed(&mut world);
+    for (units, paid) in [(2, 2), (5, 5), (3, 5), (5, 5), (UNITS, UNITS)] {
+        reveal(&mut world, &id, units).unwrap();
+        world.settle();
+        let (ours, theirs) = (world.payment(0, &id), world.clients[1].wallet.payments().remove(0));
+        for payment in [ours, &theirs] {
+            assert_eq!(payment.stream.as_ref().unwrap().paid, paid);
+        }
+        if units < UNITS && units == paid {
+            world.restart_hub();
+            world.connect(0);
+            world.connect(1);
+            world.settle();
+        }
+    }
+}
+
+#[test]
+fn an_id_whose_stream_the_hub_shows_makes_no_second_one_of_the_same_words() {
+    for words in [Words::Chain, Words::Vouchers] {
+        let mut world = world(0);
+        let expiry = world.now + WEEK;
+        named(&mut world, [5; 16], words, expiry).unwrap();
+        // The application has the id, and the device nothing else.
+        let shown = world.shown(0);
+        world.disconnect(0);
+        world.take_over(0, Store::new(), shown);
+        world.connect(0);
+        world.settle();
+        assert_eq!(named(&mut world, [5; 16], words, expiry + 1), Err(Code::DuplicateSecret));
+        assert!(named(&mut world, [6; 16], words, expiry + 1).is_ok());
+    }
+}
+
+#[test]
+fn a_chain_of_another_length_than_its_lock_is_given_back() {
+    for (length, taken) in [(UNITS - 1, false), (UNITS + 1, false), (UNITS, true)] {
+        let mut world = world(0);
+        let to = world.clients[1].key.address();
+        let info = world.hub.lookup(to).unwrap();
+        // As a payer's own program may sign it.
+        let condition = Condition::hash_chain(chain_word(&[9; 32], UNITS, 0), length);
+        let key = SharedKey::of_payer(&support::key(77), &info.public_key).unwrap();
+        let envelope = key.seal(&Letter { secret: [0; 32], memo: String::new() }, &condition.params, [1; 24]).unwrap();
+        let (expiry, unit_price) = (world.now + WEEK, Amount::new(PRICE));
+        let op = Op::Lock { slot: 0, condition, expiry, n: UNITS, unit_price, to: Some(to), envelope };
+        Foe::new(0).update(&mut world, vec![op]);
+        world.disconnect(0);
+        // What the hub said of it was not heard.
+        world.disconnect(1);
+        world.connect(1);
+        world.settle();
+        let payee = &world.clients[1].wallet;
+        assert_eq!(payee.payments().len(), usize::from(taken), "{length}");
+        assert_eq!(payee.balance(ETH).locked_in.is_zero(), !taken, "{length}");
+    }
 }

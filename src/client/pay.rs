@@ -227,7 +227,8 @@ impl Client {
     /// that the hub takes in either case, if there is one.
     pub(super) fn expiry(&self, seconds: u64) -> u64 {
         let (now, terms) = (self.wallet.borrow().channel().latest_time(self.chain.now()), self.terms());
-        let most = self.chain.least_time().saturating_add(terms.max_lock_time);
+        // The hub may read an earlier time than we do.
+        let most = self.chain.least_time().saturating_add(terms.max_lock_time).saturating_sub(MARGIN);
         let least = now.saturating_add(terms.min_lock_time).saturating_add(MARGIN);
         now.saturating_add(seconds).min(most).max(least)
     }

@@ -9,6 +9,7 @@ use crate::js::{random, ticks};
 use crate::task::{Either, race, sleep};
 use alloy_primitives::{Address, B256, Bytes};
 use farthing_protocol::abi;
+use farthing_protocol::condition::{Condition, Kind};
 use farthing_protocol::types::Asset;
 use farthing_protocol::wallet::{Direction, Payment, PaymentId, Status, StreamRequest, Words};
 use farthing_protocol::{Amount, Code};
@@ -139,8 +140,13 @@ impl Client {
         };
         let Some(payment) = known else { return Ok(None) };
         let same = payment.stream.as_ref().is_some_and(|stream| {
-            let tip = matches!(options.words, Words::Granted(_));
-            stream.unit_price == options.unit_price && stream.units == options.units && stream.granted == tip
+            let words = match options.words {
+                // Else one site would be given what another one asked for.
+                Words::Granted(tip) => stream.granted && stream.condition == Condition::hash_chain(tip, options.units),
+                Words::Chain => !stream.granted && stream.condition.kind() == Kind::HashChain,
+                Words::Vouchers => !stream.granted && stream.condition.kind() == Kind::Voucher,
+            };
+            words && stream.unit_price == options.unit_price && stream.units == options.units
         });
         let same = same
             && payment.direction == Direction::Sent

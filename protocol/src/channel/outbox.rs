@@ -7,7 +7,7 @@ use super::{Effect, Event};
 use crate::chain::{ChainCall, Purpose};
 use crate::error::Error;
 use crate::lane::LockRef;
-use crate::map::Set;
+use crate::map::Map;
 use crate::message::Message;
 use crate::reason::Matter;
 use crate::types::ChannelId;
@@ -20,8 +20,9 @@ use alloy_primitives::Bytes;
 pub(crate) struct Outbox {
     effects: Vec<Effect>,
     events: Vec<Event>,
-    /// Redemptions of ours that were told already, by lock and units.
-    told: Set<(LockRef, u32)>,
+    /// The most units of each lock of ours whose redemption was told, with what proves them: one entry for a lock, or
+    /// whoever is paid unit by unit would fill our memory.
+    told: Map<LockRef, u32>,
     calls: Calls,
 }
 
@@ -39,14 +40,16 @@ impl Outbox {
         self.send(Message::Declined { what, code, message: error.to_string() });
     }
 
-    /// Tells that a lock of ours is going to be redeemed, once for each number of units. Of units alone it is told, too,
+    /// Tells that a lock of ours is going to be redeemed, whenever it is for more units. Of units alone it is told, too,
     /// and once more with what proves them.
     pub(crate) fn tell_revealed(&mut self, lock: LockRef, units: u32, evidence: Bytes) {
-        let told =
-            if evidence.is_empty() { self.told.contains(&(lock, units)) } else { !self.told.insert((lock, units)) };
-        if !told {
-            self.emit(Event::Revealed { lock, units, evidence });
+        if self.told.get(&lock).is_some_and(|told| *told >= units) {
+            return;
         }
+        if !evidence.is_empty() {
+            self.told.insert(lock, units);
+        }
+        self.emit(Event::Revealed { lock, units, evidence });
     }
 
     /// The calls that are under way.

@@ -6,11 +6,14 @@ use crate::condition::Kind;
 use crate::lane::LockRef;
 use crate::proof::LaneId;
 use crate::types::ChannelId;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 /// Outgoing locks of streams that their payees have not accepted yet, with the incoming ones, by the payee's channel.
 pub(crate) type Unaccepted = BTreeMap<ChannelId, BTreeMap<LockRef, ChannelLock>>;
+
+/// Outgoing locks whose payers asked for the rest while their payees were away, by the payee's channel.
+pub(crate) type AskedBack = BTreeMap<ChannelId, BTreeSet<LockRef>>;
 
 impl Hub {
     /// An outgoing lock was signed.
@@ -64,6 +67,15 @@ impl Hub {
         }
     }
 
+    /// A payee is back: it has not heard what was asked of it meanwhile.
+    pub(crate) fn repeat_cancels(&mut self, payee: ChannelId) {
+        let Some(entry) = self.channels.get_mut(&payee) else { return };
+        for lock in self.asked_back.remove(&payee).unwrap_or_default() {
+            // It may be gone already.
+            let _ = entry.channel.ask_cancel(&lock);
+        }
+    }
+
     /// A payer asks for the rest of a stream: its payee alone can give it.
     pub(crate) fn pass_cancel(&mut self, incoming: &ChannelLock) {
         if !self.is_stream(incoming) {
@@ -71,9 +83,20 @@ impl Hub {
         }
         let Some((payee, lock)) = self.outgoing_of.get(incoming).copied() else { return };
         self.touch(payee);
-        if let Some(entry) = self.channels.get_mut(&payee) {
-            // It may be gone already.
-            let _ = entry.channel.ask_cancel(&lock);
+        let Some(entry) = self.channels.get_mut(&payee) else { return };
+        // It may be gone already.
+        if entry.channel.ask_cancel(&lock).is_ok() && !entry.online {
+            self.asked_back.entry(payee).or_default().insert(lock);
+        }
+    }
+
+    /// A pair is over.
+    pub(crate) fn forget_forwarded(&mut self, (payee, lock): &ChannelLock) {
+        if let Some(waiting) = self.unaccepted.get_mut(payee) {
+            waiting.remove(lock);
+        }
+        if let Some(asked) = self.asked_back.get_mut(payee) {
+            asked.remove(lock);
         }
     }
 

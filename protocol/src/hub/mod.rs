@@ -117,6 +117,8 @@ pub struct Hub {
     pub(crate) ending: BTreeMap<ChannelLock, Code>,
     /// Streams whose payees have not accepted them yet.
     pub(crate) unaccepted: forwarded::Unaccepted,
+    /// Streams whose payees have to be asked for the rest when they are back.
+    pub(crate) asked_back: forwarded::AskedBack,
     /// What is in flight, and what of it could have to go on chain.
     pub(crate) backlog: Backlog,
     /// What was sent for clients lately.
@@ -160,6 +162,7 @@ impl Hub {
             held_at: BTreeMap::new(),
             ending: BTreeMap::new(),
             unaccepted: BTreeMap::new(),
+            asked_back: BTreeMap::new(),
             backlog: Backlog::default(),
             relayed: Relayed::default(),
             strangers: Strangers::default(),
@@ -284,6 +287,7 @@ impl Hub {
             entry.channel.tell_held(lock);
         }
         self.repeat_forwarded(id);
+        self.repeat_cancels(id);
         self.forward_held(id, now);
         Ok(())
     }
@@ -429,9 +433,7 @@ impl Hub {
         self.note_ended(incoming);
         if let Some(outgoing) = self.outgoing_of.remove(incoming) {
             self.incoming_of.remove(&outgoing);
-            if let Some(waiting) = self.unaccepted.get_mut(&outgoing.0) {
-                waiting.remove(&outgoing.1);
-            }
+            self.forget_forwarded(&outgoing);
             self.gate.write([Write::Delete { key: pair_key(incoming) }]);
         }
     }

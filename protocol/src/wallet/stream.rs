@@ -144,11 +144,9 @@ impl Wallet {
         let amount = request.unit_price.times(request.units)?;
         let condition = self.condition_of(&request)?;
         condition.check()?;
-        if let Words::Granted(tip) = request.words
-            && (self.tips.contains(&tip) || self.has_grant_of(tip))
-            && !crate::rule_off!(11)
-        {
-            return Err(Error::new(Code::DuplicateSecret, "this tip was granted before: its words may be known"));
+        let granted = matches!(request.words, Words::Granted(tip) if self.tips.contains(&tip));
+        if (granted || self.has_words_of(&condition)) && !crate::rule_off!(11) {
+            return Err(Error::new(Code::DuplicateSecret, "this tip was used before: its words may be known"));
         }
         let letter = Letter { secret: [0; 32], memo: request.memo.clone() };
         let payee = Payee::Channel { to: request.to, info: request.info };
@@ -248,6 +246,10 @@ impl Wallet {
     pub(super) fn take_stream(&mut self, lock: &LockRef, now: u64) -> Result<(), Error> {
         let pending = self.channel.lock(lock).ok_or_else(|| Error::from(Code::UnknownPayment))?.clone();
         let letter = self.open(&pending.envelope, &pending.condition.params)?;
+        // Whoever counts its words and whoever counts its units would not agree.
+        if pending.condition.chain_length().is_some_and(|length| length != pending.lock.n) {
+            return Err(Code::UnknownCondition.into());
+        }
         if !self.takes_streams {
             self.undecided.insert(*lock);
             return Ok(());
@@ -418,10 +420,15 @@ impl Wallet {
         Ok(self.signer()?.secret(label, id))
     }
 
-    /// Whether a payment that we know pays for this chain. A backup has its payments only, and on an empty device there
-    /// are those that the hub shows.
-    fn has_grant_of(&self, tip: B256) -> bool {
-        self.queued.values().chain(self.payments.values()).any(|payment| granted_tip(payment) == Some(tip))
+    /// Whether a payment of ours that we know is paid by the same words, whatever its length. A backup has its payments
+    /// only, and on an empty device there are those that the hub shows, under ids of their own.
+    fn has_words_of(&self, condition: &Condition) -> bool {
+        let words = |condition: &Condition| (condition.address, condition.params.get(..32).map(B256::from_slice));
+        let same = |payment: &Payment| {
+            let stream = payment.stream.as_ref().filter(|_| payment.direction == Direction::Sent);
+            stream.is_some_and(|stream| words(&stream.condition) == words(condition))
+        };
+        self.queued.values().chain(self.payments.values()).any(same)
     }
 
     /// Remembers a granted tip for ever, in the commit that signs its lock.

@@ -11,6 +11,7 @@
 /** @import { Owner, Wanted } from "./pay/grants.mjs" */
 /** @import { Held, State } from "./pay/state.mjs" */
 
+import { STRIDE } from "./pay/chain.mjs";
 import { paying } from "./pay/fetch.mjs";
 import { purseOf, tab } from "./pay/grants.mjs";
 import { indexed, ledgerOf } from "./pay/ledger.mjs";
@@ -202,6 +203,8 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
     const stream = /** @type {Stream} */ (streams.get(id));
     // The stream may be ahead of what we know: then its next word leads to ours.
     const paid = stream.pay(Math.max(1, to - stream.paid));
+    // A mark leads to all below it. All of them would be written with every payment.
+    if (marks.length > 0 && paid.to - (marks.at(-2)?.[0] ?? 0) <= STRIDE) marks.pop();
     marks.push([paid.to, bytesOf(paid.word)]);
   };
 

@@ -199,7 +199,9 @@ class IncomingStream extends End {
   async reveal() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    while (this.#proofs.proved() > this.#revealed && !this.ended) {
+    // What was proved until now: who pays on meanwhile must not keep it going, since each showing takes the engine's time.
+    const proved = this.#proofs.proved();
+    while (proved > this.#revealed && !this.ended) {
       this.#work ??= this.#show().finally(() => (this.#work = undefined));
       await this.#work;
     }
@@ -241,7 +243,7 @@ class IncomingStream extends End {
     const { share, age, idle } = this.#revealing;
     const waiting = this.#proofs.proved() - this.#revealed;
     const again = () => after(() => this.reveal().catch(() => this.#retry()), Math.min(age, this.revealBy - Date.now()));
-    if (waiting >= Math.max(1, this.units * share)) this.reveal().catch(() => this.#retry());
+    if (waiting >= Math.max(1, this.units * share) && this.#work === undefined) this.reveal().catch(() => this.#retry());
     else if (waiting > 0) this.#timer ??= again();
     clearTimeout(this.#idle);
     if (idle > 0) this.#idle = after(() => this.giveUp().catch(() => this.#schedule()), idle);

@@ -1,6 +1,7 @@
 // Measures the package beside what others would use, in one run: signing and recovering a balance proof in Node and in
 // Chromium, the package's size, what connect() takes, payments through the hub, what an exit costs, the time in which a
-// tab takes over. Each row is a line of JSON; the last line has all of them.
+// tab takes over, what paying for content takes (`content.mjs`). Each row is a line of JSON; the last line has all of them.
+// `node bench/bench.mjs content` measures only the last.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -13,9 +14,10 @@ import { createWorld } from "../support/world.mjs";
 
 const rows = [];
 const round = (value) => Number(value.toPrecision(4));
+const rounded = (more) => Object.fromEntries(Object.entries(more).map(([name, value]) => [name, typeof value === "number" ? round(value) : value]));
 
 function row(name, value, unit, peer = null, peerValue = null, ratio = null, more = {}) {
-  rows.push({ name, value: round(value), unit, peer, peer_value: peerValue && round(peerValue), ratio: ratio && round(ratio), ...more });
+  rows.push({ name, value: round(value), unit, peer, peer_value: peerValue && round(peerValue), ratio: ratio && round(ratio), ...rounded(more) });
   console.log(JSON.stringify(rows.at(-1)));
 }
 
@@ -110,37 +112,43 @@ async function payments() {
   }
 }
 
-const { measure } = await import("./signatures.mjs");
-const { BenchKey } = await (await farthing())._testing();
-report("Node", await measure(BenchKey));
+async function engine() {
+  const { measure } = await import("./signatures.mjs");
+  const { BenchKey } = await (await farthing())._testing();
+  report("Node", await measure(BenchKey));
 
-const tools = await build({
-  entryPoints: [new URL("./signatures.mjs", import.meta.url).pathname],
-  bundle: true,
-  format: "iife",
-  globalName: "signatures",
-  write: false,
-  logLevel: "silent",
-});
-const browser = await openBrowser();
-try {
-  const page = await browser.newPage();
-  await page.addScriptTag({ content: tools.outputFiles[0].text });
-  report("Chromium", await page.evaluate(async () => signatures.measure((await farthing._testing()).BenchKey)));
-} finally {
-  await browser.close();
+  const tools = await build({
+    entryPoints: [new URL("./signatures.mjs", import.meta.url).pathname],
+    bundle: true,
+    format: "iife",
+    globalName: "signatures",
+    write: false,
+    logLevel: "silent",
+  });
+  const browser = await openBrowser();
+  try {
+    const page = await browser.newPage();
+    await page.addScriptTag({ content: tools.outputFiles[0].text });
+    report("Chromium", await page.evaluate(async () => signatures.measure((await farthing._testing()).BenchKey)));
+  } finally {
+    await browser.close();
+  }
+  await sizes();
+  const { connects } = await import("./connect.mjs");
+  for (const [name, { rounds, ms_at_0, ms_at_100 }] of Object.entries(await connects())) {
+    row(name, rounds, "round trips", null, null, null, { ms_at_0, ms_at_100 });
+  }
+  await restore();
+  await payments();
+  const { exitGas } = await import("./exit.mjs");
+  for (const locks of [0, 1, 20]) row(`exit_gas_${locks}_lock${locks === 1 ? "" : "s"}`, await exitGas(locks), "gas");
+  const { takeovers } = await import("./tabs.mjs");
+  for (const [way, times] of Object.entries(await takeovers())) {
+    row(way === "closed" ? "tab_takeover" : `tab_takeover_${way}`, times[Math.floor(times.length / 2)], "ms");
+  }
 }
-await sizes();
-const { connects } = await import("./connect.mjs");
-for (const [name, { rounds, ms_at_0, ms_at_100 }] of Object.entries(await connects())) {
-  row(name, rounds, "round trips", null, null, null, { ms_at_0: round(ms_at_0), ms_at_100: round(ms_at_100) });
-}
-await restore();
-await payments();
-const { exitGas } = await import("./exit.mjs");
-for (const locks of [0, 1, 20]) row(`exit_gas_${locks}_lock${locks === 1 ? "" : "s"}`, await exitGas(locks), "gas");
-const { takeovers } = await import("./tabs.mjs");
-for (const [way, times] of Object.entries(await takeovers())) {
-  row(way === "closed" ? "tab_takeover" : `tab_takeover_${way}`, times[Math.floor(times.length / 2)], "ms");
-}
+
+const { content } = await import("./content.mjs");
+if (process.argv[2] !== "content") await engine();
+await content(row);
 console.log(JSON.stringify(rows));

@@ -468,6 +468,23 @@ test("of several terms those are met that this client can meet, and again those 
   assert.equal(client.calls.length, 2);
 });
 
+test("of the words that were paid few are kept, and any of them can be said again", async () => {
+  let state;
+  const inner = forgetful();
+  const { site, get } = await payerOf({ "/articles/*": { ...article, minUnits: 1_000 } }, { place: (work) => inner((now) => work((state = now))) });
+  // Two of the first that are never answered: they are asked for again when a hundred words are above theirs.
+  await read(await get("/articles/0"));
+  site.faults.push(cut, cut);
+  const lost = await get("/articles/lost").catch((error) => error);
+  assert.equal(lost.code, "unanswered");
+  for (let number = 1; number <= 200; number += 1) await read(await get(`/articles/${number}`));
+  assert.ok(state.held[0].marks.length <= 6, `${state.held[0].marks.length} words are kept`);
+  assert.equal((await read(await get("/articles/lost"))).text, "the article");
+  const [first, again] = site.log.filter(({ path, paid }) => path === "/articles/lost" && paid).map(({ payload }) => payload).filter((_, index, all) => index === 0 || index === all.length - 1);
+  assert.deepEqual(again, first);
+  assert.equal(site.charged(), 404);
+});
+
 test("options are checked before anything is asked", async () => {
   const { site, get, client } = await payerOf({ "/articles/*": article });
   await assert.rejects(get("/articles/1", { payment: { id: "0x12" } }), { code: "invalid-argument" });

@@ -217,6 +217,24 @@ test("words are shown by amount, by age and when idle, without being asked to", 
   assert.equal((await paymentOf(payer, stream)).amount, 16n * PRICE);
 });
 
+test("words that come while others are shown wait for the next eighth, and do not have them shown one by one", async () => {
+  const { payer, payee, to } = await both();
+  const told = next(payee, "stream");
+  const stream = await payer.stream(terms(to, { units: 1_000 }));
+  const { stream: incoming } = await told;
+  let shown = 0;
+  const { core } = incoming;
+  incoming.core = { reveal: (word) => ((shown += 1), core.reveal(word)), endStream: (which) => core.endStream(which) };
+  for (let unit = 0; unit < 624; unit += 1) {
+    incoming.take(stream.pay(1));
+    // The engine may take a step.
+    await null;
+  }
+  assert.ok(shown > 0 && shown <= 4, `shown ${shown} times`);
+  await incoming.reveal();
+  await until(payer, () => stream.handedOver === 624);
+});
+
 test("a payee may keep the rest when it is asked for", async () => {
   const { payer, payee, to } = await both();
   const told = next(payee, "stream");

@@ -31,8 +31,8 @@ const freePort = () =>
     });
   });
 
-/** Starts it, with an empty database; `stop` ends it and removes all of it. */
-export async function startPostgres() {
+/** Starts it, with an empty database; `stop` ends it and removes all of it. `durable`: it waits for the disk, as out there. */
+export async function startPostgres({ durable = false } = {}) {
   const root = process.getuid() === 0;
   const folder = mkdtempSync(join(tmpdir(), "farthing-postgres-"));
   const native = programs(folder);
@@ -46,8 +46,8 @@ export async function startPostgres() {
   const laid = spawnSync(join(native, "bin/initdb"), ["-D", join(data, "db"), "-U", "postgres", "-A", "trust", "--locale=C", "--encoding=UTF8", "--no-sync"], { ...as, encoding: "utf8" });
   if (laid.status !== 0) throw new Error(`initdb: ${laid.error ?? laid.stderr}`);
   const port = await freePort();
-  // Processes die here, the machine does not: what was written is in the system's hands.
-  const settings = { listen_addresses: "127.0.0.1", port, unix_socket_directories: "", fsync: "off", max_connections: 60 };
+  // In tests processes die, the machine does not: what was written is in the system's hands.
+  const settings = { listen_addresses: "127.0.0.1", port, unix_socket_directories: "", fsync: durable ? "on" : "off", max_connections: 60 };
   const child = spawn(join(native, "bin/postgres"), ["-D", join(data, "db"), ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])], { ...as, stdio: ["ignore", "ignore", "pipe"] });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   let said = "";

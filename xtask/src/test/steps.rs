@@ -114,6 +114,7 @@ fn lockfiles() -> Result<Tally> {
     for lock in [
         "contracts/package-lock.json",
         "js-tests/package-lock.json",
+        "js-tests/bench/peers/package-lock.json",
         "www-demo/package-lock.json",
         "xtask/tools/package-lock.json",
     ] {

@@ -459,6 +459,29 @@ fn a_hub_leaves_a_payer_that_never_comes_back() {
 }
 
 #[test]
+fn a_hub_leaves_a_payer_that_keeps_a_payment_at_once() {
+    let mut world = World::funded(2);
+    world.hub_config.policy.leave_overdue = Some(30 * 86_400);
+    world.restart_hub();
+    for client in [0, 1] {
+        world.tell(client, ETH);
+        world.connect(client);
+    }
+    world.settle();
+    world.pay(0, 1, 500).unwrap();
+    world.until_locked_in(1, false);
+    // The payer hears of no secret.
+    asleep(&mut world);
+    world.settle();
+    for _ in 0..4 {
+        world.pass(43_200);
+        world.settle();
+    }
+    assert_eq!(world.recorded.len(), 1);
+    assert!(world.hub.channel(&world.id(0)).unwrap().state().leaving, "nobody sleeps over a payment");
+}
+
+#[test]
 fn on_an_empty_device_streams_are_listed_and_go_on() {
     let (mut world, id) = placed(Words::Chain);
     let proof = evidence(&world, &id, 8);

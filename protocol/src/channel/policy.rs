@@ -81,9 +81,9 @@ pub struct Policy {
     pub first_hop: Option<FirstHop>,
     /// Withdrawals of one asset that may be signed and not mined.
     pub max_withdrawals: usize,
-    /// Seconds after a lock's expiry after which we leave a channel whose peer does not redeem what the chain shows to be
-    /// proven. What is recorded there stays so, and a payer that sleeps for days is no foe. Without it we never leave by
-    /// ourselves; the owner is told.
+    /// Seconds after a stream's expiry after which we leave a channel whose peer does not redeem what the chain shows to be
+    /// proven; of a payment at once, there being a safety margin in either case. What is recorded there stays so, and a
+    /// payer that sleeps for days is no foe. Without it we never leave by ourselves; the owner is told.
     pub leave_overdue: Option<u64>,
     /// Longest time for which a withdrawal or closing may be held back, in seconds.
     pub max_deadline: u64,

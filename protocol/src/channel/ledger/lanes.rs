@@ -4,7 +4,7 @@ use super::Ledger;
 use crate::amount::Amount;
 use crate::chain::AssetStatus;
 use crate::channel::{AssetBook, OldLock, Refused, State};
-use crate::condition::ConditionKey;
+use crate::condition::{ConditionKey, Kind};
 use crate::lane::{LockRef, PendingLock};
 use crate::proof::{LaneId, SignedProof};
 use crate::sign::Signature;
@@ -147,6 +147,9 @@ impl Ledger {
         for (asset, book) in self.state.assets.iter().filter(|(_, book)| book.status == AssetStatus::Open) {
             for (slot, pending) in &book.inc.lane.locks {
                 let owed = self.recorded_units(&pending.lock.key).min(pending.lock.n) > pending.lock.redeemed;
+                // Whoever pays by a hash lock is there when the secret comes, or back within its expiry; the payer of a stream
+                // may sleep.
+                let patience = if pending.condition.kind() == Kind::HashLock { 0 } else { patience };
                 let grace = pending.expiry.saturating_add(patience.max(self.policy.safety_margin));
                 if owed && self.is_finally_past(grace) {
                     unpaid.push(LockRef { lane: self.their_lane(*asset), placed: pending.placed, slot: *slot });

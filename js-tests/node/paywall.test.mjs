@@ -105,19 +105,26 @@ for (const condition of ["hash-chain", "voucher"]) {
   });
 }
 
-test("a fetch that pays, at a site that sells: one round trip each, parallel, metered, and after the server's restart", async () => {
+test("a fetch that pays, at a site that sells: one round trip each, parallel, metered, and after the server's restart", async (t) => {
   const [alice, bob] = [await world.account(), await world.account()];
   const [payer, payee] = [await local(alice), await local(bob)];
   await payer.deposit({ asset: "ETH", amount: 10_000_000n });
   let requests = 0;
   const failures = [];
   let routes;
+  let running = 0;
   const server = createServer((req, res) => {
     requests += 1;
+    running += 1;
+    res.on("close", () => (running -= 1));
     const [route, serve] = routes(req.url);
     route(req, res, (error) => (error ? res.writeHead(500).end() : serve(req, res)));
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
   const origin = `http://127.0.0.1:${server.address().port}`;
   const open = async () => {
     const wall = await paywall({ client: payee, store: sqlite(join(folder, "fetch.db")), origin, asset: "ETH", unitPrice: PRICE, minUnits: 600, onError: (error) => failures.push(error) });
@@ -134,6 +141,12 @@ test("a fetch that pays, at a site that sells: one round trip each, parallel, me
     }
     res.end();
   };
+  /** As a server does that restarts: nobody new comes in, and who is there is served to the end. */
+  const stop = async () => {
+    routes = () => [(req, res) => res.writeHead(503).end()];
+    while (running > 0) await new Promise((resolve) => setImmediate(resolve));
+    await wall.close();
+  };
   let wall = await open();
   const pays = (path) => payer.fetch(origin + path);
   const first = await pays("/a/0");
@@ -145,7 +158,7 @@ test("a fetch that pays, at a site that sells: one round trip each, parallel, me
   const film = await (await pays("/score")).text();
   for (let move = 0; move < 20; move += 1) assert.ok(film.includes(`data: ${move}\n`), String(move));
   assert.ok(requests > before + 1);
-  await wall.close();
+  await stop();
   wall = await open();
   assert.equal(await (await pays("/c")).text(), "read /c");
   let told;
@@ -156,7 +169,7 @@ test("a fetch that pays, at a site that sells: one round trip each, parallel, me
   assert.deepEqual(sums.article.income, BigInt(sums.article.paid) * 2n * PRICE);
   assert.deepEqual([sums.article.paid, sums.article.left, sums.score.income, sums.score.left], [38, 0, 20n * PRICE, 0]);
   assert.deepEqual(failures, []);
+  await stop();
   server.closeAllConnections();
   server.close();
-  await wall.close();
 });

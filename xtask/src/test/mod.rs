@@ -17,6 +17,7 @@ mod crash;
 mod kills;
 mod model;
 mod mutants;
+mod second;
 mod steps;
 
 /// Options of `test`.

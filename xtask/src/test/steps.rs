@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::counts::Runner;
-use super::{Tally, abuse, adversary, crash, kills, model, mutants};
+use super::{Tally, abuse, adversary, crash, kills, model, mutants, second};
 use crate::process::{self, Watched};
 use crate::stage::{self, Hub};
 use crate::tools::{firefox, node, npm, rust};
@@ -192,6 +192,10 @@ fn rust_test() -> Result<Tally> {
         (Runner::Cargo, &["test", "--workspace", "--no-fail-fast", "--all-targets"])
     };
     let mut cargo = process::cargo(args);
+    if nextest && second::is_given("rust test") {
+        // As `second` does it; nextest calls a test that passed then "flaky".
+        cargo.args(["--retries", "1"]);
+    }
     stage::set_chain(&mut cargo)?;
     let run = watch("rust test", &mut cargo)?;
     Ok(some(runner.tally(&run), "a Rust test"))
@@ -321,7 +325,15 @@ fn node_tests(
     set(&mut node);
     node.args(&tests);
     let run = watch(name, &mut node)?;
-    Ok(some(Runner::Node.tally(&run), name))
+    let first = some(Runner::Node.tally(&run), name);
+    if !second::is_given(name) {
+        return Ok(first);
+    }
+    let failed = second::files(&run.output, &tests);
+    Ok(second::tally(first, || {
+        let mut again = (!failed.is_empty()).then(|| second::command(&node, &failed))?;
+        watch(&format!("{name} again"), &mut again).ok().map(|run| Runner::Node.tally(&run))
+    }))
 }
 
 /// The package that the build step made. When that failed there is none.

@@ -96,7 +96,8 @@ impl Channel {
             let (lock, all) = (LockRef { lane, placed: pending.placed, slot }, pending.lock);
             let total = all.redeemed.saturating_add(units);
             let paid = units.saturating_sub(known.map_or(0, |known| known.units));
-            if paid > 0 {
+            // Of what a refused update had handed over nothing was told, and then the chain settled by it.
+            if paid > 0 || (returned && total > 0) {
                 let amount = all.unit_price.times(paid).unwrap_or_default();
                 self.outbox.emit(Event::Redeemed { lock, units: total, amount, done: total == all.n });
             }

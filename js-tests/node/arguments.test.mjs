@@ -240,6 +240,8 @@ test("options that a message lists are those that are documented, and what is sa
     ConnectOptions: (options) => connect({ ...base, ...options }),
     DepositOptions: (options) => client.deposit(options),
     PayOptions: (options) => client.pay(options),
+    StreamOptions: (options) => client.stream(options),
+    ReceiptKeyOptions: (options) => client.signReceiptKey(options),
     CancelOptions: (options) => client.cancel(`0x${"1".repeat(32)}`, options),
     WithdrawOptions: (options) => client.withdraw(options),
     CloseOptions: (options) => client.close(options),

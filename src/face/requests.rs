@@ -53,6 +53,11 @@ pub struct Connect {
     /// For `tabs.mjs`, which has looked at it.
     #[serde(rename = "shared")]
     _shared: Flag,
+    /// For `fetch.mjs`, likewise.
+    #[serde(rename = "budget")]
+    _budget: Raw,
+    #[serde(rename = "spending")]
+    _spending: Raw,
     signal: Raw,
     #[serde(deserialize_with = "optional")]
     timeout: Timeout,

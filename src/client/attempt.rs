@@ -124,6 +124,12 @@ impl Client {
                  back.",
                 until.unwrap_or_default()
             ),
+            (Status::Pending, until) if payment.stream.is_some() => format!(
+                "Stream {id} was signed and sent, and nobody has said that its payee has it. Nothing is paid before words of \
+                 it are shown: stream() with this id takes it up, cancel(id) asks for it back, and what is not used comes \
+                 back after {}.",
+                until.unwrap_or_default()
+            ),
             (Status::Pending, until) => {
                 let known = match until {
                     Some(until) => format!("when the hub answers, at the latest after {until}"),

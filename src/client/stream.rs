@@ -267,6 +267,8 @@ impl Client {
         race(self.closed.wait(), self.rested.next()).await;
         match self.failed.borrow().clone() {
             Some(failure) => Err(failure),
+            // From the beginning of `disconnect` on nothing new is written: what may not be there is not said to be.
+            None if self.ending.get() || self.closed.is_sent() => Err(Code::ClientClosed.into()),
             None => Ok(()),
         }
     }

@@ -266,6 +266,36 @@ fn a_payer_that_comes_back_is_told_again_that_its_payee_has_it() {
     assert!(part(world.payment(0, &id)).accepted);
 }
 
+/// Rule 18: an acknowledgement that comes while the chain has not been seen ends nothing, and nobody says it again on
+/// the same connection. When the chain is seen it counts, or the rest would be locked until the stream expires.
+#[test]
+fn what_is_acknowledged_to_a_hub_that_has_not_seen_the_chain_yet_counts_when_it_has() {
+    let (mut world, id) = placed(Words::Chain);
+    let proof = evidence(&world, &id, 4);
+    reveal(&mut world, &proof).unwrap();
+    world.settle();
+    give_up(&mut world);
+    // The payee has accepted the release; the hub goes down before it hears that.
+    while !taken(&world).is_final() {
+        world.clients[1].to_hub.clear();
+        assert!(world.step(), "the payee's side ends");
+    }
+    for seen in [false, true] {
+        world.restart_hub_blind();
+        world.connect(0);
+        world.connect(1);
+        world.settle();
+        assert!(!world.payment(0, &id).is_final(), "too late, for all that the hub knows");
+        if seen {
+            world.pass(1);
+            world.settle();
+            // The payer's own proof is replaced when its hub has said so.
+            assert_eq!(world.payment(0, &id).status, Status::Completed);
+            assert_eq!(money(&world), (9_972, 10_028, 0));
+        }
+    }
+}
+
 #[test]
 fn the_rest_is_given_up_when_what_is_proved_is_paid_also_after_a_restart() {
     let (mut world, id) = placed(Words::Chain);

@@ -334,6 +334,74 @@ fn a_payer_may_ask_for_the_rest_and_the_payee_decides() {
     assert_eq!(money(&world), (9_986, 10_014, 0));
 }
 
+/// The newest proof that a payee holds has no acknowledgement of its own when it followed its base: the one before it had,
+/// and that was lost with the connection.
+#[test]
+fn an_acknowledgement_that_was_lost_is_asked_for_again() {
+    // What the payee has stored and says gets lost.
+    let unheard = |world: &mut World| {
+        let (now, client) = (world.now, &mut world.clients[1]);
+        while let Some(commit) = client.wallet.poll_commit(now).unwrap() {
+            support::write(&mut client.store, &commit.writes);
+            client.wallet.committed(commit.durable()).unwrap();
+        }
+    };
+    let (mut world, id) = placed(Words::Chain);
+    give_up(&mut world);
+    while !taken(&world).is_final() {
+        assert!(world.step(), "the payee's side ends");
+    }
+    unheard(&mut world);
+    world.pay(0, 1, 50).unwrap();
+    world.until_locked_in(1, false);
+    unheard(&mut world);
+    world.disconnect(1);
+    world.settle();
+    assert!(!world.payment(0, &id).is_final());
+    world.connect(1);
+    world.settle();
+    assert_eq!(world.payment(0, &id).status, Status::Failed);
+    assert_eq!(world.available(0), 9_950);
+}
+
+/// Who waits for what it asked for must not wait for ever because one message was lost.
+#[test]
+fn what_was_asked_back_is_asked_again_until_the_payee_hears() {
+    let cut = |world: &mut World| {
+        world.disconnect(0);
+        world.connect(0);
+    };
+    let restart = |world: &mut World| {
+        world.restart_hub();
+        world.connect(0);
+        world.connect(1);
+    };
+    let ways: [(bool, &dyn Fn(&mut World)); 2] = [(false, &cut), (true, &restart)];
+    for (hub_hears, lose) in ways {
+        let (mut world, id) = placed(Words::Chain);
+        world.disconnect(1);
+        if !hub_hears {
+            world.disconnect(0);
+        }
+        world.clients[0].wallet.cancel(&id).unwrap();
+        world.settle();
+        lose(&mut world);
+        world.settle();
+        world.connect(1);
+        world.settle();
+        let asked = Event::EndAsked { id: taken(&world).id };
+        assert!(world.clients[1].events.contains(&asked), "the hub heard it first: {hub_hears}");
+        give_up(&mut world);
+        world.settle();
+        assert_eq!(world.payment(0, &id).status, Status::Failed);
+        // Nothing is asked of what has ended.
+        world.clients[1].events.clear();
+        cut(&mut world);
+        world.settle();
+        assert!(!world.clients[1].events.contains(&asked));
+    }
+}
+
 #[test]
 fn a_tip_is_granted_once_for_ever() {
     let tip = chain_word(&[9; 32], UNITS, 0);

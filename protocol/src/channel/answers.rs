@@ -11,6 +11,10 @@ use alloc::vec::Vec;
 
 impl Channel {
     pub(super) fn handle_accepted(&mut self, asset: Asset, nonce: u64, acknowledgement: Option<Signature>, now: u64) {
+        // [18] An acknowledgement that may come too late to be shown on chain ends nothing; another one is asked for when
+        // the chain has been seen.
+        let in_time = self.ledger.state().exit.is_none() && self.ledger.check_fresh(now).is_ok();
+        let acknowledgement = acknowledgement.filter(|_| in_time);
         let Some(book) = self.ledger.book(asset) else { return };
         let in_flight = book.out.in_flight.iter().map(|flight| flight.update.signed_proof());
         let Some(signed) = in_flight.chain(book.out.accepted).find(|signed| signed.proof.nonce == nonce) else {
@@ -24,32 +28,12 @@ impl Channel {
             );
             signature.verify(digest, self.ledger.peer_signer()).is_ok()
         });
-        // [18] An acknowledgement that may come too late to be shown on chain ends nothing. Nobody says it twice on one
-        // connection, so it waits until the chain has been seen.
-        let fresh = self.ledger.state().exit.is_none() && self.ledger.check_fresh(now).is_ok();
-        if let Some(unjudged) = acknowledgement.filter(|_| !fresh) {
-            self.unjudged.insert(asset, (nonce, unjudged));
-        }
-        let acknowledgement = acknowledgement.filter(|_| fresh);
-        let Some(book) = self.ledger.book(asset) else { return };
         let known = nonce == book.out.accepted_nonce();
         let acknowledged = book.out.acknowledged.as_ref().is_some_and(|(proof, _)| proof.proof.nonce == nonce);
         if known && (acknowledged || acknowledgement.is_none()) {
             return;
         }
         self.accepted(asset, nonce, acknowledgement);
-    }
-
-    /// The chain has been seen: acknowledgements that came before that count now, if there is no exit.
-    pub(super) fn judge_acknowledgements(&mut self, now: u64) {
-        if self.unjudged.is_empty() || self.ledger.check_fresh(now).is_err() {
-            return;
-        }
-        for (asset, (nonce, acknowledgement)) in core::mem::take(&mut self.unjudged) {
-            if self.ledger.state().exit.is_none() {
-                self.handle_accepted(asset, nonce, Some(acknowledgement), now);
-            }
-        }
     }
 
     /// The peer holds our proof `nonce`.

@@ -27,7 +27,6 @@ impl Channel {
 
     /// Deadlines: evidence that has to go on chain, the exit, settlement after the challenge period, claims.
     pub fn tick(&mut self, now: u64) {
-        self.judge_acknowledgements(now);
         self.record_due_evidence(now);
         self.watch_overdue();
         let Self { ledger, exit, outbox, .. } = self;

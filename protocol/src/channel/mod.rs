@@ -54,10 +54,9 @@ use crate::chain::{ChainFact, Head};
 use crate::eip712::Domain;
 use crate::error::Error;
 use crate::lane::LockRef;
-use crate::map::Map;
 use crate::message::Message;
-use crate::sign::{SecretKey, Signature};
-use crate::types::{Asset, ChannelDef, Side};
+use crate::sign::SecretKey;
+use crate::types::{ChannelDef, Side};
 use alloc::vec::Vec;
 use exit::Exit;
 use ledger::Ledger;
@@ -82,8 +81,6 @@ pub struct Channel {
     exit: Exit,
     outbox: Outbox,
     waste: Waste,
-    /// Acknowledgements, with the nonce of their proof, that came while the chain had not been seen lately.
-    unjudged: Map<Asset, (u64, Signature)>,
 }
 
 impl Channel {
@@ -103,15 +100,7 @@ impl Channel {
         let link = Link::new(state.restored);
         let ledger = Ledger::new(domain, def, us, policy, state)?;
         let exit = Exit::new(&ledger);
-        Ok(Self {
-            ledger,
-            link,
-            signing: Signing::default(),
-            exit,
-            outbox: Outbox::default(),
-            waste: Waste::default(),
-            unjudged: Map::new(),
-        })
+        Ok(Self { ledger, link, signing: Signing::default(), exit, outbox: Outbox::default(), waste: Waste::default() })
     }
 
     /// Takes in the chain's head, after the facts of all blocks up to its final one.
@@ -184,7 +173,6 @@ impl Channel {
             && !self.has_output()
             && !self.outbox.has_events()
             && self.signing.is_at_rest()
-            && self.unjudged.is_empty()
             && self.ledger.is_quiet()
     }
 

@@ -21,7 +21,7 @@ const BACKLOG = 4096;
 const KEPT = ["restored", "credit", "error"];
 
 /** @type {Name[]} */
-const EVENTS = ["payment", "stream", "deposit", "withdrawal", "closing", "credit", "exit", "restored", "watched", "wallet", "connected", "disconnected", "error"];
+const EVENTS = ["payment", "stream", "renewal", "deposit", "withdrawal", "closing", "credit", "exit", "restored", "watched", "wallet", "connected", "disconnected", "error"];
 
 /**
  * What a call gives. An error that comes from the module was made where no line of the application is on the stack: it gets
@@ -139,6 +139,17 @@ class Client {
   /** @param {unknown} options */
   async stream(options) {
     return called(() => this.#streams.place(options));
+  }
+
+  /** @param {import("./index.js").PaymentFilter} [filter] */
+  async streams(filter) {
+    return called(async () => {
+      const { limit, ...rest } = filter ?? {};
+      // What is no limit is refused as that of payments is.
+      if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 1)) return this.#core.payments(filter);
+      const all = await this.#core.payments(filter === undefined || limit === undefined ? filter : rest);
+      return all.filter((/** @type {import("./index.js").Payment} */ { stream }) => stream !== undefined).slice(0, limit);
+    });
   }
 
   /** @param {unknown} options */

@@ -114,6 +114,9 @@ pub struct Stream {
     #[serde(deserialize_with = "optional")]
     expires_in: Option<Whole<1>>,
     id: Raw,
+    /// For `renewal.mjs`, which has looked at it.
+    #[serde(rename = "renew")]
+    _renew: Raw,
     pub signal: Raw,
     #[serde(deserialize_with = "optional")]
     pub timeout: Timeout,

@@ -68,6 +68,8 @@ async function start(): Promise<void> {
 function keep(hash: string): void {
   window.addEventListener("hashchange", () => {
     history.replaceState(history.state, "", hash);
+    // An address can lead to a button, so that the next key presses it.
+    (document.activeElement as HTMLElement | null)?.blur();
     window.scrollTo(0, 0);
   });
 }

@@ -22,7 +22,8 @@ const RDNS = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9]
 /** A name on one line, without what turns text around or can't be seen. @param {unknown} name */
 export function shownName(name) {
   if (typeof name !== "string") return "";
-  const line = name.slice(0, 1_000).normalize("NFKC").replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, " ").replace(/[\p{Cf}\p{Cs}\p{Co}\p{Cn}\u115F\u1160\u3164\u2800]/gu, "");
+  const seen = name.slice(0, 1_000).normalize("NFKC").replace(/[\p{Cf}\p{Cs}\p{Co}\p{Cn}\u115F\u1160\u3164\u2800]/gu, "");
+  const line = seen.replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, " ");
   // A stack of marks reaches over the lines beside it.
   const points = [...line.replace(/(\p{M}{2})\p{M}+/gu, "$1").trim()];
   return points.length > NAME ? `${points.slice(0, NAME - 1).join("").trim()}…` : points.join("");

@@ -172,9 +172,11 @@ impl Eip1193 {
         let asked = settle(invoke(&self.object, "_switchTo", &array([format!("{wanted:#x}").as_str()])));
         match race(asked, sleep(PERSON)).await {
             Either::First(Ok(_)) => Ok(()),
-            Either::First(Err(thrown)) => {
-                Err(failure(SWITCH, &thrown, Code::ChainMismatch).because("Nothing was signed or sent."))
-            }
+            Either::First(Err(thrown)) => match failure(SWITCH, &thrown, Code::ChainMismatch) {
+                // Its user has to do it by themselves.
+                failure if is_not_served(&failure) => Ok(()),
+                failure => Err(failure.because("Nothing was signed or sent.")),
+            },
             Either::Second(()) => {
                 let detail = format!("{SWITCH}: the wallet has not answered. Nothing was signed or sent.");
                 Err(Failure::new(Code::WalletUnavailable, detail))

@@ -9,7 +9,7 @@ import { AbstractSigner, BrowserProvider, HDNodeWallet, JsonRpcProvider, NonceMa
 import { createWalletClient, custom, http } from "viem";
 import { privateKeyToAccount, toAccount } from "viem/accounts";
 import { foundry } from "viem/chains";
-import { farthing } from "../support/env.mjs";
+import { farthing, packageFile } from "../support/env.mjs";
 import { createWallet, rejection } from "../support/wallet.mjs";
 import { createWorld } from "../support/world.mjs";
 
@@ -222,10 +222,14 @@ describe("wallets of libraries", { concurrency: true }, () => {
   });
 
   test("two transactions at once of an account take one number each", async () => {
-    const { privateKey } = await newAccount();
-    const client = await open(privateKeyToAccount(privateKey));
-    await Promise.all([client.deposit(eth(5n)), client.deposit({ asset: "DAI", amount: 6n })]);
-    const found = (await client.balances()).map(({ asset, available }) => [asset, available]);
-    assert.deepEqual(found, [["ETH", 5n], ["DAI", 6n]]);
+    const { privateKey, address } = await newAccount();
+    const { accepted } = await packageFile("wallets/accepted.mjs");
+    const { wallet } = await accepted(privateKeyToAccount(privateKey), world.rpcUrl);
+    const params = [{ chainId: "0x7a69", from: address, to: world.hub.owner, value: "0x1", data: "0x" }];
+    const hashes = await Promise.all([1, 2, 3].map(() => wallet.request({ method: "eth_sendTransaction", params })));
+    const mined = await Promise.all(hashes.map((hash) => world.chain.mined(hash)));
+    assert.deepEqual(mined.map(({ status }) => status), ["success", "success", "success"]);
+    const sent = await Promise.all(hashes.map((hash) => world.chain.reader.getTransaction({ hash })));
+    assert.deepEqual(sent.map(({ nonce }) => nonce), [0, 1, 2]);
   });
 });

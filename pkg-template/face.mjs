@@ -58,7 +58,7 @@ export function face(init, environment, open = glue.connect) {
     /** @param {ConnectOptions} options */
     async connect(options) {
       return called(async () => {
-        await init();
+        await ready(init);
         const { engine, own } = await parted(await owned(options));
         const events = new Events();
         const streams = new Streams((event) => events.emit(event));
@@ -71,13 +71,28 @@ export function face(init, environment, open = glue.connect) {
     },
     async errorCodes() {
       await init();
-      return glue.errorCodes();
+      return [...glue.errorCodes(), ...CODES];
+    },
+    /** Starts loading; a failure is told by who needs it, which tries again. */
+    preload() {
+      Promise.resolve().then(init).catch(() => {});
     },
     async _testing() {
       await init();
       return { openStore: glue._openStore, BenchKey: glue._BenchKey, environment };
     },
   };
+}
+
+/** Codes of this package's JavaScript, beside the module's. */
+const CODES = ["not-loaded"];
+
+/** Loads, where there is anything to connect with. @param {() => unknown} init */
+async function ready(init) {
+  if (typeof fetch !== "function") {
+    throw fault("unsupported", "There is no global fetch here. Under jsdom, which has none, run what connects in the environment of Node: in Jest by `@jest-environment node` in the file's first comment. Nothing was signed or sent.");
+  }
+  await init();
 }
 
 /** The fetch that pays, for who calls it. */

@@ -35,6 +35,13 @@ export type {
   IncomingStream, Interval, ReceiptKey, ReceiptKeyOptions, Renewal, RenewingStream, Revealing, Stream, StreamEnd, StreamOptions, StreamPayment,
 } from "./streams.js";
 
+// As TypeScript's own `esnext.disposable` and @types/node have it, for those who compile without.
+declare global {
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol;
+  }
+}
+
 /** `0x` and hex digits. */
 export type Hex = `0x${string}`;
 
@@ -55,7 +62,7 @@ export type ErrorCode =
   | "bad-evidence" | "redeem-too-low" | "release-refused" | "bad-encoding" | "message-too-large"
   | "rate-limited" | "not-authenticated" | "wrong-channel" | "bad-terms" | "hub-fault" | "storage-failed"
   | "storage-corrupt" | "storage-version" | "storage-locked" | "state-outdated" | "chain-unavailable"
-  | "chain-mismatch" | "transaction-failed" | "wallet-rejected" | "wallet-unavailable" | "internal";
+  | "chain-mismatch" | "transaction-failed" | "wallet-rejected" | "wallet-unavailable" | "internal" | "not-loaded";
 
 /** What a failed call rejects with. */
 export interface FarthingError extends Error {
@@ -91,8 +98,8 @@ export interface Eip1193Provider {
 export type Wallet =
   | Eip1193Provider
   | WalletOfLibrary
-  /** 32 bytes. */
-  | { privateKey: Hex }
+  /** 32 bytes: `0x` and 64 hex digits. */
+  | { privateKey: string }
   /** A BIP-39 phrase, English, without passphrase; its first account (`m/44'/60'/0'/0/0`). */
   | { mnemonic: string };
 
@@ -435,7 +442,7 @@ export type ClientEvent =
 export type EventOf<Name extends ClientEvent["type"]> = Extract<ClientEvent, { type: Name }>;
 
 /** A channel with a hub. Made by {@link connect}. */
-export interface Client extends AsyncDisposable {
+export interface Client {
   /** Who and where it is. */
   readonly info: Info;
   /**
@@ -507,6 +514,8 @@ export interface Client extends AsyncDisposable {
   off<Name extends ClientEvent["type"]>(name: Name, listener: (event: EventOf<Name>) => void): void;
   /** Lets the hub and the store go; other tabs that share the wallet go on. The channel stays; `connect` takes it up again. */
   disconnect(): Promise<void>;
+  /** `await using client = await connect(…)` disconnects at the end of its block. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
@@ -526,9 +535,14 @@ export declare function connect(options: ConnectOptions): Promise<Client>;
 /** Every code that an error can have. */
 export declare function errorCodes(): Promise<ErrorCode[]>;
 
+/** Starts to load the wasm module, so that {@link connect} need not wait for it. A failure is told by `connect`, which tries again. */
+export declare function preload(): void;
+
 /**
  * Loads the wasm module, from the URL beside the package by default. `connect` does it by itself; call it where the
  * bundler does not copy the file (`initAsync(url)`), or early, to save the time later.
+ *
+ * @throws {@link FarthingError} `not-loaded` if the module is not there, is none, or may not be compiled; the next call tries again.
  */
 export declare function initAsync(
   source?: string | URL | Response | BufferSource | WebAssembly.Module | Promise<Response>,

@@ -53,7 +53,9 @@ export function start(keeper, { name, program, args, log, env = {} }) {
   keeper.demandOpen();
   const file = createWriteStream(log);
   // A group of its own: Ctrl-C reaches this process alone, which ends the others in their order.
-  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"], detached: process.platform !== "win32" });
+  // What is set for a hub of one's own, with money, is nothing to this one.
+  const others = Object.entries(process.env).filter(([name]) => !/^FARTHING_HUB_/i.test(name));
+  const child = spawn(program, args, { env: { ...Object.fromEntries(others), ...env }, stdio: ["ignore", "pipe", "pipe"], detached: process.platform !== "win32" });
   child.stdout.pipe(file, { end: false });
   child.stderr.pipe(file, { end: false });
   let last = "";

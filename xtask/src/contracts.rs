@@ -38,7 +38,9 @@ pub(crate) fn ensure() -> Result<()> {
     let oldest = built.into_iter().min();
     for folder in ["contracts/src", TOKENS] {
         for source in paths::walk(&paths::at(folder), &[])? {
-            if oldest.is_none_or(|oldest| source.metadata().and_then(|data| data.modified()).is_ok_and(|at| at > oldest)) {
+            if oldest
+                .is_none_or(|oldest| source.metadata().and_then(|data| data.modified()).is_ok_and(|at| at > oldest))
+            {
                 return build();
             }
         }

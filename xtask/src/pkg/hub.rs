@@ -72,7 +72,10 @@ fn pack(program: &Path, platform: &str) -> Result<[PathBuf; 2]> {
     let mut package: Value = serde_json::from_str(&paths::read(&wrapper.join("package.json"))?)?;
     let fields = package.as_object_mut().with_context(|| format!("{TEMPLATE}/package.json is no object"))?;
     fields.insert("version".to_owned(), json!(version));
-    fields.insert("optionalDependencies".to_owned(), PLATFORMS.iter().map(|one| (name_of(one), json!(version))).collect());
+    fields.insert(
+        "optionalDependencies".to_owned(),
+        PLATFORMS.iter().map(|one| (name_of(one), json!(version))).collect(),
+    );
     paths::write(&wrapper.join("package.json"), serde_json::to_string_pretty(&package)?)?;
 
     let file = if platform.starts_with("win32") { "farthing-hub.exe" } else { "farthing-hub" };
@@ -80,14 +83,20 @@ fn pack(program: &Path, platform: &str) -> Result<[PathBuf; 2]> {
     paths::write(&to, [])?;
     // With its permissions: npm keeps that it can be run.
     std::fs::copy(program, &to).with_context(|| format!("cannot read {}", paths::shown(program)))?;
-    paths::write(&native.join("package.json"), serde_json::to_string_pretty(&native_package(platform, &version, &package))?)?;
+    paths::write(
+        &native.join("package.json"),
+        serde_json::to_string_pretty(&native_package(platform, &version, &package))?,
+    )?;
 
     for folder in [&wrapper, &native] {
         for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
             paths::write(&folder.join(licence), paths::read(&paths::at(licence))?)?;
         }
     }
-    Ok([npm_pack(&wrapper, &format!("farthing-hub-{version}"))?, npm_pack(&native, &format!("farthing-hub-{platform}-{version}"))?])
+    Ok([
+        npm_pack(&wrapper, &format!("farthing-hub-{version}"))?,
+        npm_pack(&native, &format!("farthing-hub-{platform}-{version}"))?,
+    ])
 }
 
 fn name_of(platform: &str) -> String {

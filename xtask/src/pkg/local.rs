@@ -51,8 +51,9 @@ mod tests {
     #[test]
     fn a_peer_that_npm_would_install_is_refused() -> Result<()> {
         let package = |meta: &str| {
-            let text =
-                format!(r#"{{ "peerDependencies": {{ "@a/b": "1", "c": "1" }}, "peerDependenciesMeta": {{ {meta} }} }}"#);
+            let text = format!(
+                r#"{{ "peerDependencies": {{ "@a/b": "1", "c": "1" }}, "peerDependenciesMeta": {{ {meta} }} }}"#
+            );
             demand_optional(&serde_json::from_str(&text)?)
         };
         package(r#""@a/b": { "optional": true }, "c": { "optional": true }"#)?;

@@ -234,7 +234,7 @@ fn quick_start() -> Result<Tally> {
     }
     let [wrapper, native] = pkg::hub::pack_here(Hub::Dev)?;
     node_test("quick start", "quick", false, |node| {
-        node.env("FARTHING_HUB_TGZ", wrapper).env("FARTHING_HUB_NATIVE_TGZ", native);
+        node.env("FARTHING_PKG_HUB_TGZ", wrapper).env("FARTHING_PKG_HUB_NATIVE_TGZ", native);
     })
 }
 

@@ -239,7 +239,7 @@ test("the package's own JavaScript is what the types in its comments say", () =>
   cpSync(packageFolder(), copy, { recursive: true });
   // What ships has no comments any more, so its source is checked, beside the rest of the package.
   cpSync(fileURLToPath(new URL("../../pkg-template", import.meta.url)), copy, { recursive: true });
-  const parts = ["", "store", "bin", "pay", "paywall", "paywall/store", "paywall/adapters", "wallets"];
+  const parts = ["", "store", "bin", "dev", "pay", "paywall", "paywall/store", "paywall/adapters", "wallets"];
   const files = parts.flatMap((part) => readdirSync(join(copy, part)).filter((name) => name.endsWith(".mjs")).map((name) => join(part, name)));
   rmSync(join(copy, "node_modules"), { recursive: true, force: true });
   mkdirSync(join(copy, "node_modules"));

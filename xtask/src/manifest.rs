@@ -87,6 +87,10 @@ table! {
         "require" require: Vec<String>,
         /// Folders with pages that go along.
         "pages" pages: Vec<String>,
+        /// Contracts whose bytecode goes along, for chains on one's own machine.
+        "contracts" contracts: Vec<String>,
+        /// The file that holds it.
+        "bytecode" bytecode: String,
         /// Files of the root that go along.
         "licences" licences: Vec<String>,
     }
@@ -170,6 +174,7 @@ mod tests {
         let _ = (build.outputs.read(), build.inline.read(), wasm_opt.flags.read());
         let _ = (package.template.read(), package.entries.read(), package.pages.read(), package.licences.read());
         let _ = package.require.read();
+        let _ = (package.contracts.read(), package.bytecode.read());
         for one in bundle {
             let _ = (one.entry.read(), one.with.read(), one.inside.read(), one.gzip_bytes.read());
         }

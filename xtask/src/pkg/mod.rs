@@ -15,6 +15,8 @@ use crate::{paths, process, ui, wasm};
 
 mod assemble;
 mod bundle;
+pub(crate) mod hub;
+mod local;
 mod require;
 mod size;
 mod slim;
@@ -47,6 +49,7 @@ pub(crate) fn build() -> Result<Packed> {
     bind(&manifest, &module, &stage)?;
     optimise(&manifest, &stage)?;
     assemble::assemble(&manifest, &stage, &folder, &version)?;
+    local::add(&manifest, &folder, &version)?;
     bundle::bundle(&manifest, &folder)?;
     // Bundles are minified already, and nobody loads one beside the engine for the engine's sake.
     let exclude = [manifest.budget.exclude.read().as_slice(), &bundle::entries(&manifest)].concat();

@@ -304,9 +304,10 @@ fn failure(method: &str, thrown: &JsValue, otherwise: Code) -> Failure {
             (Code::WalletUnavailable, "It was never sent, and no money moved.")
         }
         Some(4100 | 4200) => (Code::WalletUnavailable, ""),
-        Some(-32_002) if ASKS_PERSON.contains(&method) && method != "eth_sendTransaction" => {
-            (Code::WalletUnavailable, "Its user has such a question already: open the wallet, answer it, and try again.")
-        }
+        Some(-32_002) if ASKS_PERSON.contains(&method) && method != "eth_sendTransaction" => (
+            Code::WalletUnavailable,
+            "Its user has such a question already: open the wallet, answer it, and try again.",
+        ),
         Some(4900 | 4901) if method != "eth_sendTransaction" => (Code::ChainUnavailable, ""),
         _ if method == "eth_sendTransaction" => match of_layers(thrown) {
             Some((code, meaning, why)) => {

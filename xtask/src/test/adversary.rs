@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Tally, steps};
-use crate::{npm, paths, ui};
+use crate::tools::npm;
+use crate::{paths, ui};
 
 #[derive(Debug, Deserialize)]
 struct Scenario {

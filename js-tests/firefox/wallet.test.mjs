@@ -58,6 +58,19 @@ describe("the wallet page in Firefox", () => {
     assert.deepEqual(days, [2, 1, 1]);
   });
 
+  test("a film by the second: paid on as it runs, and not while it stands", async () => {
+    const page = await browser.visit(`${sites.post.url}/film`);
+    await page.size(...PHONE);
+    await page.until(() => document.documentElement.dataset.ready === "true");
+    await page.press("#play");
+    // Beyond what opens it, so that it was paid for again as it ran.
+    await page.until(() => document.getElementById("watched").textContent >= "0:13");
+    await page.press("#play");
+    await page.until(() => document.getElementById("play").textContent === "Play");
+    assert.equal(await page.evaluate(() => document.getElementById("said").textContent), "");
+    assert.ok(sites.post.counts.get("/film/frames") >= 2);
+  });
+
   test("by redirect, there and back", async () => {
     const { url } = await site({ cleanups });
     const payee = sites.water.client.info.address.toLowerCase();

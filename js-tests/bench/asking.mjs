@@ -14,7 +14,10 @@ export class Askers {
   /** The head of a whole answer with its body's length: `{ head, length }`. */
   async ask(url, bytes) {
     const idle = this.#idle.get(url) ?? this.#idle.set(url, []).get(url);
-    const line = idle.pop() ?? (await open(url));
+    let line = idle.pop();
+    // A server closes what was idle for some time.
+    while (line?.socket.destroyed || line?.socket.readableEnded) line = idle.pop();
+    line ??= await open(url);
     const answer = await line.ask(bytes);
     idle.push(line);
     return answer;

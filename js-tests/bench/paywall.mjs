@@ -1,30 +1,23 @@
 // What a paywall costs its site: a paid route beside the same route unpaid, in Express and Hono over SQLite in one process, and in
 // four processes over one PostgreSQL. Sales are on the disk before the handler runs. Who asks has its payments made beforehand,
-// so that both routes are asked by the same work.
+// so that both routes are asked by the same work, and is a process of its own that does as little as it can (`asking.mjs`): what
+// both sides wait for is the site.
 
 import { randomBytes } from "node:crypto";
-import { Agent, request } from "node:http";
 import { parseEther } from "viem";
 import { clientsOf } from "../support/clients.mjs";
 import { packageFile } from "../support/env.mjs";
 import { startPostgres } from "../support/postgres.mjs";
 import { createWorld } from "../support/world.mjs";
 import { alternate, load } from "./alternate.mjs";
+import { Askers, asked } from "./asking.mjs";
 import { PRICE, engineOf, stall } from "./stalls.mjs";
 
 const { RESPONSE, SIGNATURE, bindOf, decodeRequired, encodePayment } = await packageFile("pay/scheme.mjs");
 /** As many as a stream may have. */
 const UNITS = 16_384;
 
-const agent = new Agent({ keepAlive: true, maxSockets: 256 });
-
-/** A whole answer: `{ status, headers }`. */
-const get = (url, headers = {}) =>
-  new Promise((resolve, reject) => {
-    request(url, { agent, headers }, (response) => {
-      response.on("error", reject).on("end", () => resolve(response)).resume();
-    }).on("error", reject).end();
-  });
+const askers = new Askers();
 
 /** Payments by streams of a reader's own, made before they are needed. */
 class Purse {
@@ -36,8 +29,8 @@ class Purse {
 
   async fill(url, count) {
     if (!this.terms) {
-      const { headers } = await get(`${url}/articles/0`);
-      [this.terms] = decodeRequired(headers["payment-required"]).terms;
+      const { headers } = await fetch(`${url}/articles/0`);
+      [this.terms] = decodeRequired(headers.get("payment-required")).terms;
     }
     const { network, asset, payTo, symbol, unitPrice } = this.terms;
     while (this.stock.length < count) {
@@ -45,11 +38,16 @@ class Purse {
       const id = `0x${randomBytes(16).toString("hex")}`;
       const path = `/articles/${this.stock.length}`;
       const bind = await bindOf(id, "GET", new URL(path, this.origin));
-      this.stock.push([path, encodePayment({ network, asset, payTo, key: this.stream.key, ...this.stream.pay(1), id, bind })]);
+      this.stock.push(asked(path, { [SIGNATURE]: encodePayment({ network, asset, payTo, key: this.stream.key, ...this.stream.pay(1), id, bind }) }));
     }
     await this.stream.saved();
   }
 }
+
+/** Letters that an article has at least. */
+const LEAST = 4_000;
+const PAID = new RegExp(`\\r\\n${RESPONSE}: `, "i");
+const served = (head) => head.startsWith("HTTP/1.1 200 ");
 
 /** A paid and an unpaid side of these processes, which are asked in turn. */
 function sides(urls, purse, { requests, atOnce }) {
@@ -57,14 +55,19 @@ function sides(urls, purse, { requests, atOnce }) {
   return {
     async paid() {
       await purse.fill(urls[0], requests);
-      const headers = purse.stock.splice(0, requests);
+      const stock = purse.stock.splice(0, requests);
       return load(async (number) => {
-        const [path, signature] = headers[number];
-        const { statusCode, headers: answered } = await get(at(number) + path, { [SIGNATURE]: signature });
-        return statusCode === 200 && answered[RESPONSE.toLowerCase()] !== undefined;
+        const { head, length } = await askers.ask(at(number), stock[number]);
+        return served(head) && length > LEAST && PAID.test(head);
       }, { requests, atOnce });
     },
-    unpaid: () => load(async (number) => (await get(`${at(number)}/free/${number}`)).statusCode === 200, { requests, atOnce }),
+    unpaid() {
+      const stock = Array.from({ length: requests }, (_, number) => asked(`/free/${number}`));
+      return load(async (number) => {
+        const { head, length } = await askers.ask(at(number), stock[number]);
+        return served(head) && length > LEAST;
+      }, { requests, atOnce });
+    },
   };
 }
 
@@ -79,7 +82,7 @@ async function measured(work) {
   } finally {
     await disconnectAll();
     for (const { stop } of running.reverse()) await stop();
-    agent.destroy();
+    askers.close();
     await world.stop();
   }
 }

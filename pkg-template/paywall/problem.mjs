@@ -17,7 +17,7 @@ const PROBLEMS = {
   "id-reused": { status: 409, message: "The id came before with another interval or resource. Nothing was charged; use a new id." },
   "in-progress": { status: 409, message: "The request with this id is being served. It is charged once; wait, then send the same again." },
   "session-ended": { status: 409, message: "The session is over or was never opened. Nothing was charged; open a new one." },
-  "paywall-unavailable": { status: 503, message: "Payments can't be stored at this moment. Nothing was charged; send the same id again." },
+  "paywall-unavailable": { status: 503, message: "Payments can't be checked or stored at this moment. Nothing was charged; send the same id again." },
 };
 
 /** @param {ProblemCode} code */

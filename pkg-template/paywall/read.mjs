@@ -16,8 +16,8 @@ const WRITTEN = new RegExp(
 export function readPayment(header) {
   if (header.length <= MOST.signature) {
     const bytes = Buffer.from(header, "base64");
-    const found = WRITTEN.exec(bytes.latin1Slice());
-    if (found !== null && bytes.base64Slice() === header) {
+    const found = WRITTEN.exec(bytes.toString("latin1"));
+    if (found !== null && bytes.toString("base64") === header) {
       const [, network, asset, payTo, key, first, last, word, id, bind] = found;
       const [from, to] = [Number(first), Number(last)];
       if (from < to && to <= MOST_UNITS) return { network, asset, payTo, key, from, to, word, id, bind };

@@ -2,7 +2,7 @@
 // order, reads with a snapshot that is younger than the locks, and writes. The application gives the pool of `pg`.
 // @ts-check
 
-/** @import { Backend, Op, Outcome, Pool, PoolClient, Stream, View } from "../internal.js" */
+/** @import { Backend, Op, Outcome, Pool, PoolClient, Stream, View, Writes } from "../internal.js" */
 
 import { PaywallError, invalid } from "../problem.mjs";
 import { judge, keysOf, nameOf, namesOf, sessionsOf } from "./batch.mjs";
@@ -109,31 +109,27 @@ class Postgres {
       const locked = await client.query(`SELECT *, ${NOW} AS now FROM farthing_streams WHERE key = ANY($1) ORDER BY key FOR UPDATE`, [keysOf(ops)]);
       const view = await this.#view(client, ops, holder, active, locked.rows);
       const { outcomes, writes } = judge(ops, view);
-      const records = [...writes.records.values()];
-      if (records.length > 0) {
-        const columns = records.map(valuesOf);
-        await client.query(
-          `INSERT INTO farthing_intervals (${RECORD.join(", ")}) SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::int[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::int[], $13::int[], $14::text[], $15::bigint[], $16::bigint[])
-           ON CONFLICT (key, id) DO UPDATE SET upto = excluded.upto, state = excluded.state, charged = excluded.charged, attempt = excluded.attempt, holder = excluded.holder, at = excluded.at, settled_at = excluded.settled_at`,
-          RECORD.map((_, index) => columns.map((values) => values[index])),
-        );
-      }
-      if (writes.words.size > 0) {
-        const words = [...writes.words];
-        await client.query(
-          "UPDATE farthing_streams s SET best = n.best, word = n.word, used_at = $4 FROM unnest($1::text[], $2::int[], $3::text[]) AS n(key, best, word) WHERE s.key = n.key AND s.best < n.best",
-          [words.map(([key]) => key), words.map(([, { best }]) => best), words.map(([, { word }]) => word), view.now],
-        );
-      }
-      if (writes.earned.size > 0) {
-        const values = [[...writes.earned.keys()], [...writes.earned.values()]];
-        await client.query("UPDATE farthing_streams s SET earned = greatest(s.earned, n.earned) FROM unnest($1::text[], $2::int[]) AS n(key, earned) WHERE s.key = n.key", values);
-      }
+      await this.#write(client, writes, view.now);
       for (const { key, id, status, headers, body, at } of writes.answers) {
         await client.query("INSERT INTO farthing_answers VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key, id) DO NOTHING", [key, id, status, JSON.stringify(headers), Buffer.from(body), at]);
       }
       return outcomes;
     });
+  }
+
+  /** Intervals and streams in one statement: each is a way to the server and back while the locks are held. @param {PoolClient} client @param {Writes} writes @param {number} now */
+  async #write(client, { records, words, earned }, now) {
+    const keys = [...new Set([...words.keys(), ...earned.keys()])];
+    if (records.size === 0 && keys.length === 0) return;
+    const rows = [...records.values()].map(valuesOf);
+    await client.query(
+      `WITH streams AS (UPDATE farthing_streams s SET best = greatest(s.best, n.best), word = CASE WHEN n.best > s.best THEN n.word ELSE s.word END,
+         used_at = CASE WHEN n.best > s.best THEN $21::bigint ELSE s.used_at END, earned = greatest(s.earned, n.earned)
+         FROM unnest($17::text[], $18::int[], $19::text[], $20::int[]) AS n(key, best, word, earned) WHERE s.key = n.key)
+       INSERT INTO farthing_intervals (${RECORD.join(", ")}) SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::int[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::int[], $13::int[], $14::text[], $15::bigint[], $16::bigint[])
+       ON CONFLICT (key, id) DO UPDATE SET upto = excluded.upto, state = excluded.state, charged = excluded.charged, attempt = excluded.attempt, holder = excluded.holder, at = excluded.at, settled_at = excluded.settled_at`,
+      [...RECORD.map((_, index) => rows.map((values) => values[index])), keys, keys.map((key) => words.get(key)?.best ?? 0), keys.map((key) => words.get(key)?.word ?? null), keys.map((key) => earned.get(key) ?? 0), now],
+    );
   }
 
   /** Read after the locks. @param {PoolClient} client @param {Op[]} ops @param {string} holder @param {ReadonlySet<string>} active @param {any[]} locked @returns {Promise<View>} */

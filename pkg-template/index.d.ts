@@ -471,7 +471,7 @@ export interface Client {
    * back as it is. A request whose answer was lost, also by a restart, pays nothing new when it is made again. No payment
    * follows a redirect to another origin. Codes that are not an {@link ErrorCode} are those of `farthing/pay`.
    */
-  fetch(input: RequestInfo | URL, init?: PaidRequestInit): Promise<PaidResponse>;
+  fetch(input: string | URL | Request, init?: PaidRequestInit): Promise<PaidResponse>;
   /** What was spent where by {@link Client.fetch}, newest day first. */
   spending(): Promise<readonly Spending[]>;
   /** Lets a key of yours sign receipts, in programs that do not have this wallet. */
@@ -535,6 +535,9 @@ export declare function connect(options: ConnectOptions): Promise<Client>;
 /** Every code that an error can have. */
 export declare function errorCodes(): Promise<ErrorCode[]>;
 
+/** A `WebAssembly.Module`; declared like this for compilers without the browser's library. */
+export type CompiledModule = object;
+
 /** Starts to load the wasm module, so that {@link connect} need not wait for it. A failure is told by `connect`, which tries again. */
 export declare function preload(): void;
 
@@ -545,5 +548,5 @@ export declare function preload(): void;
  * @throws {@link FarthingError} `not-loaded` if the module is not there, is none, or may not be compiled; the next call tries again.
  */
 export declare function initAsync(
-  source?: string | URL | Response | BufferSource | WebAssembly.Module | Promise<Response>,
+  source?: string | URL | Response | Promise<Response> | ArrayBuffer | ArrayBufferView | CompiledModule,
 ): Promise<void>;

@@ -307,7 +307,7 @@ export interface Payer {
    * As `fetch`, and pays. What the server refuses for good rejects with its code; a 402 of other schemes comes back as it is.
    * No payment follows a redirect to another origin.
    */
-  fetch(input: RequestInfo | URL, init?: PaidRequestInit): Promise<PaidResponse>;
+  fetch(input: string | URL | Request, init?: PaidRequestInit): Promise<PaidResponse>;
   /**
    * In a service worker: answers a GET or HEAD that may have to be paid for (an image, a part of a film, a page). Nobody can
    * be asked there: without a grant the server's 402 is the answer.

@@ -71,6 +71,7 @@ pub(crate) fn all(quick: bool, named: bool) -> Vec<Step> {
         Step { name: "quick start", run: quick_start },
         Step { name: "paywall", run: paywall },
         Step { name: "package in Chromium", run: package_chromium },
+        Step { name: "packaging", run: if quick { packaging_quick } else { packaging } },
         Step { name: "vectors in JavaScript", run: vectors_javascript },
         Step { name: "pages", run: pages },
         Step { name: "pages in Chromium", run: pages_chromium },
@@ -115,6 +116,7 @@ fn lockfiles() -> Result<Tally> {
     for lock in [
         "contracts/package-lock.json",
         "js-tests/package-lock.json",
+        "js-tests/packaging/package-lock.json",
         "js-tests/bench/peers/package-lock.json",
         "www-demo/package-lock.json",
         "xtask/tools/package-lock.json",
@@ -257,6 +259,25 @@ fn is_one_of(test: &Path, names: &[&str]) -> bool {
 
 fn package_chromium() -> Result<Tally> {
     node_test("package in Chromium", "browser", true, |_| {})
+}
+
+/// The packed package in the tools that strangers have: bundlers, test runners, other runtimes, compilers.
+fn packaging() -> Result<Tally> {
+    packaging_with("whole")
+}
+
+/// Without the bundlers that take longest.
+fn packaging_quick() -> Result<Tally> {
+    packaging_with("quick")
+}
+
+fn packaging_with(extent: &str) -> Result<Tally> {
+    npm::ensure(&paths::at("js-tests/packaging"))?;
+    node_test("packaging", "packaging", true, |node| {
+        node.current_dir(paths::at("js-tests/packaging")).env("FARTHING_PACKAGING", extent);
+        // Each file starts programs that take both cores.
+        node.arg("--test-concurrency=1");
+    })
 }
 
 /// Without a Firefox this fails: tabs and stores are promised there too.

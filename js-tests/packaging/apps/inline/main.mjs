@@ -1,0 +1,6 @@
+import * as farthing from "farthing/inline";
+import { payer } from "farthing/pay";
+import { probe } from "../shared/probe.mjs";
+
+const said = await probe(farthing, `${location.origin}/nothing`);
+document.title = `${said}, ${typeof payer().fetch}`;

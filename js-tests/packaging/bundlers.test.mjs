@@ -1,0 +1,171 @@
+// The package in every bundler, as a stranger uses it: nothing is configured for its sake, and the page that comes out runs
+// in Chromium.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { cpSync, copyFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { nodeResolve } from "@rollup/plugin-node-resolve";
+import { build as esbuild } from "esbuild";
+import { rollup } from "rollup";
+import webpack from "webpack";
+import { closeBrowser, serve, titleOf } from "./support/site.mjs";
+import { node, tool, whole, workFolder } from "./support/work.mjs";
+
+const WELL = "loaded, refused, function";
+const work = workFolder("bundlers");
+const at = (path) => join(work, path);
+after(closeBrowser);
+
+/** What the page says when a plain host serves the folder. */
+async function shown(folder, headers) {
+  const site = await serve(folder, headers);
+  try {
+    return await titleOf(site.url);
+  } finally {
+    await site.close();
+  }
+}
+
+const wasms = (folder) => readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".wasm"));
+
+for (const version of [5, 6, 7]) {
+  const page = at(`vite${version}`);
+  const settings = { root: page, base: "./", configFile: false, logLevel: "error" };
+
+  test(`Vite ${version}, in development`, async () => {
+    cpSync(at("page"), page, { recursive: true });
+    const { createServer } = await import(`vite${version}`);
+    const server = await createServer({ ...settings, cacheDir: at(`cache/vite${version}`), server: { port: 0, host: "127.0.0.1" } });
+    try {
+      await server.listen();
+      assert.equal(await titleOf(`http://127.0.0.1:${server.httpServer.address().port}/`), WELL);
+    } finally {
+      await server.close();
+    }
+  });
+
+  test(`Vite ${version}, built`, async () => {
+    cpSync(at("page"), page, { recursive: true });
+    const { build } = await import(`vite${version}`);
+    const outDir = at(`out/vite${version}`);
+    await build({ ...settings, build: { outDir, target: "es2022" } });
+    assert.equal(wasms(outDir).length, 1);
+    assert.equal(await shown(outDir), WELL);
+  });
+}
+
+for (const mode of ["development", "production"]) {
+  test(`webpack, ${mode}`, async () => {
+    const folder = at(`out/webpack-${mode}`);
+    const stats = await new Promise((resolve, reject) => {
+      const settings = { mode, context: at("page"), entry: "./main.mjs", output: { path: folder, filename: "main.mjs", module: true }, experiments: { outputModule: true }, performance: { hints: false } };
+      webpack(settings, (error, done) => (error ? reject(error) : resolve(done)));
+    });
+    assert.equal(stats.toString({ all: false, errors: true, warnings: true }), "");
+    copyFileSync(at("page/index.html"), join(folder, "index.html"));
+    assert.equal(wasms(folder).length, 1);
+    assert.equal(await shown(folder), WELL);
+  });
+}
+
+test("webpack, where the application is CommonJS", async () => {
+  const folder = at("out/webpack-cjs");
+  const stats = await new Promise((resolve, reject) => {
+    webpack({ mode: "production", context: at("required"), entry: "./main.cjs", output: { path: folder, filename: "main.mjs" }, performance: { hints: false } }, (error, done) => (error ? reject(error) : resolve(done)));
+  });
+  assert.equal(stats.toString({ all: false, errors: true, warnings: true }), "");
+  copyFileSync(at("page/index.html"), join(folder, "index.html"));
+  assert.equal(wasms(folder).length, 1);
+  assert.equal(await shown(folder), WELL);
+});
+
+async function bundled(name, main) {
+  const outdir = at(`out/${name}`);
+  await esbuild({ entryPoints: [{ in: at(main), out: "main" }], bundle: true, format: "esm", outdir, outExtension: { ".js": ".mjs" }, logLevel: "error" });
+  copyFileSync(at("page/index.html"), join(outdir, "index.html"));
+  return outdir;
+}
+
+async function rolled(name, main) {
+  const dir = at(`out/${name}`);
+  const bundle = await rollup({ input: at(main), plugins: [nodeResolve({ browser: true, exportConditions: ["production"] })] });
+  await bundle.write({ dir, format: "es", entryFileNames: "main.mjs" });
+  copyFileSync(at("page/index.html"), join(dir, "index.html"));
+  return dir;
+}
+
+for (const [name, build] of [["esbuild", bundled], ["Rollup", rolled]]) {
+  test(`${name} copies no module: one sentence says what to do`, async () => {
+    const said = await shown(await build(`${name}-bare`, "page/main.mjs"));
+    assert.match(said, /^FarthingError not-loaded: The wasm module at http:\S+core_bg\.wasm is not there: the server answers 404\. .*initAsync\(url\).*farthing\/inline/);
+  });
+
+  test(`${name}, with the module's address`, async () => {
+    const folder = await build(`${name}-address`, "address/main.mjs");
+    copyFileSync(at("node_modules/farthing/core_bg.wasm"), join(folder, "farthing.wasm"));
+    assert.equal(await shown(folder), WELL);
+  });
+
+  test(`${name}, with the module inside`, async () => {
+    assert.equal(await shown(await build(`${name}-inline`, "inline/main.mjs")), WELL);
+  });
+}
+
+test("esbuild for servers", async () => {
+  for (const format of ["esm", "cjs"]) {
+    const outfile = at(`out/server.${format === "esm" ? "mjs" : "cjs"}`);
+    await esbuild({ entryPoints: [at("server/main.mjs")], bundle: true, platform: "node", format, outfile, logLevel: "error" });
+    const { said } = await node([outfile]);
+    assert.equal(said, "loaded, refused\n", format);
+  }
+});
+
+const self = "'self'";
+const policy = (script) => ({ "content-security-policy": `default-src 'none'; script-src ${script}; connect-src ${self}; require-trusted-types-for 'script'` });
+
+test("a page with a strict Content-Security-Policy", async () => {
+  const folder = await bundled("strict", "address/main.mjs");
+  copyFileSync(at("node_modules/farthing/core_bg.wasm"), join(folder, "farthing.wasm"));
+  assert.equal(await shown(folder, policy("'self' 'wasm-unsafe-eval'")), WELL);
+  assert.match(await shown(folder, policy("'self'")), /^FarthingError not-loaded: .*Content-Security-Policy must have 'wasm-unsafe-eval' in script-src\./);
+});
+
+test("a service worker", async () => {
+  const outdir = at("out/service-worker");
+  await esbuild({ entryPoints: [at("service-worker/worker.mjs"), at("service-worker/main.mjs")], bundle: true, format: "esm", outdir, outExtension: { ".js": ".mjs" }, logLevel: "error" });
+  copyFileSync(at("page/index.html"), join(outdir, "index.html"));
+  copyFileSync(at("node_modules/farthing/core_bg.wasm"), join(outdir, "farthing.wasm"));
+  assert.equal(await shown(outdir), "loaded, refused");
+});
+
+test("Parcel", { skip: !whole }, async () => {
+  cpSync(at("page"), at("parcel"), { recursive: true });
+  const { code, said } = await node([tool("parcel/lib/bin.js"), "build", "index.html", "--no-cache", "--dist-dir", at("out/parcel")], { cwd: at("parcel") });
+  assert.equal(code, 0, said);
+  assert.equal(wasms(at("out/parcel")).length, 1);
+  assert.equal(await shown(at("out/parcel")), WELL);
+});
+
+test("Next, in the browser and on the server", { skip: !whole }, async () => {
+  const next = tool("next/dist/bin/next");
+  const { code, said } = await node([next, "build"], { cwd: at("next") });
+  assert.equal(code, 0, said);
+  const child = spawn(process.execPath, [next, "start", "-p", "0", "-H", "127.0.0.1"], { cwd: at("next"), env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" }, stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    let told = "";
+    const url = await new Promise((resolve, reject) => {
+      child.on("close", () => reject(new Error(`next start ended: ${told}`)));
+      child.stdout.on("data", (bytes) => {
+        told += bytes;
+        const [found] = /http:\/\/127\.0\.0\.1:\d+/.exec(told) ?? [];
+        if (found) resolve(found);
+      });
+    });
+    assert.equal(await (await fetch(`${url}/server`)).text(), "loaded, refused");
+    assert.equal(await titleOf(`${url}/`), WELL);
+  } finally {
+    child.kill();
+  }
+});

@@ -294,7 +294,9 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
         // Not more than the site may get today, so that a stream binds no money that can't be spent.
         const { perSite, perDay } = limits.left(state, site, terms.asset, now);
         const most = Number((perSite < perDay ? perSite : perDay) / terms.unitPrice) - (ahead ? left(state, terms, now) : 0);
-        if (ahead && most < terms.units) return undefined;
+        // One that is not begun is enough, whatever there is to say against it.
+        const waits = state.held.some(({ grant, shown, request }) => grant && shown === 0 && market(grant) === market(terms) && grant.expiry * 1000 > now && !streams.get(request.id)?.ended);
+        if (ahead && (waits || most < terms.units)) return undefined;
         const units = Math.min(MOST_UNITS, Math.max(terms.units, Math.min(terms.minUnits, most)));
         const { payTo: payee, hub, network, asset, unitPrice } = terms;
         const request = { id: hexOf(random(16)), payee, hub, network, contract: terms.contract, asset, unitPrice, units, tip: /** @type {Hex} */ ("0x"), expiresIn: STREAM_SECONDS, title: site };

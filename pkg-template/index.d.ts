@@ -35,6 +35,13 @@ export type {
   IncomingStream, Interval, ReceiptKey, ReceiptKeyOptions, Renewal, RenewingStream, Revealing, Stream, StreamEnd, StreamOptions, StreamPayment,
 } from "./streams.js";
 
+// As TypeScript's own `esnext.disposable` and @types/node have it, for those who compile without.
+declare global {
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol;
+  }
+}
+
 /** `0x` and hex digits. */
 export type Hex = `0x${string}`;
 
@@ -55,7 +62,7 @@ export type ErrorCode =
   | "bad-evidence" | "redeem-too-low" | "release-refused" | "bad-encoding" | "message-too-large"
   | "rate-limited" | "not-authenticated" | "wrong-channel" | "bad-terms" | "hub-fault" | "storage-failed"
   | "storage-corrupt" | "storage-version" | "storage-locked" | "state-outdated" | "chain-unavailable"
-  | "chain-mismatch" | "transaction-failed" | "wallet-rejected" | "wallet-unavailable" | "internal";
+  | "chain-mismatch" | "transaction-failed" | "wallet-rejected" | "wallet-unavailable" | "internal" | "not-loaded";
 
 /** What a failed call rejects with. */
 export interface FarthingError extends Error {
@@ -82,15 +89,47 @@ export interface Eip1193Provider {
  * key again (`unsupported`, before any money moves; a channel that is stored opens for reading and leaving), and for one that lets payees be paid at the account's address; and
  * later for each transaction. Right before each signature and transaction it is asked for its account and chain: while it
  * shows another account than the one that opened (`wallet-unavailable`) or another chain (`chain-mismatch`), nothing is
- * signed or sent. It may take 20 seconds for what it answers by itself, and ten minutes for what it asks its user. A viem
- * client is taken if its account is of type `json-rpc`; one that signs with a key of its own is refused: give that key.
+ * signed or sent. It may take 20 seconds for what it answers by itself, and ten minutes for what it asks its user.
+ *
+ * What libraries have is taken as it is: a client or an account of viem, a connector of wagmi, a provider or a signer of ethers,
+ * version 6. An account of viem's that is no client's needs `rpc`. Who can't sign typed data, and accounts that a contract runs,
+ * are refused (`unsupported`) before anything is asked.
  */
 export type Wallet =
   | Eip1193Provider
-  /** 32 bytes. */
-  | { privateKey: Hex }
+  | WalletOfLibrary
+  /** 32 bytes: `0x` and 64 hex digits. */
+  | { privateKey: string }
   /** A BIP-39 phrase, English, without passphrase; its first account (`m/44'/60'/0'/0/0`). */
   | { mnemonic: string };
+
+/** As libraries have it; told apart by what it can do. */
+export type WalletOfLibrary =
+  /** An account of viem that signs by itself. */
+  | { readonly address: Address; readonly type: string; signTypedData(data: any): Promise<Hex>; signTransaction(transaction: any, options?: any): Promise<Hex> }
+  /** A connector of wagmi. */
+  | { getProvider(options?: any): Promise<any> }
+  /** A provider of ethers over a wallet. */
+  | { send(method: string, params: any): Promise<any>; getSigner(address?: any): Promise<any> }
+  /** A signer of ethers, with a provider. */
+  | { readonly provider: any; getAddress(): Promise<string>; sendTransaction(transaction: any): Promise<any>; signTypedData(domain: any, types: any, value: any): Promise<string> };
+
+/** What a wallet adds a chain with: as EIP-3085 names it, or as viem's chains do. */
+export type ChainDetails =
+  | { readonly chainName: string; readonly rpcUrls: readonly string[]; readonly nativeCurrency: Coin; readonly blockExplorerUrls?: readonly string[] }
+  | {
+      readonly name: string;
+      readonly rpcUrls: { readonly default: { readonly http: readonly string[] } };
+      readonly nativeCurrency: Coin;
+      readonly blockExplorers?: { readonly default: { readonly url: string } } | undefined;
+    };
+
+/** What gas is paid with. */
+export interface Coin {
+  readonly name: string;
+  readonly symbol: string;
+  readonly decimals: number;
+}
 
 /**
  * Where a client keeps its state. A `commit` is atomic: when its promise resolves all writes survive a crash, when it
@@ -122,6 +161,11 @@ export interface ConnectOptions {
   hub: string;
   /** Who owns the money. */
   wallet: Wallet;
+  /**
+   * Whether a wallet's user may be asked for the hub's chain (EIP-3326) where the wallet is on another one, each time that
+   * something is to be signed or sent; with a chain's details also to add it (EIP-3085). Default: no, and `chain-mismatch`.
+   */
+  switchChain?: boolean | ({ readonly id?: number } & ChainDetails);
   /** URLs of watchtowers: they answer an exit while this client is away, and can do nothing else. */
   watchtowers?: readonly string[];
   /** A second place for the backup. Without it only the hub keeps one, and a hub can give back an old one. */
@@ -398,7 +442,7 @@ export type ClientEvent =
 export type EventOf<Name extends ClientEvent["type"]> = Extract<ClientEvent, { type: Name }>;
 
 /** A channel with a hub. Made by {@link connect}. */
-export interface Client extends AsyncDisposable {
+export interface Client {
   /** Who and where it is. */
   readonly info: Info;
   /**
@@ -470,6 +514,8 @@ export interface Client extends AsyncDisposable {
   off<Name extends ClientEvent["type"]>(name: Name, listener: (event: EventOf<Name>) => void): void;
   /** Lets the hub and the store go; other tabs that share the wallet go on. The channel stays; `connect` takes it up again. */
   disconnect(): Promise<void>;
+  /** `await using client = await connect(…)` disconnects at the end of its block. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
@@ -489,9 +535,14 @@ export declare function connect(options: ConnectOptions): Promise<Client>;
 /** Every code that an error can have. */
 export declare function errorCodes(): Promise<ErrorCode[]>;
 
+/** Starts to load the wasm module, so that {@link connect} need not wait for it. A failure is told by `connect`, which tries again. */
+export declare function preload(): void;
+
 /**
  * Loads the wasm module, from the URL beside the package by default. `connect` does it by itself; call it where the
  * bundler does not copy the file (`initAsync(url)`), or early, to save the time later.
+ *
+ * @throws {@link FarthingError} `not-loaded` if the module is not there, is none, or may not be compiled; the next call tries again.
  */
 export declare function initAsync(
   source?: string | URL | Response | BufferSource | WebAssembly.Module | Promise<Response>,

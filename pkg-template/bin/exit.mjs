@@ -51,6 +51,9 @@ export function verify(kit) {
   }
 }
 
+/** The account of a private key, 0x and 64 hex digits. @param {string} privateKey @returns {string} */
+export const accountOf = (privateKey) => wasm()._accountOf(engine.bytesOf(privateKey));
+
 /** The sender of a private key from a file or a text. What it is made of is never part of a message. @param {string | undefined} file @param {string | undefined} text @returns {Sender} */
 export function key(file, text) {
   const from = file === undefined ? text : read(file);

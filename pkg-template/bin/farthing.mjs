@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The program `farthing`: leaves a channel with nothing but an exit kit and an RPC, no hub, no store; and tells the owner of a
-// site what came in.
+// The program `farthing`: runs chain and hub for whoever develops; leaves a channel with nothing but an exit kit and an RPC, no
+// hub, no store; and tells the owner of a site what came in.
 // @ts-check
 
 /** @import { Action, Kit } from "../internal.js" */
@@ -12,6 +12,10 @@ import { ExitError, engine, key, leave, verify } from "./exit.mjs";
 import { rpc } from "./rpc.mjs";
 
 const HELP = `Usage:
+  farthing dev                         chain, contract, test token, faucet, hub and wallet page on this machine
+    --reset            forget all of it first (.farthing-dev/ in this folder)
+    --rpc-port N       and --hub-port N, --wallet-port N: other ports than 8545, 7190 and 7191
+    --hub-program FILE the hub's program, where no package has it for this platform
   farthing exit --kit FILE --rpc URL   take everything out of the channel, without the hub
     --rpc URL          once more: another node, asked when the first fails, and which must agree with it
     --key-file FILE    the owner's or signer's private key, 0x and 64 hex digits; or the environment's FARTHING_KEY
@@ -36,6 +40,13 @@ const MISUSES = new Set(["bad-usage", "bad-kit", "bad-key", "not-participant", "
 
 /** @satisfies {Record<string, NonNullable<import("node:util").ParseArgsConfig["options"]>>} */
 const OPTIONS = {
+  dev: {
+    reset: { type: "boolean" },
+    "rpc-port": { type: "string" },
+    "hub-port": { type: "string" },
+    "wallet-port": { type: "string" },
+    "hub-program": { type: "string" },
+  },
   exit: {
     kit: { type: "string" },
     rpc: { type: "string", multiple: true },
@@ -141,6 +152,26 @@ async function income(values) {
   return DONE;
 }
 
+/** @param {string | undefined} text @param {number} usual @param {string} option */
+function port(text, usual, option) {
+  const number = text === undefined ? usual : Number(text || NaN);
+  if (!(Number.isInteger(number) && number >= 1 && number <= 65_535)) throw misuse(`${option} takes a port, from 1 to 65535.`);
+  return number;
+}
+
+/** @param {Record<string, any>} values */
+async function local(values) {
+  const { DevError, PORTS, dev } = await import("./dev.mjs");
+  const [rpc, hub, wallet] = [port(values["rpc-port"], PORTS.rpc, "--rpc-port"), port(values["hub-port"], PORTS.hub, "--hub-port"), port(values["wallet-port"], PORTS.wallet, "--wallet-port")];
+  if (new Set([rpc, hub, wallet]).size < 3) throw misuse("Chain, hub and wallet page need three ports.");
+  try {
+    await dev({ reset: values.reset === true, rpc, hub, wallet, program: values["hub-program"] });
+  } catch (/** @type {any} */ error) {
+    throw error instanceof DevError ? new ExitError(error.code, error.message) : error;
+  }
+  return DONE;
+}
+
 /** @param {string[]} words */
 async function main([command, ...args]) {
   if (command === undefined || command === "help" || command === "--help" || command === "-h") {
@@ -154,6 +185,7 @@ async function main([command, ...args]) {
   }
   if (command === "paywall" && args.shift() !== "report") throw misuse("There is `farthing paywall report`.");
   const values = options(/** @type {keyof typeof OPTIONS} */ (command), args);
+  if (command === "dev") return local(values);
   if (command === "paywall") return income(values);
   if (command === "exit") return exit(values);
   describe(open(values.check));

@@ -58,6 +58,9 @@ pub struct Connect {
     _budget: Raw,
     #[serde(rename = "spending")]
     _spending: Raw,
+    /// For `face.mjs`, likewise.
+    #[serde(rename = "switchChain")]
+    _switch_chain: Raw,
     signal: Raw,
     #[serde(deserialize_with = "optional")]
     timeout: Timeout,

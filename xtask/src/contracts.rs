@@ -31,6 +31,31 @@ pub(crate) fn build() -> Result<()> {
     Ok(())
 }
 
+/// Builds if there is nothing that was built from the sources as they are.
+pub(crate) fn ensure() -> Result<()> {
+    let artifacts = paths::list(&paths::out(ARTIFACTS)).unwrap_or_default();
+    let built = artifacts.iter().map(|file| Ok(file.metadata()?.modified()?)).collect::<Result<Vec<_>>>()?;
+    let oldest = built.into_iter().min();
+    for folder in ["contracts/src", TOKENS] {
+        for source in paths::walk(&paths::at(folder), &[])? {
+            if oldest
+                .is_none_or(|oldest| source.metadata().and_then(|data| data.modified()).is_ok_and(|at| at > oldest))
+            {
+                return build();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What deploys a contract, `0x` and hex.
+pub(crate) fn bytecode(name: &str) -> Result<String> {
+    let file = paths::out(ARTIFACTS).join(format!("{name}.json"));
+    let artifact: Value = serde_json::from_str(&paths::read(&file)?)?;
+    let code = artifact["bytecode"].as_str().with_context(|| format!("{} has no bytecode", paths::shown(&file)))?;
+    Ok(code.to_owned())
+}
+
 /// A forge command in `contracts/`.
 pub(crate) fn forge(args: &[&str]) -> Result<Command> {
     let folder = paths::at("contracts");

@@ -53,9 +53,10 @@ fn build(browser: bool) -> Result<pkg::Packed> {
         Hub::Dev.build()?;
         // Before the package, which may install a Rust target: nothing compiles meanwhile.
         tools.join().unwrap_or_else(|_| bail!("fetching the tools panicked"))?;
+        // Before the package too, which takes bytecode along.
+        contracts.join().unwrap_or_else(|_| bail!("compiling the contracts panicked"))?;
         let packed = pkg::build()?;
         stage::install(&packed.tgz)?;
-        contracts.join().unwrap_or_else(|_| bail!("compiling the contracts panicked"))?;
         Ok(packed)
     })
 }

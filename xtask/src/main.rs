@@ -39,6 +39,8 @@ enum Command {
     Bench(bench::Args),
     /// Build the npm package into pkg/ and target/npm/
     Pkg,
+    /// Pack the hub's program as npm packages in target/npm/
+    HubPackage(pkg::hub::Args),
     /// Build the contracts and write target/contracts/*.json
     Contracts,
     /// Write the golden vectors to vectors/
@@ -62,6 +64,7 @@ impl Command {
             Self::Test(args) => return test::run(&args),
             Self::Bench(args) => bench::run(&args)?,
             Self::Pkg => drop(pkg::build()?),
+            Self::HubPackage(args) => pkg::hub::run(&args)?,
             Self::Contracts => contracts::build()?,
             Self::Vectors(args) => vectors::run(&args)?,
             Self::Tools => tools::ensure_all()?,

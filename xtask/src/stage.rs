@@ -7,6 +7,7 @@
 //! | `FARTHING_ANVIL_BIN` | the EVM node's program |
 //! | `FARTHING_ARTIFACTS` | the folder with `Farthing.json`, `TestDai.json`, … |
 //! | `FARTHING_PKG_TGZ` | what `npm pack` made |
+//! | `FARTHING_PKG_HUB_TGZ`, `FARTHING_PKG_HUB_NATIVE_TGZ` | the hub's program as npm packages (of the quick start alone) |
 //! | `FARTHING_PKG_DIR` | the same, as npm installed it |
 //! | `CHROMIUM`, `FIREFOX` | the browser's program |
 

@@ -15,6 +15,9 @@ use crate::{paths, process, ui, wasm};
 
 mod assemble;
 mod bundle;
+pub(crate) mod hub;
+mod local;
+mod require;
 mod size;
 mod slim;
 
@@ -46,11 +49,16 @@ pub(crate) fn build() -> Result<Packed> {
     bind(&manifest, &module, &stage)?;
     optimise(&manifest, &stage)?;
     assemble::assemble(&manifest, &stage, &folder, &version)?;
+    local::add(&manifest, &folder, &version)?;
     bundle::bundle(&manifest, &folder)?;
     // Bundles are minified already, and nobody loads one beside the engine for the engine's sake.
     let exclude = [manifest.budget.exclude.read().as_slice(), &bundle::entries(&manifest)].concat();
     slim::slim(&folder, &format!("{}_bg.js", manifest.build.name.read()), &exclude)?;
     bundle::demand(&manifest, &folder)?;
+    // Of what is as it will be.
+    require::write(&manifest, &folder)?;
+    assemble::check(&folder)?;
+    let exclude = [exclude, require::copies(&manifest)?].concat();
     let size = size::measure(&folder, &exclude)?;
     let budget = Budget::of(&manifest);
     size.demand(&budget)?;

@@ -68,6 +68,7 @@ pub(crate) fn all(quick: bool, named: bool) -> Vec<Step> {
         Step { name: "crash matrix", run: crash::run },
         Step { name: "package build", run: package_build },
         Step { name: "package in Node", run: package_node },
+        Step { name: "quick start", run: quick_start },
         Step { name: "paywall", run: paywall },
         Step { name: "package in Chromium", run: package_chromium },
         Step { name: "vectors in JavaScript", run: vectors_javascript },
@@ -222,6 +223,19 @@ fn package_build() -> Result<Tally> {
 
 fn package_node() -> Result<Tally> {
     node_test("package in Node", "node", false, |_| {})
+}
+
+/// What README and quick start say, done as they say it, from an empty folder and with packages alone.
+fn quick_start() -> Result<Tally> {
+    npm::ensure(&paths::at("contracts"))?;
+    let hub = watch("hub build", &mut Hub::Dev.cargo())?;
+    if !hub.ok {
+        bail!("the hub does not compile\n{}", hub.tail(20));
+    }
+    let [wrapper, native] = pkg::hub::pack_here(Hub::Dev)?;
+    node_test("quick start", "quick", false, |node| {
+        node.env("FARTHING_PKG_HUB_TGZ", wrapper).env("FARTHING_PKG_HUB_NATIVE_TGZ", native);
+    })
 }
 
 /// A site's side of paying for content, in server processes that are killed, over SQLite and PostgreSQL.

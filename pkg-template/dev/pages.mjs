@@ -1,0 +1,133 @@
+// Serves the wallet page as its host would, with the headers that keep others out, and a faucet. `docs/wallet.md` of the
+// repository is for other hosts.
+// @ts-check
+
+/** @import { IncomingMessage, ServerResponse } from "node:http" */
+
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, normalize, sep } from "node:path";
+
+/** @type {Record<string, string>} */
+const TYPES = {
+  ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+  ".json": "application/json", ".svg": "image/svg+xml", ".wasm": "application/wasm",
+};
+const LONGEST_BODY = 1_024;
+/** Milliseconds until an account gets more. */
+const FAUCET_PAUSE = 10_000;
+
+/** Origins of a URL, for requests and for sockets. @param {string} url */
+const reach = (url) => [new URL(url).origin, new URL(url).origin.replace(/^http/, "ws")];
+
+/** What the wallet page may do: run what it brings, and speak to its hub and its node. Nobody may frame it. @param {{ hub: string, rpc?: string }} host */
+export function walletHeaders({ hub, rpc }) {
+  const connect = ["'self'", ...reach(hub), ...(rpc === undefined ? [] : reach(rpc))];
+  const policy = [
+    "default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "style-src 'self'", "img-src 'self' data:", `connect-src ${connect.join(" ")}`,
+    "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'",
+  ];
+  return {
+    "content-security-policy": policy.join("; "),
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
+    // A site's window must reach the one that it opened; nobody else has a reason to.
+    "cross-origin-opener-policy": "unsafe-none",
+    "cross-origin-resource-policy": "same-origin",
+  };
+}
+
+/**
+ * Sends a file of a folder; `false` if there is none. Only what is named by its content is kept by caches.
+ * @param {string} folder @param {string} path @param {ServerResponse} response @param {Record<string, string>} [headers]
+ */
+export async function sendFile(folder, path, response, headers = {}) {
+  const file = join(folder, path.endsWith("/") ? `${path}index.html` : path);
+  if (!file.startsWith(folder.endsWith(sep) ? folder : `${folder}${sep}`) || path.includes("\0")) return false;
+  const found = await stat(file).catch(() => undefined);
+  if (!found?.isFile()) return false;
+  const kept = path.startsWith("/assets/") ? "public, max-age=31536000, immutable" : "no-store";
+  response.writeHead(200, { ...headers, "content-type": TYPES[extname(file)] ?? "application/octet-stream", "content-length": found.size, "cache-control": kept });
+  createReadStream(file).pipe(response);
+  return true;
+}
+
+/** @param {ServerResponse} response @param {number} status @param {unknown} value @param {Record<string, string>} [headers] */
+export const sendJson = (response, status, value, headers = {}) =>
+  response.writeHead(status, { ...headers, "content-type": "application/json", "cache-control": "no-store" }).end(JSON.stringify(value));
+
+/** The body as text, or `undefined` if it is longer than a request of ours. @param {IncomingMessage} request */
+async function body(request) {
+  let text = "";
+  for await (const chunk of request.setEncoding("utf8")) {
+    text += chunk;
+    if (text.length > LONGEST_BODY) return undefined;
+  }
+  return text;
+}
+
+/** Starts a server on this machine. @param {(request: IncomingMessage, response: ServerResponse) => unknown} handler */
+export async function listen(handler, port = 0) {
+  const server = createServer((request, response) => {
+    Promise.resolve(handler(request, response)).catch(() => {
+      if (!response.headersSent) response.writeHead(500);
+      response.end();
+    });
+  });
+  await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", () => resolve(undefined)));
+  return {
+    url: `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`,
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/**
+ * The wallet page. `give(address)` is the faucet, where there is one; with it a key may be made in the browser, too.
+ * @param {{ folder: string, hub: string, rpc?: string, give?: (address: string) => Promise<void>, port?: number }} options
+ */
+export async function servePages({ folder, hub, rpc, give, port }) {
+  const headers = walletHeaders({ hub, rpc });
+  const host = { hub, rpc, ...(give === undefined ? {} : { faucet: "faucet", browserKey: true }) };
+  /** @type {Map<string, number>} */
+  const served = new Map();
+  /** @param {(address: string) => Promise<void>} give @param {IncomingMessage} request @param {ServerResponse} response */
+  const faucet = async (give, request, response) => {
+    // Another site's page can't send this type without asking, and is not answered when it asks.
+    if (request.headers["content-type"] !== "application/json") return sendJson(response, 415, { message: "Send JSON." });
+    const text = await body(request);
+    let address;
+    try {
+      ({ address } = JSON.parse(text ?? ""));
+    } catch {
+      return sendJson(response, 400, { message: "Send an account's address as JSON." });
+    }
+    if (typeof address !== "string" || !/^0x[0-9a-fA-F]{40}$/.test(address)) return sendJson(response, 400, { message: "That is no account's address." });
+    const key = address.toLowerCase();
+    if (Date.now() - (served.get(key) ?? 0) < FAUCET_PAUSE) return sendJson(response, 429, { message: "This account just got some. Wait ten seconds." });
+    served.set(key, Date.now());
+    await give(address);
+    return sendJson(response, 200, {});
+  };
+  return listen(async (request, response) => {
+    const path = pathOf(request.url ?? "/");
+    if (path === "/config.json" && request.method === "GET") return sendJson(response, 200, host, headers);
+    if (path === "/faucet" && request.method === "POST" && give !== undefined) return faucet(give, request, response);
+    if (request.method !== "GET" && request.method !== "HEAD") return response.writeHead(405).end();
+    if (path === undefined || !(await sendFile(folder, path, response, headers))) response.writeHead(404, headers).end("not found");
+  }, port);
+}
+
+/** @param {string} url */
+function pathOf(url) {
+  try {
+    return normalize(decodeURI(new URL(url, "http://x").pathname)).replaceAll("\\", "/");
+  } catch {
+    return undefined;
+  }
+}

@@ -16,7 +16,7 @@ import { paying } from "./pay/fetch.mjs";
 import { purseOf, tab } from "./pay/grants.mjs";
 import { indexed, ledgerOf } from "./pay/ledger.mjs";
 import { MOST_UNITS } from "./pay/scheme.mjs";
-import { begun, empty, give, heldBy, settle, spend, usable } from "./pay/state.mjs";
+import { begun, empty, give, heldBy, left, market, settle, spend, usable } from "./pay/state.mjs";
 import { bytesOf, fault, hexOf, random } from "./pay/wire.mjs";
 
 /** @typedef {Pick<Client, "info" | "stream">} Payer */
@@ -26,6 +26,10 @@ import { bytesOf, fault, hexOf, random } from "./pay/wire.mjs";
 
 const DAY = 86_400_000;
 const STREAM_SECONDS = 86_400;
+/** The share of a stream's units at which the next one is placed. */
+const SHARE = 1 / 4;
+/** The first and the longest pause before a next one that could not be placed is tried again, milliseconds. */
+const PAUSE = [1_000, 60_000];
 /** Days of spending that are kept. */
 const KEPT_DAYS = 400;
 const STABLE = /^(DAI|USDS|USDC|USDT|USDP|PYUSD|GUSD|LUSD|FRAX|RLUSD|EURC|xDAI)$/;
@@ -165,6 +169,12 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
   const streams = new Map();
   /** What the application allowed beyond the budget, once each: by site, asset and amount. @type {Map<string, number>} */
   const passes = new Map();
+  /** Where the next stream could not be placed. @type {Map<string, { times: number, until: number }>} */
+  const resting = new Map();
+  /** Those that are asked for while there is one to pay by. @type {Set<string>} */
+  const early = new Set();
+  /** What is to be done once a spend is durable, by its id. @type {Map<Hex, (terms: Terms) => void>} */
+  const jobs = new Map();
   const passOf = (/** @type {string} */ site, /** @type {string} */ asset, /** @type {bigint} */ amount) => `${site} ${asset} ${amount}`;
 
   /** Asks the application, or refuses. @param {Over} over @param {{ site: string, asset: Hex, amount: bigint }} what */
@@ -209,6 +219,23 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
     marks.push([paid.to, bytesOf(paid.word)]);
   };
 
+  /** Whether a stream's successor is to be placed now, and what can be left behind. @param {Held} held @param {number} units @param {State} state @param {string} site */
+  const afterwards = (held, units, state, site) => {
+    const now = Date.now();
+    const grant = /** @type {Grant} */ (held.grant);
+    const where = market(grant);
+    const low = left(state, grant, now) <= Math.max(units, SHARE * held.request.units) && !((resting.get(where + site)?.until ?? 0) > now);
+    // Less than a request costs comes back, once nothing of it is open.
+    const passed = state.held
+      .slice(0, state.held.indexOf(held))
+      .filter(({ grant, free }) => grant && market(grant) === where && free.length > 0 && !free.some(([from, to]) => to - from >= units) && !state.spends.some(({ key }) => key === grant.key));
+    for (const one of passed) one.free = [];
+    return (/** @type {Terms} */ terms) => {
+      for (const { request } of passed) void streams.get(request.id)?.end().catch(() => {});
+      if (low) void purse.ahead(terms, site);
+    };
+  };
+
   /** @type {import("./pay/grants.mjs").Source} */
   const source = {
     owner,
@@ -235,6 +262,7 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
       const entry = entryOf(state, wanted.at, asset, site);
       entry.amount += amount;
       entry.requests += 1;
+      jobs.set(taken.id, afterwards(held, wanted.units, state, site));
       return Object.assign(taken, { site });
     },
     settle(/** @type {Kept} */ state, id, charged) {
@@ -248,6 +276,7 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
       settle(state, id, charged);
     },
     async obtain(terms, site) {
+      const ahead = early.has(market(terms) + site);
       const { chainId, hub } = client.info;
       const asset = limits.asset(terms.asset);
       const more = { terms };
@@ -256,15 +285,19 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
       }
       if (!asset) throw fault("other-hub", `${site} wants an asset that ${hub.url} does not list. Nothing was paid.`, more);
       const over = await ledger.change((state) => limits.over(state, site, terms.asset, terms.amount, Date.now()));
+      if (over && ahead) return;
       if (over) await askFor(over, { site, asset: terms.asset, amount: terms.amount });
       const held = await ledger.change((/** @type {Kept} */ state) => {
         const now = Date.now();
-        if (source.usable(state, terms, now)) return undefined;
+        if (!ahead && source.usable(state, terms, now)) return undefined;
         const asked = begun(state, terms);
         if (asked) return asked;
         // Not more than the site may get today, so that a stream binds no money that can't be spent.
         const { perSite, perDay } = limits.left(state, site, terms.asset, now);
-        const most = Number((perSite < perDay ? perSite : perDay) / terms.unitPrice);
+        const most = Number((perSite < perDay ? perSite : perDay) / terms.unitPrice) - (ahead ? left(state, terms, now) : 0);
+        // One that is not begun is enough, whatever there is to say against it.
+        const waits = state.held.some(({ grant, shown, request }) => grant && shown === 0 && market(grant) === market(terms) && grant.expiry * 1000 > now && !streams.get(request.id)?.ended);
+        if (ahead && (waits || most < terms.units)) return undefined;
         const units = Math.min(MOST_UNITS, Math.max(terms.units, Math.min(terms.minUnits, most)));
         const { payTo: payee, hub, network, asset, unitPrice } = terms;
         const request = { id: hexOf(random(16)), payee, hub, network, contract: terms.contract, asset, unitPrice, units, tip: /** @type {Hex} */ ("0x"), expiresIn: STREAM_SECONDS, title: site };
@@ -290,18 +323,46 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
   const plainPurse = purseOf(ledger, source);
   const purse = {
     ...plainPurse,
+    /** The next stream, while there is one to pay by. Who needs it meanwhile waits for the same. @param {Terms} terms @param {string} site */
+    async ahead(terms, site) {
+      const what = market(terms) + site;
+      early.add(what);
+      try {
+        await plainPurse.obtain(terms, site);
+        resting.delete(what);
+      } catch {
+        // Whoever needs it is told; here it is tried again with the requests to come.
+        const times = resting.get(what)?.times ?? 0;
+        resting.set(what, { times: times + 1, until: Date.now() + Math.min(PAUSE[0] * 2 ** times, PAUSE[1]) });
+      } finally {
+        early.delete(what);
+      }
+    },
     // Of what a site takes the first that this client can pay.
     /** @param {Terms[]} all @param {Terms} [last] */
     pick: (all, last) => plainPurse.pick(last ? all : [...all.filter(payable), ...all], last),
     async take(/** @type {Wanted} */ wanted) {
       await catchUp();
+      const take = async () => {
+        const paid = await plainPurse.take(wanted);
+        const job = paid && jobs.get(paid.id);
+        if (paid && job) {
+          jobs.delete(paid.id);
+          job(paid.terms);
+        }
+        return paid;
+      };
       try {
-        return await plainPurse.take(wanted);
+        return await take();
       } catch (error) {
-        if (!(error instanceof OverLimit)) throw error;
+        if (!(error instanceof OverLimit)) {
+          // What was not stored has no afterwards; who needs the next one waits for it.
+          jobs.clear();
+          throw error;
+        }
         const { over, what } = /** @type {any} */ (error);
         await askFor(over, what);
-        return plainPurse.take(wanted);
+        return take();
       }
     },
   };

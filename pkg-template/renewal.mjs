@@ -74,6 +74,7 @@ export class Renewing {
   #bench;
   #terms;
   #least;
+  #share;
   #early;
   /** @type {Stream} */
   #present = /** @type {any} */ (undefined);
@@ -115,7 +116,9 @@ export class Renewing {
     this.#bench = bench;
     this.#terms = rest;
     this.#least = below < 1 ? below * terms.units : below;
-    this.#early = Math.min((below < 1 ? below : SHARE) * (terms.expiresIn ?? DAY) * 1_000, EARLY);
+    this.#share = below < 1 ? below : SHARE;
+    // The engine's time for showing words goes off it: what is left of it is known when a stream stands.
+    this.#early = Math.min(this.#share * (terms.expiresIn ?? DAY) * 1_000, EARLY);
   }
 
   /** The id by which it is taken up again. */
@@ -279,7 +282,8 @@ export class Renewing {
     try {
       const stream = await this.#bench.place({ ...this.#terms, ...asked });
       this.#attempt = undefined;
-      if (stream.ended) throw fault("payment-failed", "The next stream came back before it was used. No money moved.");
+      if (!usable(stream)) throw fault("payment-failed", "The next stream was over before it was used. No money moved.");
+      this.#early = Math.min(this.#early, this.#share * (stream.revealBy - Date.now()));
       if (this.#wanted <= stream.units) this.#wanted = 0;
       this.#rested = false;
       if (!this.#declined) this.#failures = 0;

@@ -84,14 +84,71 @@ test("sixteen at once are sixteen intervals of one stream", async () => {
 test("a stream that is used up is followed by another one", async () => {
   const { site, client, get } = await payerOf({ "/articles/*": { ...article, minUnits: 5 } });
   for (let number = 0; number < 6; number += 1) assert.equal((await read(await get(`/articles/${number}`))).status, 200);
-  assert.equal(client.calls.length, 3);
+  assert.equal(new Set(site.sold().map(({ key }) => key)).size, 3);
+  assert.ok(client.calls.length <= 4, "and no more than the one after it");
   assert.equal(site.charged(), 12);
 });
 
+test("the next stream is placed before the present one is used up: at the border nobody waits, fails or pays twice", async () => {
+  const { site, client, get, spending } = await payerOf({ "/articles/*": { ...article, minUnits: 40 } });
+  const stream = client.stream;
+  const placed = [];
+  client.stream = (options) => {
+    placed.push(site.charged());
+    return stream.call(client, options);
+  };
+  for (let number = 0; number < 15; number += 1) await read(await get(`/articles/${number}`));
+  // Ten of forty units are left, and the next one stands already.
+  assert.deepEqual([placed.length, placed[1] <= 30], [2, true]);
+  const all = await Promise.all(Array.from({ length: 16 }, (_, number) => get(`/articles/at-once-${number}`).then(read)));
+  assert.ok(all.every(({ status, text }) => status === 200 && text === "the article"));
+  assert.equal(new Set(site.sold().map(({ key }) => key)).size, 2);
+  assert.deepEqual([site.charged(), (await spending())[0].amount], [62, 62n * UNIT]);
+  assert.equal(site.log.filter(({ paid }) => paid).length, 31, "no request was sent twice");
+});
+
+test("a next stream that can't be placed keeps nobody from the present one, and is not asked for with each request", async () => {
+  const { client, get } = await payerOf({ "/articles/*": { ...article, minUnits: 40 } });
+  await read(await get("/articles/0"));
+  const { stream } = client;
+  let refused = 0;
+  client.stream = async () => {
+    refused += 1;
+    throw Object.assign(new Error("No capacity."), { code: "no-capacity" });
+  };
+  for (let number = 1; number < 20; number += 1) assert.equal((await read(await get(`/articles/${number}`))).status, 200);
+  assert.ok(refused < 4, String(refused));
+  await assert.rejects(get("/articles/20"), { code: "no-capacity" });
+  client.stream = stream;
+  assert.equal((await read(await get("/articles/20"))).status, 200);
+});
+
+test("the next stream is no larger than what the site may still get", async () => {
+  const budget = { perRequest: { DAI: 3n * UNIT }, perSite: { DAI: 50n * UNIT }, perDay: { DAI: 100n * UNIT } };
+  const { site, client, get } = await payerOf({ "/articles/*": { ...article, minUnits: 40 } }, { budget });
+  for (let number = 0; number < 25; number += 1) assert.equal((await read(await get(`/articles/${number}`))).status, 200);
+  assert.deepEqual(client.calls.map(({ units }) => units), [40, 10]);
+  await assert.rejects(get("/articles/25"), { code: "over-limit" });
+  assert.equal(site.charged(), 50);
+});
+
+test("what is left of a stream and pays no request is given back", async () => {
+  const { client, get } = await payerOf({ "/articles/*": { ...article, minUnits: 5 } });
+  const ended = [];
+  const { stream } = client;
+  client.stream = async (options) => {
+    const made = await stream.call(client, options);
+    return Object.assign(made, { end: async () => void ended.push(options.id) });
+  };
+  for (let number = 0; number < 6; number += 1) await read(await get(`/articles/${number}`));
+  assert.ok(ended.length > 0);
+  assert.ok(!ended.includes(client.calls.at(-1).id));
+});
+
 test("units that were not charged are used again", async () => {
-  const { site, client, get, spending } = await payerOf({ "/articles/*": { ...article, units: 5, charge: 1, minUnits: 10 } });
+  const { site, get, spending } = await payerOf({ "/articles/*": { ...article, units: 5, charge: 1, minUnits: 10 } });
   for (let number = 0; number < 6; number += 1) assert.equal((await read(await get(`/articles/${number}`))).text, "the article");
-  assert.equal(client.calls.length, 1, "ten units carry six requests of one unit each");
+  assert.equal(new Set(site.sold().map(({ key }) => key)).size, 1, "ten units carry six requests of one unit each");
   assert.equal(site.charged(), 6);
   assert.equal((await spending())[0].amount, 6n * UNIT);
 });
@@ -152,9 +209,10 @@ test("what a proxy says in the place of an answer says nothing of the charge: as
 });
 
 test("a failure that the server itself says costs nothing gives the units back", async () => {
-  const { site, client, get } = await payerOf({ "/articles/*": { ...article, minUnits: 4 }, "/gone/*": { units: 2, charge: 0, minUnits: 4, serve: (_, response) => response.writeHead(404).end("no such page") } });
+  const { site, get } = await payerOf({ "/articles/*": { ...article, minUnits: 4 }, "/gone/*": { units: 2, charge: 0, minUnits: 4, serve: (_, response) => response.writeHead(404).end("no such page") } });
   for (let number = 0; number < 5; number += 1) assert.equal((await read(await get(`/gone/${number}`))).status, 404);
-  assert.deepEqual([client.calls.length, site.charged()], [1, 0]);
+  const keys = new Set(site.log.flatMap(({ payload }) => payload?.key ?? []));
+  assert.deepEqual([keys.size, site.charged()], [1, 0], "four units carry five requests");
 });
 
 test("a body that is cut off is asked for again with the same id", async () => {

@@ -112,12 +112,12 @@ test("a word that another tab has shown proves nothing new", async () => {
 
 test("a payer goes on behind what the hub was shown, though its store had forgotten it", async () => {
   const { streams, stream, calls } = await tab(payment("sent"));
-  assert.deepEqual(stream.pay(2), { from: 0, ...paid(2) });
+  assert.deepEqual(stream.pay(2), { key: stream.key, from: 0, ...paid(2) });
   hears(streams, payment("sent", { shown: 7, paid: 7 }));
   assert.deepEqual([stream.paid, stream.remaining], [7, 13]);
   await stream.saved();
   assert.deepEqual(calls, [], "that is stored already");
-  assert.deepEqual(stream.pay(1), { from: 7, ...paid(8) });
+  assert.deepEqual(stream.pay(1), { key: stream.key, from: 7, ...paid(8) });
   // What an older tab still says.
   hears(streams, payment("sent", { shown: 7, paid: 7 }));
   assert.equal(stream.paid, 8);

@@ -33,6 +33,8 @@ import { json } from "./wire.mjs";
 
 /** Before a grant's expiry, milliseconds: nothing is spent any more. */
 const MARGIN = 60_000;
+/** And so long before that, its successor is asked for. */
+const EARLY = 3_600_000;
 const MOST_ROUTES = 200;
 /** An answer to a request for a grant may come so much later. */
 const DAY = 86_400_000;
@@ -68,6 +70,10 @@ export const market = ({ hub, network, contract, asset, unitPrice, payee, payTo 
 /** A grant that can pay. @param {State} state @param {Terms} terms @param {number} now @param {(held: Held) => boolean} [open] */
 export const usable = (state, terms, now, open = () => true) =>
   state.held.find((held) => held.grant && market(held.grant) === market(terms) && held.grant.expiry * 1000 - MARGIN > now && held.free.some(([from, to]) => to - from >= terms.units) && open(held));
+
+/** Units that are left for long enough to pay like this. @param {State} state @param {Terms | Grant} terms @param {number} now */
+export const left = (state, terms, now) =>
+  sum(state.held.flatMap(({ grant, free }) => (grant && market(grant) === market(terms) && grant.expiry * 1000 - EARLY > now ? free : [])));
 
 /** What was asked for and not answered: the same is asked for again, so that a wallet grants it once. @param {State} state @param {Terms} terms */
 export const begun = (state, terms) => state.held.find(({ grant, request }) => !grant && market(request) === market(terms) && request.units >= terms.units);

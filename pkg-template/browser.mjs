@@ -10,4 +10,4 @@ const wasm = () => new URL("./core_bg.wasm", import.meta.url);
 /** Loads the wasm module; `connect` does so by itself. Give a source where the bundler does not copy the file. */
 export const initAsync = (source = wasm) => start(source);
 
-export const { connect, errorCodes, _testing } = face(initAsync, {}, connectShared);
+export const { connect, errorCodes, preload, _testing } = face(initAsync, {}, connectShared);

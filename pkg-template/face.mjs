@@ -21,7 +21,7 @@ const BACKLOG = 4096;
 const KEPT = ["restored", "credit", "error"];
 
 /** @type {Name[]} */
-const EVENTS = ["payment", "stream", "deposit", "withdrawal", "closing", "credit", "exit", "restored", "watched", "wallet", "connected", "disconnected", "error"];
+const EVENTS = ["payment", "stream", "renewal", "deposit", "withdrawal", "closing", "credit", "exit", "restored", "watched", "wallet", "connected", "disconnected", "error"];
 
 /**
  * What a call gives. An error that comes from the module was made where no line of the application is on the stack: it gets
@@ -58,8 +58,8 @@ export function face(init, environment, open = glue.connect) {
     /** @param {ConnectOptions} options */
     async connect(options) {
       return called(async () => {
-        await init();
-        const { engine, own } = await parted(options);
+        await ready(init);
+        const { engine, own } = await parted(await owned(options));
         const events = new Events();
         const streams = new Streams((event) => events.emit(event));
         const core = await open(engine, environment, (/** @type {ClientEvent | Inner} */ event) => {
@@ -71,7 +71,11 @@ export function face(init, environment, open = glue.connect) {
     },
     async errorCodes() {
       await init();
-      return glue.errorCodes();
+      return [...glue.errorCodes(), ...CODES];
+    },
+    /** Starts loading; a failure is told by who needs it, which tries again. */
+    preload() {
+      Promise.resolve().then(init).catch(() => {});
     },
     async _testing() {
       await init();
@@ -80,8 +84,44 @@ export function face(init, environment, open = glue.connect) {
   };
 }
 
+/** Codes of this package's JavaScript, beside the module's. */
+const CODES = ["not-loaded"];
+
+/** Loads, where there is anything to connect with. @param {() => unknown} init */
+async function ready(init) {
+  if (typeof fetch !== "function") {
+    throw fault("unsupported", "There is no global fetch here. Under jsdom, which has none, run what connects in the environment of Node: in Jest by `@jest-environment node` in the file's first comment. Nothing was signed or sent.");
+  }
+  await init();
+}
+
 /** The fetch that pays, for who calls it. */
 const loaded = () => import("./fetch.mjs");
+
+/** The options with a wallet that the engine takes. Of a provider, a key or a phrase nothing is loaded. @param {ConnectOptions} options */
+async function owned(options) {
+  if (typeof options !== "object" || options === null || isPlain(options)) return options;
+  const { switchChain, ...others } = options;
+  const { accepted } = await import("./wallets/accepted.mjs");
+  return { ...others, ...(await accepted(others.wallet, others.rpc, switchChain)) };
+}
+
+/** @param {ConnectOptions} options */
+function isPlain(options) {
+  try {
+    return !("switchChain" in options) && isEngines(options.wallet);
+  } catch {
+    // The engine says of whatever can't be read that it can't.
+    return true;
+  }
+}
+
+/** @param {any} wallet */
+function isEngines(wallet) {
+  if ((typeof wallet !== "object" && typeof wallet !== "function") || wallet === null) return true;
+  if (typeof wallet.request === "function") return typeof wallet.account !== "object" || wallet.account === null || wallet.account.type === "json-rpc";
+  return !["getProvider", "getSigner", "getAddress", "signTransaction"].some((name) => typeof wallet[name] === "function") && typeof wallet.type !== "string";
+}
 
 /** What of the options is the engine's, and what is of the fetch. A budget is refused before anything is opened. @param {ConnectOptions} options */
 async function parted(options) {
@@ -139,6 +179,17 @@ class Client {
   /** @param {unknown} options */
   async stream(options) {
     return called(() => this.#streams.place(options));
+  }
+
+  /** @param {import("./index.js").PaymentFilter} [filter] */
+  async streams(filter) {
+    return called(async () => {
+      const { limit, ...rest } = filter ?? {};
+      // What is no limit is refused as that of payments is.
+      if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 1)) return this.#core.payments(filter);
+      const all = await this.#core.payments(filter === undefined || limit === undefined ? filter : rest);
+      return all.filter((/** @type {import("./index.js").Payment} */ { stream }) => stream !== undefined).slice(0, limit);
+    });
   }
 
   /** @param {unknown} options */

@@ -45,6 +45,7 @@ export function stored(store) {
       const [entry] = await store.load(key);
       state = entry ? parse(entry[1]) : empty();
       if (state?.v !== 1) throw new Error("a newer version has been here");
+      if (![state.held, state.spends, state.routes, state.spent ?? []].every(Array.isArray) || !Number.isSafeInteger(state.rev)) throw new Error("the record is damaged");
     }
     try {
       const { rev } = state;

@@ -24,10 +24,23 @@
  */
 
 import type { Budget, Spending } from "./fetch.js";
+import type { CloseOptions, CollectCreditOptions, DepositOptions, ExitOptions, WithdrawOptions } from "./onchain.js";
 import type { PaidRequestInit, PaidResponse } from "./pay/index.js";
+import type { IncomingStream, ReceiptKey, ReceiptKeyOptions, Renewal, RenewingStream, Stream, StreamOptions, StreamPayment } from "./streams.js";
 
 export type { Amounts, Budget, OverBudget, Spending } from "./fetch.js";
+export type { CloseOptions, CollectCreditOptions, DepositOptions, ExitKit, ExitOptions, ExitProgress, Progress, WithdrawOptions } from "./onchain.js";
 export type { PaidRequestInit, PaidResponse } from "./pay/index.js";
+export type {
+  IncomingStream, Interval, ReceiptKey, ReceiptKeyOptions, Renewal, RenewingStream, Revealing, Stream, StreamEnd, StreamOptions, StreamPayment,
+} from "./streams.js";
+
+// As TypeScript's own `esnext.disposable` and @types/node have it, for those who compile without.
+declare global {
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol;
+  }
+}
 
 /** `0x` and hex digits. */
 export type Hex = `0x${string}`;
@@ -49,7 +62,7 @@ export type ErrorCode =
   | "bad-evidence" | "redeem-too-low" | "release-refused" | "bad-encoding" | "message-too-large"
   | "rate-limited" | "not-authenticated" | "wrong-channel" | "bad-terms" | "hub-fault" | "storage-failed"
   | "storage-corrupt" | "storage-version" | "storage-locked" | "state-outdated" | "chain-unavailable"
-  | "chain-mismatch" | "transaction-failed" | "wallet-rejected" | "wallet-unavailable" | "internal";
+  | "chain-mismatch" | "transaction-failed" | "wallet-rejected" | "wallet-unavailable" | "internal" | "not-loaded";
 
 /** What a failed call rejects with. */
 export interface FarthingError extends Error {
@@ -76,15 +89,47 @@ export interface Eip1193Provider {
  * key again (`unsupported`, before any money moves; a channel that is stored opens for reading and leaving), and for one that lets payees be paid at the account's address; and
  * later for each transaction. Right before each signature and transaction it is asked for its account and chain: while it
  * shows another account than the one that opened (`wallet-unavailable`) or another chain (`chain-mismatch`), nothing is
- * signed or sent. It may take 20 seconds for what it answers by itself, and ten minutes for what it asks its user. A viem
- * client is taken if its account is of type `json-rpc`; one that signs with a key of its own is refused: give that key.
+ * signed or sent. It may take 20 seconds for what it answers by itself, and ten minutes for what it asks its user.
+ *
+ * What libraries have is taken as it is: a client or an account of viem, a connector of wagmi, a provider or a signer of ethers,
+ * version 6. An account of viem's that is no client's needs `rpc`. Who can't sign typed data, and accounts that a contract runs,
+ * are refused (`unsupported`) before anything is asked.
  */
 export type Wallet =
   | Eip1193Provider
-  /** 32 bytes. */
-  | { privateKey: Hex }
+  | WalletOfLibrary
+  /** 32 bytes: `0x` and 64 hex digits. */
+  | { privateKey: string }
   /** A BIP-39 phrase, English, without passphrase; its first account (`m/44'/60'/0'/0/0`). */
   | { mnemonic: string };
+
+/** As libraries have it; told apart by what it can do. */
+export type WalletOfLibrary =
+  /** An account of viem that signs by itself. */
+  | { readonly address: Address; readonly type: string; signTypedData(data: any): Promise<Hex>; signTransaction(transaction: any, options?: any): Promise<Hex> }
+  /** A connector of wagmi. */
+  | { getProvider(options?: any): Promise<any> }
+  /** A provider of ethers over a wallet. */
+  | { send(method: string, params: any): Promise<any>; getSigner(address?: any): Promise<any> }
+  /** A signer of ethers, with a provider. */
+  | { readonly provider: any; getAddress(): Promise<string>; sendTransaction(transaction: any): Promise<any>; signTypedData(domain: any, types: any, value: any): Promise<string> };
+
+/** What a wallet adds a chain with: as EIP-3085 names it, or as viem's chains do. */
+export type ChainDetails =
+  | { readonly chainName: string; readonly rpcUrls: readonly string[]; readonly nativeCurrency: Coin; readonly blockExplorerUrls?: readonly string[] }
+  | {
+      readonly name: string;
+      readonly rpcUrls: { readonly default: { readonly http: readonly string[] } };
+      readonly nativeCurrency: Coin;
+      readonly blockExplorers?: { readonly default: { readonly url: string } } | undefined;
+    };
+
+/** What gas is paid with. */
+export interface Coin {
+  readonly name: string;
+  readonly symbol: string;
+  readonly decimals: number;
+}
 
 /**
  * Where a client keeps its state. A `commit` is atomic: when its promise resolves all writes survive a crash, when it
@@ -116,6 +161,11 @@ export interface ConnectOptions {
   hub: string;
   /** Who owns the money. */
   wallet: Wallet;
+  /**
+   * Whether a wallet's user may be asked for the hub's chain (EIP-3326) where the wallet is on another one, each time that
+   * something is to be signed or sent; with a chain's details also to add it (EIP-3085). Default: no, and `chain-mismatch`.
+   */
+  switchChain?: boolean | ({ readonly id?: number } & ChainDetails);
   /** URLs of watchtowers: they answer an exit while this client is away, and can do nothing else. */
   watchtowers?: readonly string[];
   /** A second place for the backup. Without it only the hub keeps one, and a hub can give back an old one. */
@@ -185,46 +235,6 @@ export interface ConnectOptions {
   timeout?: number;
 }
 
-/** Where a transaction stands. */
-export interface Progress {
-  /** `relay-refused`: the hub does not send it (`relay`), so your wallet is asked to. */
-  readonly stage: "relay-refused" | "submitted" | "mined" | "waiting-for-blocks" | "confirmed";
-  /** Absent if the hub sent it. */
-  readonly hash?: Hex;
-}
-
-/** Where an exit stands: `submitted`, `mined` and `confirmed` are of the transaction that starts it. */
-export interface ExitProgress {
-  readonly stage: "submitted" | "mined" | "waiting-for-blocks" | "confirmed" | "challenge" | "settled" | "claimed";
-  /** Of the transaction that starts the exit. */
-  readonly hash?: Hex;
-  /** `challenge`: until then proofs are taken; `settled`: when the last open lock expires. Milliseconds since 1970. */
-  readonly endsAt?: number;
-  /** `settled`: locks that still hold money of yours. */
-  readonly locks?: number;
-}
-
-/** Options of {@link Client.exit}. */
-export interface ExitOptions {
-  /** Stops waiting; the exit goes on. */
-  signal?: AbortSignal;
-  /** Milliseconds. Default: the challenge period, the longest lock of the hub, and a day. */
-  timeout?: number;
-  onProgress?: (progress: ExitProgress) => void;
-}
-
-/** Options of {@link Client.deposit}. */
-export interface DepositOptions {
-  asset: Asset;
-  /** Base units. */
-  amount: bigint;
-  /** Stops waiting; a transaction that was sent goes on. */
-  signal?: AbortSignal;
-  /** Milliseconds. Default: an hour. */
-  timeout?: number;
-  onProgress?: (progress: Progress) => void;
-}
-
 /** Options of {@link Client.pay}. */
 export interface PayOptions {
   /** The address of somebody who has a channel with this hub, or of the hub itself. */
@@ -252,182 +262,6 @@ export interface PayOptions {
    * is not connected, 15 seconds by default, and then `not-connected`.
    */
   timeout?: number;
-}
-
-/** Options of {@link Client.stream}. */
-export interface StreamOptions {
-  /** The address of somebody who has a channel with this hub. */
-  to: Address;
-  asset: Asset;
-  /** Base units. */
-  unitPrice: bigint;
-  /** How many; all together are locked until they are paid, given up or expired. Of a hash chain at most 16384. */
-  units: number;
-  /**
-   * `"hash-chain"` (default): a word is 32 bytes and takes a microsecond, for many small steps of one price. `"voucher"`: a
-   * word is a signature, takes a tenth of a millisecond, and may be for any number of up to 4294967295 units at once.
-   */
-  condition?: "hash-chain" | "voucher";
-  /** The tip of a hash chain that somebody else made, whose words they show by themselves: a grant. Each tip is granted once, ever. */
-  tip?: Hex;
-  /** For the payee alone, encrypted to it; at most 256 bytes of UTF-8. */
-  memo?: string;
-  /** Seconds after which what is not used comes back. Default: a day. */
-  expiresIn?: number;
-  /** 16 random bytes, as the stream's id. If there is a stream with it already, that one is given: so a call whose answer was lost can be repeated. */
-  id?: Hex;
-  /** Stops waiting. A stream that was signed stands, and costs nothing before words of it are shown. */
-  signal?: AbortSignal;
-  /** Milliseconds. Default: 90 seconds. */
-  timeout?: number;
-}
-
-/** What both ends know of a stream. */
-export interface StreamEnd {
-  /** As in `payments()`. */
-  readonly id: Hex;
-  /** Names it to payer, hub and payee alike: 32 bytes. */
-  readonly key: Hex;
-  readonly direction: "sent" | "received";
-  readonly condition: "hash-chain" | "voucher";
-  /** Of the condition: a hash chain's tip and 4 bytes of length; a voucher's signer and id. */
-  readonly params: Hex;
-  readonly asset: string;
-  readonly token: Address;
-  /** Base units. */
-  readonly unitPrice: bigint;
-  readonly units: number;
-  readonly memo: string;
-  readonly status: Payment["status"];
-  readonly ended: boolean;
-  /** Units that the hub has paid on. */
-  readonly handedOver: number;
-  /** Milliseconds since 1970. */
-  readonly expiresAt: number;
-  /** Words count until then: later they could not be shown to the hub in time. */
-  readonly revealBy: number;
-  readonly to?: Address;
-}
-
-/** Units from `from` (not with it) to `to`, and the word that proves all up to `to`. */
-export interface Interval {
-  readonly from: number;
-  readonly to: number;
-  /** 32 bytes, of vouchers 65. */
-  readonly word: Hex;
-}
-
-/** A stream that we pay. Made by {@link Client.stream}. */
-export interface Stream extends StreamEnd {
-  readonly direction: "sent";
-  /** Units that words were made for. After a crash it may be behind by what was paid in the last quarter of a second. */
-  readonly paid: number;
-  readonly remaining: number;
-  /**
-   * Pays units, at once: whoever has the word has been paid. Default 1.
-   * @throws {@link FarthingError} `insufficient-funds` beyond the last unit, `payment-expired`, `payment-failed` when it has
-   * ended, `unsupported` for a grant. Nothing was paid then.
-   */
-  pay(units?: number): Interval;
-  /** Resolves when what was paid so far is stored. */
-  saved(): Promise<void>;
-  /** Asks the payee for the rest; resolves when it is back. What was paid stays paid. */
-  end(options?: CancelOptions): Promise<void>;
-}
-
-/** When an {@link IncomingStream} shows its best word to the hub by itself. */
-export interface Revealing {
-  /** When that share of all units waits. Default 1/8. */
-  share?: number;
-  /** Milliseconds after the first unit that waits. Default 10000. */
-  age?: number;
-  /** Milliseconds without a new word after which the rest is given up. Default 0: never. */
-  idle?: number;
-}
-
-/** A stream to us. Told by the event `stream`. */
-export interface IncomingStream extends StreamEnd {
-  readonly direction: "received";
-  /** Units that words were taken for. */
-  readonly proved: number;
-  /**
-   * Takes a word; gives how many units are newly proved by it, 0 for one of units that were. It is stored and shown to
-   * the hub by amount, by age, before the expiry and when idle (see {@link IncomingStream.revealing}), or with `reveal`.
-   * @throws {@link FarthingError} `bad-evidence`, `payment-expired`, `payment-failed` when it has ended. Nothing was taken then.
-   */
-  take(paid: { to: number; word: Hex }): number;
-  /** Changes when words are shown. */
-  revealing(revealing: Revealing): void;
-  /** Shows the best word now; resolves when it is stored. */
-  reveal(): Promise<void>;
-  /** Shows the best word, and gives the rest back. */
-  giveUp(): Promise<void>;
-  /** Called when the payer asks for the rest; by default `giveUp`. */
-  onend?: (() => unknown) | undefined;
-}
-
-/** Options of {@link Client.signReceiptKey}. */
-export interface ReceiptKeyOptions {
-  /** 32 bytes of an Ed25519 key. */
-  publicKey: Hex;
-  /** Seconds. */
-  expiresIn: number;
-}
-
-/** That a key may sign receipts for a payee: the signer's EIP-712 signature over `ReceiptKey(address payee,bytes32 publicKey,uint64 expires)`. */
-export interface ReceiptKey {
-  readonly publicKey: Hex;
-  /** Whom payers pay to. */
-  readonly payee: Address;
-  /** Unix seconds. */
-  readonly expires: number;
-  readonly signature: Hex;
-  readonly signer: Address;
-  readonly channelId: Hex;
-  /** Where the payee is not the signer: its signature over `Binding(address owner,address signer,bytes32 channelId)`. */
-  readonly binding?: Hex;
-}
-
-/** Options of {@link Client.withdraw}. */
-export interface WithdrawOptions {
-  asset: Asset;
-  /** Base units. */
-  amount: bigint;
-  /** Where to; by default the owner's account. */
-  to?: Address;
-  /** Let the hub send the transaction and pay its gas. If it won't, the wallet is asked; `onProgress` says so. */
-  relay?: boolean;
-  /** Stops waiting; a withdrawal that was signed goes on. */
-  signal?: AbortSignal;
-  /** Milliseconds. Default: an hour. */
-  timeout?: number;
-  onProgress?: (progress: Progress) => void;
-}
-
-/** Options of {@link Client.close}. */
-export interface CloseOptions {
-  /** By default all listed ones that have money in them, and those that you were paid or paid in. A closed asset can't be used in this channel again. */
-  assets?: Asset[];
-  /** Let the hub send the transaction and pay its gas. If it won't, the wallet is asked; `onProgress` says so. */
-  relay?: boolean;
-  /** Stops waiting; a closing that was signed goes on. */
-  signal?: AbortSignal;
-  /** Milliseconds. Default: an hour. */
-  timeout?: number;
-  onProgress?: (progress: Progress) => void;
-}
-
-/** Options of {@link Client.collectCredit}. */
-export interface CollectCreditOptions {
-  /** Also one that the hub does not list, by the token's address. */
-  asset: Asset;
-  /** Where to; by default the owner's account. The transaction is the owner's in any case. */
-  to?: Address;
-  /** Stops waiting; a transaction that was sent goes on. */
-  signal?: AbortSignal;
-  /** Milliseconds. Default: an hour. */
-  timeout?: number;
-  onProgress?: (progress: Progress) => void;
 }
 
 /** Options of {@link Client.cancel}. */
@@ -554,82 +388,14 @@ export interface Info {
   };
 }
 
-/** An exit kit, version 2. Amounts are decimal strings of base units, times Unix seconds. `docs/exit.md` of the repository explains it. */
-export interface ExitKit {
-  readonly format: "farthing-exit-kit";
-  readonly version: 2;
-  /** How to use it, in a paragraph. */
-  readonly help: string;
-  readonly chainId: number;
-  readonly contract: Address;
-  readonly channelId: Hex;
-  readonly channel: {
-    readonly a: { readonly owner: Address; readonly signer: Address };
-    readonly b: { readonly owner: Address; readonly signer: Address };
-    readonly challengePeriod: number;
-    readonly salt: string;
-  };
-  /** Our side: 0 is `a`, 1 is `b`. */
-  readonly us: 0 | 1;
-  /** Whom the money goes to. */
-  readonly owner: Address;
-  /** Ready to send to `contract`, without value, in this order. */
-  readonly transactions: ReadonlyArray<
-    | { readonly call: "startExit" | "submitProofs"; readonly data: Hex }
-    | { readonly call: "settle" | "settleBatch"; readonly assets: readonly Address[]; readonly data: Hex }
-    | {
-        readonly call: "recordEvidence" | "recordEvidenceBatch";
-        /** What brings most first. */
-        readonly items: ReadonlyArray<{
-          readonly condition: Address;
-          readonly params: Hex;
-          readonly expiry: number;
-          readonly evidence: Hex;
-          readonly units: number;
-        }>;
-        readonly data: Hex;
-      }
-  >;
-  readonly assets: ReadonlyArray<{
-    readonly asset: Address;
-    /** The newest that the contract takes from us. */
-    readonly proofs: ReadonlyArray<{
-      readonly payer: 0 | 1;
-      readonly nonce: number;
-      readonly transferred: string;
-      readonly locked: string;
-      readonly locksRoot: Hex;
-      readonly seen: number;
-      readonly signature: Hex;
-      readonly acknowledgement: Hex;
-    }>;
-    /** The locks of every proof that an exit may be settled by, each tree as a change of the one before. */
-    readonly lanes: ReadonlyArray<{
-      readonly payer: 0 | 1;
-      /** The highest nonce that this kit knows of. */
-      readonly newest: number;
-      readonly trees: ReadonlyArray<{
-        readonly root: Hex;
-        readonly remove: readonly number[];
-        readonly put: ReadonlyArray<{
-          readonly slot: number;
-          readonly n: number;
-          readonly unitPrice: string;
-          readonly redeemed: number;
-          readonly condition: Address;
-          readonly params: Hex;
-          readonly expiry: number;
-        }>;
-      }>;
-    }>;
-  }>;
-}
-
 /** What happens, each after it is durable. `restored`, `credit` and `error` that come before anybody listens wait for the first who does. */
 export type ClientEvent =
   | { readonly type: "payment"; readonly payment: Payment }
   /** Told only to who listens with `on("stream", …)`: of each that is open then, and of each that comes. Where nobody does, streams are declined after a minute. */
   | { readonly type: "stream"; readonly stream: IncomingStream }
+  /** Of a stream that renews itself: the next one stands (`next` is its key), or it could not be placed, and is tried again. No money moved. */
+  | { readonly type: "renewal"; readonly stream: RenewingStream; readonly next: Hex; readonly error?: undefined }
+  | { readonly type: "renewal"; readonly stream: RenewingStream; readonly next?: undefined; readonly error: FarthingError }
   | { readonly type: "deposit"; readonly asset: string; readonly token: Address; readonly total: bigint }
   | { readonly type: "withdrawal"; readonly asset: string; readonly token: Address; readonly total: bigint; readonly to: Address }
   | { readonly type: "closing"; readonly assets: readonly string[] }
@@ -676,7 +442,7 @@ export type ClientEvent =
 export type EventOf<Name extends ClientEvent["type"]> = Extract<ClientEvent, { type: Name }>;
 
 /** A channel with a hub. Made by {@link connect}. */
-export interface Client extends AsyncDisposable {
+export interface Client {
   /** Who and where it is. */
   readonly info: Info;
   /**
@@ -694,7 +460,10 @@ export interface Client extends AsyncDisposable {
    * Places a stream: money in units that are then paid one by one, between payer and payee, without the hub. Resolves when
    * the payee has it. What is not paid comes back when the payee gives it up, or at the expiry.
    */
+  stream(options: StreamOptions & { renew: true | Renewal }): Promise<RenewingStream>;
   stream(options: StreamOptions): Promise<Stream>;
+  /** Those of the payments that are paid in units, newest first: with grants, and with those that ended. */
+  streams(filter?: PaymentFilter): Promise<readonly StreamPayment[]>;
   /**
    * As `fetch`, and pays what a server of the scheme asks for, within the budget: by streams, one for each payee and price,
    * which it places when they are needed. Where the price is known the first request is paid: one round trip. What a server
@@ -745,6 +514,8 @@ export interface Client extends AsyncDisposable {
   off<Name extends ClientEvent["type"]>(name: Name, listener: (event: EventOf<Name>) => void): void;
   /** Lets the hub and the store go; other tabs that share the wallet go on. The channel stays; `connect` takes it up again. */
   disconnect(): Promise<void>;
+  /** `await using client = await connect(…)` disconnects at the end of its block. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
@@ -764,9 +535,14 @@ export declare function connect(options: ConnectOptions): Promise<Client>;
 /** Every code that an error can have. */
 export declare function errorCodes(): Promise<ErrorCode[]>;
 
+/** Starts to load the wasm module, so that {@link connect} need not wait for it. A failure is told by `connect`, which tries again. */
+export declare function preload(): void;
+
 /**
  * Loads the wasm module, from the URL beside the package by default. `connect` does it by itself; call it where the
  * bundler does not copy the file (`initAsync(url)`), or early, to save the time later.
+ *
+ * @throws {@link FarthingError} `not-loaded` if the module is not there, is none, or may not be compiled; the next call tries again.
  */
 export declare function initAsync(
   source?: string | URL | Response | BufferSource | WebAssembly.Module | Promise<Response>,

@@ -2,14 +2,12 @@
 // and compiled only when all of it is there.
 // @ts-check
 
-import base64 from "./core_bg.wasm.js";
 import { face } from "./face.mjs";
 import { start } from "./core.mjs";
+import { bytes } from "./inside.mjs";
 import { connectShared } from "./tabs.mjs";
-
-const bytes = () => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 
 /** Compiles the module; `connect` does so by itself. */
 export const initAsync = () => start(bytes);
 
-export const { connect, errorCodes, _testing } = face(initAsync, {}, connectShared);
+export const { connect, errorCodes, preload, _testing } = face(initAsync, {}, connectShared);

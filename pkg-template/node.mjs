@@ -1,4 +1,4 @@
-// For Node: the module is compiled at the first call, synchronously, and state is kept in a file.
+// For Node: the module is compiled at the first call, and state is kept in a file.
 // @ts-check
 
 import { readFileSync } from "node:fs";
@@ -7,12 +7,26 @@ import { join } from "node:path";
 import { face } from "./face.mjs";
 import { startSync, isStarted } from "./core.mjs";
 
-function init() {
-  if (!isStarted()) startSync(new WebAssembly.Module(readFileSync(new URL("./core_bg.wasm", import.meta.url))));
+async function init() {
+  if (!isStarted()) startSync(new WebAssembly.Module(file() ?? (await inside())));
 }
 
+/** The module's file beside this one. A bundler for servers may have left it behind, and writes what it likes for import.meta.url. */
+function file() {
+  try {
+    // Not literally in `new URL`, which bundlers would rewrite to an address for browsers.
+    const name = "./core_bg.wasm";
+    return readFileSync(new URL(name, import.meta.url));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The copy inside of JavaScript, which a bundler takes along. */
+const inside = async () => (await import("./inside.mjs")).bytes();
+
 /** Not needed in Node, where the module is loaded at the first call; here so that shared code can call it. */
-export const initAsync = async () => init();
+export const initAsync = () => init();
 
 const environment = {
   /** A file of node:sqlite at `path`, or under ~/.farthing for the client's `name`.
@@ -23,4 +37,4 @@ const environment = {
   },
 };
 
-export const { connect, errorCodes, _testing } = face(init, environment);
+export const { connect, errorCodes, preload, _testing } = face(init, environment);

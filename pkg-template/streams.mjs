@@ -5,6 +5,7 @@
 /** @import { ClientEvent, Hex, Info, Payment, Revealing } from "./index.js" */
 /** @import { Core, Inner, PlacedStream, StreamPart } from "./internal.js" */
 /** @typedef {Payment & { stream: StreamPart }} Streamed */
+/** @typedef {import("./renewal.mjs").Renewing} Renewing */
 
 import { fault } from "./faults.mjs";
 import { glue } from "./core.mjs";
@@ -17,6 +18,9 @@ const NOTING = 250;
 
 /** With these the engine says that no word of a stream counts any more: too late, given up, over. */
 const OVER = new Set(["payment-expired", "payee-declined", "unknown-payment"]);
+
+/** What a stream that goes on has in common with its successors. */
+const OF_ALL = ["to", "asset", "unitPrice", "condition", "memo"];
 
 /** The longest that a timer can wait. */
 const MOST = 2 ** 31 - 1;
@@ -69,8 +73,8 @@ class End {
   }
 }
 
-/** Pays units: see `index.d.ts`. */
-class Stream extends End {
+/** Pays units: see `streams.d.ts`. */
+export class Stream extends End {
   /** @type {import("./core_bg.js")._Words | undefined} */
   #words;
   #paid;
@@ -111,7 +115,7 @@ class Stream extends End {
     const word = /** @type {Hex} */ (this.#words.word(from + units));
     this.#paid = from + units;
     this.#timer ??= after(() => this.saved().catch(() => {}), NOTING);
-    return Object.freeze({ from, to: this.#paid, word });
+    return Object.freeze({ key: this.key, from, to: this.#paid, word });
   }
 
   /** @returns {Promise<void>} */
@@ -137,7 +141,7 @@ class Stream extends End {
   }
 }
 
-/** Takes units: see `index.d.ts`. */
+/** Takes units: see `streams.d.ts`. */
 class IncomingStream extends End {
   #proofs;
   #revealed;
@@ -260,6 +264,8 @@ class IncomingStream extends End {
 export class Streams {
   /** @type {Map<Hex, Stream | IncomingStream>} */
   #known = new Map();
+  /** Those that go on, by the id of their first. @type {Map<Hex, { renewing: Renewing, terms: any, ready: boolean, begun: Promise<Renewing> }>} */
+  #renewing = new Map();
   /** Streams of which the rest was asked for before anybody took them. @type {Set<Hex>} */
   #asked = new Set();
   /** @type {Core | undefined} */
@@ -291,6 +297,7 @@ export class Streams {
     if (event.type === "payment" && event.payment.stream !== undefined) this.#changed(/** @type {Streamed} */ (event.payment));
     // Whoever leads now may be another tab.
     if (event.type === "connected" && this.#taking) this.#start();
+    if (event.type === "connected") for (const { renewing } of this.#begun) renewing.connected();
     return true;
   }
 
@@ -299,6 +306,7 @@ export class Streams {
     const known = this.#known.get(payment.id);
     known?.follow(payment);
     if (known?.ended) this.#known.delete(payment.id);
+    if (known instanceof Stream) for (const { renewing } of this.#begun) renewing.changed();
     if (payment.status !== "pending") this.#asked.delete(payment.id);
     if (known === undefined && this.#taking && payment.direction === "received") this.#take(payment);
   }
@@ -323,6 +331,10 @@ export class Streams {
     return /** @type {any[]} */ ([...this.#known.values()].filter((stream) => stream instanceof IncomingStream));
   }
 
+  get #begun() {
+    return [...this.#renewing.values()].filter(({ ready }) => ready);
+  }
+
   /** Takes streams from now on. */
   listen() {
     if (this.#taking) return;
@@ -343,13 +355,42 @@ export class Streams {
     }
   }
 
-  /** @param {unknown} options */
+  /** @param {any} options */
   async place(options) {
+    if (typeof options !== "object" || options === null || !("renew" in options)) return this.#place(options);
+    const { renew, ...terms } = options;
+    if (renew === undefined || renew === false) return this.#place(terms);
+    const { Renewing, belowOf, randomId } = await import("./renewal.mjs");
+    const below = belowOf(renew);
+    if (terms.tip !== undefined) throw fault("invalid-argument", "A grant can't be renewed here: whoever has the next chain's root asks for it. Nothing was placed.");
+    const known = terms.id !== undefined;
+    const first = known ? terms.id : randomId();
+    const same = this.#renewing.get(first);
+    if (same !== undefined) {
+      if (OF_ALL.some((name) => same.terms[name] !== terms[name])) throw fault("invalid-argument", "This id names another stream. Nothing was placed.");
+      return same.begun;
+    }
+    const bench = {
+      place: (/** @type {any} */ one) => this.#place(one),
+      sent: () => /** @type {Core} */ (this.#core).payments({ direction: "sent" }),
+      tell: this.#tell,
+      after,
+      over: (/** @type {Hex} */ id) => void this.#renewing.delete(id),
+    };
+    const renewing = new Renewing(bench, { ...terms, id: first }, below);
+    const entry = { renewing, terms, ready: false, begun: renewing.begin(terms.signal, known) };
+    this.#renewing.set(first, entry);
+    entry.begun.then(() => (entry.ready = true), () => this.#renewing.delete(first));
+    return entry.begun;
+  }
+
+  /** @param {unknown} options @returns {Promise<Stream>} */
+  async #place(options) {
     const core = /** @type {Core} */ (this.#core);
     /** @type {PlacedStream} */
     const placed = await core.stream(options);
     const known = this.#known.get(placed.payment.id);
-    if (known !== undefined) return known;
+    if (known instanceof Stream) return known;
     const stream = new Stream(core, placed, core.info());
     if (!stream.ended) this.#known.set(stream.id, stream);
     return stream;
@@ -357,6 +398,7 @@ export class Streams {
 
   /** All that were paid is noted, before the engine goes. */
   async settle() {
+    for (const { renewing } of this.#begun) renewing.stop();
     const streams = [...this.#known.values()];
     await Promise.allSettled(streams.map((stream) => (stream instanceof Stream ? stream.saved() : stream.reveal())));
   }

@@ -12,4 +12,4 @@ const init = () => startSync(module);
 /** Not needed here; shared code can call it. */
 export const initAsync = async () => init();
 
-export const { connect, errorCodes, _testing } = face(init, {});
+export const { connect, errorCodes, preload, _testing } = face(init, {});

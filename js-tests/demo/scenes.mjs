@@ -236,7 +236,7 @@ export const scenes = {
     const { context } = await ownWallet(stage, [["DAI", "5"]]);
     const page = await context.newPage();
     const asked = request(stage, { returnTo: `${url}/article?a=b#part` });
-    await page.goto(`${stage.wallet.url}/#farthing-request=${Buffer.from(JSON.stringify(asked)).toString("base64url")}`);
+    await page.goto(`${stage.wallet.url}/#farthing-request=${Buffer.from(JSON.stringify(asked)).toString("base64url")}`, { referer: `${url}/` });
     await page.waitForSelector("#allow:not(:disabled)");
     must((await page.textContent(".origin")).includes(new URL(url).host), "the origin is that of the way back");
     await page.click("#deny");

@@ -62,8 +62,10 @@ describe("the wallet page in Firefox", () => {
     const { url } = await site({ cleanups });
     const payee = sites.water.client.info.address.toLowerCase();
     const asked = request({ world }, { payee, units: 10, returnTo: `${url}/back?a=b` });
-    const page = await browser.visit(`${wallet.url}/#farthing-request=${Buffer.from(JSON.stringify(asked)).toString("base64url")}`);
-    await page.size(...PHONE);
+    const asking = await browser.visit(url);
+    await asking.size(...PHONE);
+    await asking.evaluate((there) => void location.assign(there), `${wallet.url}/#farthing-request=${Buffer.from(JSON.stringify(asked)).toString("base64url")}`).catch(() => {});
+    const page = await browser.opened("#farthing-request=");
     await page.until(() => document.querySelector("#allow:not(:disabled)") !== null);
     assert.equal(await page.evaluate(() => document.querySelector(".origin").textContent), url);
     await page.press("#allow");

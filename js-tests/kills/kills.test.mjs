@@ -50,8 +50,11 @@ test(`${KILLS} kills (seed ${SEED}): every payment once, and every wei`, async (
   stall.catch(() => {});
   const watchdog = setInterval(() => {
     if (heard === watchdog.last) {
-      const open = Object.values(users).map(({ name, ledger, said }) => `${name}: ${[...ledger].filter(([, { status }]) => !status).map(([id]) => id)}\n${said}`);
-      stalled(new Error(`nothing goes on after ${JSON.stringify(report.kills)}\n${open.join("\n\n")}\nhub:\n${world.hub.log().slice(-6_000)}`));
+      clearInterval(watchdog);
+      const said = Object.values(users).map(({ name, said: words }) => `${name}:\n${words}`);
+      const before = `${said.join("\n\n")}\nhub:\n${world.hub.log().slice(-6_000)}`;
+      // What is open comes last, where whoever sees only the end of it sees it.
+      Promise.all(Object.values(users).map((user) => openAt({ name: user.name, ledger: user.ledger, asked: () => user.asked, ask: (command) => user.ask(command) }))).then((open) => stalled(new Error(`${before}\n${open.join("\n")}\nnothing goes on after ${JSON.stringify(report.kills)}`)));
     }
     watchdog.last = heard;
   }, SILENCE);
@@ -198,6 +201,15 @@ test(`${KILLS} kills (seed ${SEED}): every payment once, and every wei`, async (
 
   await account(world, users, hubStart);
 });
+
+/** What a user waits for, and what it says of the payments that have no end. */
+async function openAt({ name, ledger, asked, ask }) {
+  const silent = new Promise((resolve) => setTimeout(resolve, 5_000, { payments: [] }));
+  const { payments } = await Promise.race([ask("payments"), silent]).catch(() => ({ payments: [] }));
+  const ids = [...ledger].filter(([, { status }]) => !status).map(([id]) => id);
+  const open = payments.filter(({ id, status }) => ids.includes(id) || !["completed", "failed"].includes(status));
+  return `${name} has no end of ${ids}, waits for ${JSON.stringify(asked())}, and says ${JSON.stringify(open)}`;
+}
 
 /** Each payment once, at both ends, and each account to the wei. */
 async function account(world, users, hubStart) {

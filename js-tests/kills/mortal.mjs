@@ -53,6 +53,11 @@ export class User {
     return this.#said.slice(-30).join("\n");
   }
 
+  /** What it was asked and has not answered. */
+  get asked() {
+    return [...this.#calls.values()].map(({ command, options }) => ({ command, ...options }));
+  }
+
   #hear(child, said) {
     if (child !== this.#child) return;
     if (said.call === undefined) return this.onEvent(this.name, said);
@@ -66,7 +71,7 @@ export class User {
     const call = this.#last;
     if (this.#child === undefined) return Promise.reject(killed());
     return new Promise((resolve, reject) => {
-      this.#calls.set(call, { resolve, reject });
+      this.#calls.set(call, { command, options, resolve, reject });
       this.#child.stdin.write(`${JSON.stringify({ call, command, ...options })}\n`);
     });
   }

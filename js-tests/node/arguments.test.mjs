@@ -234,7 +234,7 @@ test("whatever fetch throws or gives is a failure like any other, and the next c
 });
 
 test("options that a message lists are those that are documented, and what is said is said once", async () => {
-  const text = readFileSync(join(packageFolder(), "index.d.ts"), "utf8");
+  const text = ["index", "streams", "onchain"].map((name) => readFileSync(join(packageFolder(), `${name}.d.ts`), "utf8")).join("");
   const documented = (name) => [...text.match(new RegExp(`interface ${name} \\{\n([^]*?)\n\\}`))[1].matchAll(/^ {2}(\w+)\??:/gm)].map(([, option]) => option).sort();
   const calls = {
     ConnectOptions: (options) => connect({ ...base, ...options }),

@@ -132,6 +132,31 @@ test("a POST whose answer is lost is not sent again unasked; asked again it pays
   assert.equal(site.charged(), 9);
 });
 
+test("what a proxy says in the place of an answer says nothing of the charge: asked again it is the same payment", async () => {
+  const { site, get } = await payerOf({ "/articles/*": article });
+  await read(await get("/articles/0"));
+  const proxies = [400, 401, 403, 404, 408, 410, 413, 429, 451, 500, 502, 503, 504];
+  for (const status of proxies) {
+    const path = `/articles/behind-${status}`;
+    site.faults.push({ after: (_, response) => response.writeHead(status, { "content-type": "text/html" }).end("<h1>Blocked</h1>") });
+    assert.deepEqual(await read(await get(path)), { status, text: "<h1>Blocked</h1>" });
+    // What it cost may have been charged: nobody else gets these units.
+    assert.equal((await read(await get(`/articles/beside-${status}`))).text, "the article");
+    const response = await get(path);
+    assert.deepEqual([response.payment.units, await response.text()], [2, "the article"], String(status));
+    const [first, second, ...more] = site.log.filter((one) => one.path === path).map(({ payload }) => payload);
+    assert.deepEqual(first, second, String(status));
+    assert.deepEqual(more, []);
+  }
+  assert.equal(site.charged(), 2 * (1 + 2 * proxies.length));
+});
+
+test("a failure that the server itself says costs nothing gives the units back", async () => {
+  const { site, client, get } = await payerOf({ "/articles/*": { ...article, minUnits: 4 }, "/gone/*": { units: 2, charge: 0, minUnits: 4, serve: (_, response) => response.writeHead(404).end("no such page") } });
+  for (let number = 0; number < 5; number += 1) assert.equal((await read(await get(`/gone/${number}`))).status, 404);
+  assert.deepEqual([client.calls.length, site.charged()], [1, 0]);
+});
+
 test("a body that is cut off is asked for again with the same id", async () => {
   const { site, get } = await payerOf({ "/articles/*": article });
   await read(await get("/articles/0"));

@@ -15,6 +15,8 @@ const folder = mkdtempSync(join(tmpdir(), "farthing-types-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 mkdirSync(join(folder, "node_modules"));
 symlinkSync(packageFolder(), join(folder, "node_modules/farthing"));
+// As an application has them beside it.
+for (const name of ["viem", "ethers", "@wagmi"]) symlinkSync(fileURLToPath(new URL(`../node_modules/${name}`, import.meta.url)), join(folder, "node_modules", name));
 const tsc = join(createRequire(import.meta.url).resolve("typescript/package.json"), "../bin/tsc");
 
 const GOOD = `
@@ -107,6 +109,49 @@ export async function wallet(fragment: string) {
 self.addEventListener("fetch", (event) => payer().handle(event as unknown as { request: Request; respondWith(response: Promise<Response>): void }));
 `;
 
+const WALLETS = `
+import { connect } from "farthing";
+import { discoverWallets, pickWallet, switchChain } from "farthing/wallets";
+import type { DiscoveredWallet } from "farthing/wallets";
+import { createConfig, injected } from "@wagmi/core";
+import { BrowserProvider, JsonRpcProvider, Wallet } from "ethers";
+import { createWalletClient, custom, http } from "viem";
+import { privateKeyToAccount } from "viem/accounts";
+import { foundry } from "viem/chains";
+
+// With the libraries' own types, which take long to read: once.
+export async function page(stop: AbortSignal) {
+  const discovery = discoverWallets();
+  const off = discovery.onChange((wallets: readonly DiscoveredWallet[]) => console.log(wallets[0]?.icon, wallets.length));
+  const { provider, name, rdns } = await pickWallet({ discovery, theme: "dark", signal: stop, texts: { title: "x", found: (count) => String(count + 1) } });
+  await switchChain(provider, 1);
+  await switchChain(provider, foundry);
+  await connect({ hub: "h", wallet: provider, switchChain: foundry });
+  await connect({ hub: "h", wallet: provider, switchChain: { chainName: "x", rpcUrls: ["r"], nativeCurrency: { name: "x", symbol: "X", decimals: 18 } } });
+  const account = privateKeyToAccount("0x12");
+  await connect({ hub: "h", rpc: "r", wallet: account });
+  await connect({ hub: "h", wallet: createWalletClient({ account, chain: foundry, transport: http() }) });
+  await connect({ hub: "h", wallet: createWalletClient({ chain: foundry, transport: custom(provider) }), switchChain: true });
+  const config = createConfig({ chains: [foundry], connectors: [injected()], transports: { [foundry.id]: http() } });
+  const [connector] = config.connectors;
+  if (connector) await connect({ hub: "h", wallet: connector });
+  const browser = new BrowserProvider(provider);
+  await connect({ hub: "h", wallet: browser });
+  await connect({ hub: "h", wallet: await browser.getSigner() });
+  await connect({ hub: "h", wallet: new Wallet("0x12", new JsonRpcProvider("r")) });
+  off();
+  return [name, rdns];
+}
+`;
+
+const BAD_WALLETS = [
+  `await connect({ hub: "h", wallet: client, switchChain: 5 });`,
+  `await connect({ hub: "h", wallet: { address: "0x12" } });`,
+  `discoverWallets().wallets[0]!.name.toFixed();`,
+  `await pickWallet({ theme: "blue" });`,
+  `await switchChain("0x1", 1);`,
+];
+
 const BAD_PAYING = [
   `payer({ wallet: 5 });`,
   `payer({ walet: "https://wallet.example/" });`,
@@ -121,6 +166,9 @@ import * as told from "./pay/scheme.js";
 import * as is from "./pay/scheme.mjs";
 import { payer as toldPayer } from "./pay/index.js";
 import { payer } from "./pay/index.mjs";
+import * as toldWallets from "./wallets/index.js";
+import * as wallets from "./wallets/index.mjs";
+export const choice: typeof toldWallets = wallets;
 export const scheme: typeof told = is;
 export const face: typeof toldPayer = payer;
 `;
@@ -158,7 +206,7 @@ for (const [name, options] of Object.entries({
 })) {
   test(`a program compiles (${name})`, () => {
     writeFileSync(join(folder, "package.json"), `{ "type": "module" }`);
-    for (const [what, source] of [["good", GOOD], ["paying", PAYING]]) {
+    for (const [what, source] of [["good", GOOD], ["paying", PAYING], ...(name === "nodenext" ? [["wallets", WALLETS]] : [])]) {
       const { ok, stdout } = compile(`${what}-${name}`, source, options);
       assert.ok(ok, stdout);
     }
@@ -168,7 +216,7 @@ for (const [name, options] of Object.entries({
 test("what the client refuses does not compile", () => {
   const head = `import { connect } from "farthing"; import type { Client } from "farthing"; declare const client: Client;\n`;
   const lines = (bad) => bad.map((line) => `// @ts-expect-error\n${line}\n`).join("");
-  const source = `import { payer } from "farthing/pay";\n${head}${lines(BAD)}${lines(BAD_PAYING)}export {};\n`;
+  const source = `import { payer } from "farthing/pay"; import { discoverWallets, pickWallet, switchChain } from "farthing/wallets";\n${head}${lines(BAD)}${lines(BAD_PAYING)}${lines(BAD_WALLETS)}export {};\n`;
   const { ok, stdout } = compile("bad", source, ["--module", "nodenext"]);
   assert.ok(ok, stdout);
 });
@@ -191,7 +239,7 @@ test("the package's own JavaScript is what the types in its comments say", () =>
   cpSync(packageFolder(), copy, { recursive: true });
   // What ships has no comments any more, so its source is checked, beside the rest of the package.
   cpSync(fileURLToPath(new URL("../../pkg-template", import.meta.url)), copy, { recursive: true });
-  const parts = ["", "store", "bin", "dev", "pay", "paywall", "paywall/store", "paywall/adapters"];
+  const parts = ["", "store", "bin", "dev", "pay", "paywall", "paywall/store", "paywall/adapters", "wallets"];
   const files = parts.flatMap((part) => readdirSync(join(copy, part)).filter((name) => name.endsWith(".mjs")).map((name) => join(part, name)));
   rmSync(join(copy, "node_modules"), { recursive: true, force: true });
   mkdirSync(join(copy, "node_modules"));

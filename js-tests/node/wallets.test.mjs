@@ -431,10 +431,7 @@ test("signatures of every form make the same key", async () => {
 
 test("clients of viem: the account that they name, or a clear refusal", async () => {
   const wallet = await newWallet();
-  const key = privateKeyToAccount(wallet.privateKey);
   const transport = http(world.rpcUrl);
-  await refused(open(createWalletClient({ account: key, chain: foundry, transport })), "invalid-argument", "key of its own");
-  await refused(open(key), "invalid-argument", "request()");
   await refused(open({ ...createWalletClient({ chain: foundry, transport }), account: { type: "json-rpc", address: "0x12" } }), "invalid-argument", "wallet.account");
   const stranger = (await newWallet()).address;
   wallet.own.eth_requestAccounts = wallet.own.eth_accounts = async () => [stranger, wallet.address];

@@ -31,7 +31,7 @@ export async function inject(page, wallet) {
 const here = dirname(fileURLToPath(import.meta.url));
 const TYPES = { ".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
 
-/** Serves the page, under a Content-Security-Policy if there is one: `{ url, close() }`. When its title is `ready`, it has the globals `farthing`, `createWallet`, `storeCases`. */
+/** Serves the page, under a Content-Security-Policy if there is one: `{ url, close() }`. When its title is `ready`, it has the globals `farthing`, `wallets`, `createWallet`, `storeCases`. */
 export async function servePage({ policy } = {}) {
   const tools = await build({
     stdin: {
@@ -44,17 +44,19 @@ export async function servePage({ policy } = {}) {
     write: false,
     logLevel: "silent",
   });
-  const page = `<!doctype html><meta charset="utf-8"><title>Farthing test</title><script type="module">
+  const page = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Farthing test</title><script type="module" src="/page.js"></script>`;
+  const script = `
     import * as farthing from "/farthing/browser.mjs";
+    import * as wallets from "/farthing/wallets/index.mjs";
     import * as tools from "/tools.js";
-    Object.assign(globalThis, { farthing, ...tools });
-    document.title = "ready";
-  </script>`;
+    Object.assign(globalThis, { farthing, wallets, ...tools });
+    document.title = "ready";`;
   const server = createServer((request, response) => {
     const path = normalize(new URL(request.url, "http://x").pathname);
     const send = (type, body) => response.writeHead(200, { "content-type": type }).end(body);
     if (policy !== undefined) response.setHeader("content-security-policy", policy);
     if (path === "/") return send("text/html", page);
+    if (path === "/page.js") return send("text/javascript", script);
     if (path === "/tools.js") return send("text/javascript", tools.outputFiles[0].text);
     const file = join(packageFolder(), path.replace(/^\/farthing\//, ""));
     if (!path.startsWith("/farthing/") || !existsSync(file)) return response.writeHead(404).end();

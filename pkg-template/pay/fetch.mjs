@@ -202,8 +202,9 @@ export function paying(purse, { most, tell }) {
       if (answer) return served(response, paid, answer);
       const { code = "", terms: all = [], stream } = perhaps(() => decodeRequired(response.headers.get(REQUIRED))) ?? {};
       if (!code && status !== 402) {
-        // A proxy's word that it failed says nothing of the server; any other answer is one that costs nothing.
-        if (status >= 500 || status === 409) purse.loosen(paid);
+        // A server that takes payments says so with every answer to one. A failure without that may be a proxy's own, and says
+        // nothing of what was charged; any other answer is one that costs nothing.
+        if (status >= 400) purse.loosen(paid);
         else {
           await purse.refuse(paid);
           await purse.learn(route, null);

@@ -49,6 +49,8 @@ export const backOff = (times, signal) => unless(new Promise((done) => setTimeou
 export function tab(prefix) {
   const name = `${prefix}/${hexOf(random(8))}`;
   const held = new Promise((held) => void navigator.locks.request(name, () => new Promise(() => held(0))));
+  // Where there are no locks it is told to who needs one.
+  held.catch(() => {});
   return {
     name,
     async living() {

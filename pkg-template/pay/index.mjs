@@ -50,6 +50,8 @@ export function payer(options = {}) {
   const others = new BroadcastChannel(NAME);
   const hear = (/** @type {Spent} */ spent) => listeners.forEach((listener) => queueMicrotask(() => listener(spent)));
   others.onmessage = ({ data }) => hear(data);
+  // A server that renders the page is not kept alive by it.
+  /** @type {any} */ (others).unref?.();
 
   const ask = async (/** @type {Terms} */ terms) => {
     if (typeof window === "undefined") throw fault("unsupported", "There is no window to ask in. No money moved.", { terms });

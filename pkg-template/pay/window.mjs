@@ -61,7 +61,8 @@ export async function isolated() {
 /** Leaves for the wallet. The page that comes back reads the answer; this promise ends only if we can't leave.
  * @param {string} wallet @param {GrantRequest} request @returns {Promise<never>} */
 export function leave(wallet, request) {
-  location.assign(`${wallet}#farthing-request=${packUrl(grantMessage(request))}`);
+  // The browser tells the wallet page who sends its reader, whatever this page's policy for other links is.
+  Object.assign(document.createElement("a"), { href: `${wallet}#farthing-request=${packUrl(grantMessage(request))}`, referrerPolicy: "origin" }).click();
   return new Promise((_, fail) => setTimeout(() => fail(none("closed", "The page did not leave.")), HELLO));
 }
 

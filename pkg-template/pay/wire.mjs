@@ -107,12 +107,6 @@ export const list = (check, most) => (value) => {
 
 const utf8 = new TextEncoder();
 
-/** @param {string} binary @returns {Uint8Array<ArrayBuffer>} */
-function bytesOfBinary(binary) {
-  const bytes = new Uint8Array(binary.length);
-  for (let at = 0; at < bytes.length; at += 1) bytes[at] = binary.charCodeAt(at);
-  return bytes;
-}
 /** @param {string} text */
 const base64 = (text) => btoa(String.fromCharCode(...utf8.encode(text)));
 
@@ -130,7 +124,7 @@ export function unpack(text, most) {
   if (typeof text !== "string" || text.length > most) wrong("it");
   try {
     const binary = atob(/** @type {string} */ (text));
-    if (btoa(binary) === text) return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytesOfBinary(binary)));
+    if (btoa(binary) === text) return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(binary, (char) => char.charCodeAt(0))));
   } catch {
     // Refused below.
   }

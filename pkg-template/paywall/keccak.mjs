@@ -9,14 +9,12 @@ export const keccak = keccak_256;
 export function hashed(word, times) {
   const block = new Uint8Array(200);
   const state = new Uint32Array(block.buffer);
-  let at = word;
+  block.set(word);
   for (let done = 0; done < times; done += 1) {
-    block.fill(0);
-    block.set(at);
+    block.fill(0, 32);
     block[32] = 0x01;
     block[135] = 0x80;
     keccakP(state);
-    at = block.slice(0, 32);
   }
-  return at;
+  return block.slice(0, 32);
 }

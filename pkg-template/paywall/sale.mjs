@@ -29,6 +29,8 @@ export class Sale {
   #listener;
   /** Told before the answer began. @type {object | undefined} */
   #early;
+  /** A receipt that was signed before the handler ran, for so many units. @type {{ charged: number, receipt: string | undefined } | undefined} */
+  #signed;
 
   /** @param {Wall} wall @param {import("./wall.mjs").Route} route @param {Stream} stream @param {Record} record @param {Quote} quote @param {boolean} again */
   constructor(wall, route, stream, record, quote, again) {
@@ -59,6 +61,12 @@ export class Sale {
     const units = this.#again ? this.record.charged : this.record.to - this.record.from;
     meter.add({ ...this.record, to: this.record.from + units }, price);
     return meter;
+  }
+
+  /** What it will be charged if its handler says nothing else is signed beforehand, beside the thread that serves. */
+  async sign() {
+    const charged = this.#charge;
+    this.#signed = { charged, receipt: await this.#wall.sign(this.#stream, { ...this.record, charged }) };
   }
 
   /** Tells where the reader stands, before what is paid ends. @param {(event: any) => void} listener */
@@ -167,7 +175,8 @@ export class Sale {
   /** The headers of the answer. @param {HeaderBag} headers @param {number} status */
   dress(headers, status) {
     const metered = this.meter !== undefined && isServed(status);
-    headers.set(RESPONSE, this.#wall.answerFor(this.#stream, this.#again ? this.record : { ...this.record, charged: this.#charge }, metered));
+    const record = this.#again ? this.record : { ...this.record, charged: this.#charge };
+    const signed = record.charged === this.#signed?.charged ? this.#signed.receipt : undefined;
+    headers.set(RESPONSE, this.#wall.answerFor(this.#stream, record, metered, signed));
   }
 }
-

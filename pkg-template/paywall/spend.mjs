@@ -13,15 +13,17 @@ const usable = (stream, now, margin) => stream.endedAt === null && now < stream.
  * What can be said before the stream is locked, in the order of `docs/content.md`: stream, terms, resource, word.
  * Addresses are in lower case.
  * @param {Payment} payment
- * @param {{ site: Site, token: string, bind: string, stream: Stream | undefined, proves: (stream: Stream, to: number, word: string) => boolean }} known
+ * @param {{ site: Site, token: string, bind: string, stream: Stream | undefined, proves: (stream: Stream, to: number, word: string) => boolean | undefined }} known `proves` gives nothing where it was not tried
  * @returns {ProblemCode | undefined}
  */
 export function examine(payment, { site, token, bind, stream, proves }) {
   if (stream === undefined) return "unknown-stream";
   if (payment.network !== site.network || payment.payTo !== site.payTo || payment.asset !== token || stream.token !== token) return "wrong-terms";
   if (payment.bind !== bind) return "wrong-resource";
-  if (payment.to > stream.units || !proves(stream, payment.to, payment.word)) return "bad-word";
-  return undefined;
+  if (payment.to > stream.units) return "bad-word";
+  const proved = proves(stream, payment.to, payment.word);
+  // Whether it is false nobody has looked: its payer keeps it, and asks again.
+  return proved ? undefined : proved === undefined ? "paywall-unavailable" : "bad-word";
 }
 
 /**

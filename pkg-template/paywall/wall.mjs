@@ -5,7 +5,7 @@
 /** @import { Asked, Entry, Quote, Ready, Record, Signer, Site, Stream } from "./internal.js" */
 
 import { hash } from "node:crypto";
-import { RESPONSE, SESSION, SIGNATURE, decodePayment, decodeSession, resourceOf } from "../pay/scheme.mjs";
+import { RESPONSE, SESSION, SIGNATURE, decodeSession, resourceOf } from "../pay/scheme.mjs";
 import { unpack } from "../pay/wire.mjs";
 import { express } from "./adapters/express.mjs";
 import { hono } from "./adapters/hono.mjs";
@@ -14,7 +14,8 @@ import { readSettings } from "./settings.mjs";
 import { checkRoute, positive, priced } from "./price.mjs";
 import { PaywallError, invalid } from "./problem.mjs";
 import { Proofs } from "./proofs.mjs";
-import { keyOf, receiptFor } from "./receipt.mjs";
+import { readPayment } from "./read.mjs";
+import { Signing } from "./receipt.mjs";
 import { recoverer } from "./recover.mjs";
 import { refuse } from "./refuse.mjs";
 import { Sale } from "./sale.mjs";
@@ -57,7 +58,7 @@ export class Wall {
   /** @type {Map<string, Stream>} */
   #streams = new Map();
   #waiters = 0;
-  /** @type {{ signer: Signer, key: import("node:crypto").KeyObject } | undefined} */
+  /** @type {Signing | undefined} */
   #signer;
   #asked = 0;
   /** @type {Promise<void> | undefined} */
@@ -123,7 +124,7 @@ export class Wall {
     let payment, session;
     try {
       session = opened === null ? null : decodeSession(opened);
-      payment = header === null ? undefined : decodePayment(header);
+      payment = header === null ? undefined : readPayment(header);
     } catch {
       return no("bad-payment");
     }
@@ -160,7 +161,7 @@ export class Wall {
     if (sale.meter !== undefined) {
       this.sessions.set(id, sale);
       if (outcome.record.attempt > 1) for (const record of await this.ledger.rows.session(id)) await sale.joined(record);
-    }
+    } else await sale.sign();
     return { sale };
   }
 
@@ -171,16 +172,22 @@ export class Wall {
     return { status: 204, headers: [[RESPONSE, this.answerFor(stream, record, record.state === "serving")]], body: null };
   }
 
-  /** `PAYMENT-RESPONSE`. @param {Stream} stream @param {Record} record @param {boolean} metered */
-  answerFor(stream, record, metered) {
+  /** `PAYMENT-RESPONSE`. @param {Stream} stream @param {Record} record @param {boolean} metered @param {string} [signed] its receipt, where it was signed before */
+  answerFor(stream, record, metered, signed) {
     const site = /** @type {Site} */ (this.known);
     const { key, id, from, to, charged } = record;
     const units = metered ? to - from : charged;
-    const receipt = metered || this.#signer === undefined ? undefined : receiptFor(site, this.#signer.signer, this.#signer.key, stream, record);
+    const receipt = metered ? undefined : (signed ?? this.#signer?.now(site, stream, record));
     const amount = BigInt(units) * BigInt(stream.unitPrice);
-    const extra = { key, id, from, to, ...(metered ? { metered: true } : { charged }), ...(receipt && { receipt }) };
+    const told = `${metered ? '"metered":true' : `"charged":${charged}`}${receipt === undefined ? "" : `,"receipt":${receipt}`}`;
     // Made of what was checked already, for every paid answer: not read again, as the codec does with what it writes.
-    return Buffer.from(JSON.stringify({ success: true, network: site.network, transaction: "", payer: "", amount: String(amount), extra })).toString("base64");
+    const text = `{"success":true,"network":"${site.network}","transaction":"","payer":"","amount":"${amount}","extra":{"key":"${key}","id":"${id}","from":${from},"to":${to},${told}}}`;
+    return Buffer.from(text).toString("base64");
+  }
+
+  /** The receipt that a sale will have, before its handler runs; none where nobody signs, or it fails (then it is tried again when it is told). @param {Stream} stream @param {Record} record @returns {Promise<string | undefined>} */
+  async sign(stream, record) {
+    return this.#signer?.soon(/** @type {Site} */ (this.known), stream, record).catch((error) => void this.settings.onError(error));
   }
 
   /** @param {Site} site @param {Route} route */
@@ -221,7 +228,7 @@ export class Wall {
     if (signer === undefined) return;
     /** @type {Signer} */
     const read = JSON.parse(signer);
-    if (read.signature !== this.#signer?.signer.signature) this.#signer = { signer: read, key: keyOf(read) };
+    if (read.signature !== this.#signer?.signer.signature) this.#signer = new Signing(read);
   }
 
   /** A stream's terms. They never change, so they are remembered. @param {string} key @param {boolean} [wait] for one that may be a moment late */

@@ -266,6 +266,36 @@ fn a_payer_that_comes_back_is_told_again_that_its_payee_has_it() {
     assert!(part(world.payment(0, &id)).accepted);
 }
 
+/// Rule 18: an acknowledgement that comes while the chain has not been seen ends nothing, and nobody says it again on
+/// the same connection. When the chain is seen it counts, or the rest would be locked until the stream expires.
+#[test]
+fn what_is_acknowledged_to_a_hub_that_has_not_seen_the_chain_yet_counts_when_it_has() {
+    let (mut world, id) = placed(Words::Chain);
+    let proof = evidence(&world, &id, 4);
+    reveal(&mut world, &proof).unwrap();
+    world.settle();
+    give_up(&mut world);
+    // The payee has accepted the release; the hub goes down before it hears that.
+    while !taken(&world).is_final() {
+        world.clients[1].to_hub.clear();
+        assert!(world.step(), "the payee's side ends");
+    }
+    for seen in [false, true] {
+        world.restart_hub_blind();
+        world.connect(0);
+        world.connect(1);
+        world.settle();
+        assert!(!world.payment(0, &id).is_final(), "too late, for all that the hub knows");
+        if seen {
+            world.pass(1);
+            world.settle();
+            // The payer's own proof is replaced when its hub has said so.
+            assert_eq!(world.payment(0, &id).status, Status::Completed);
+            assert_eq!(money(&world), (9_972, 10_028, 0));
+        }
+    }
+}
+
 #[test]
 fn the_rest_is_given_up_when_what_is_proved_is_paid_also_after_a_restart() {
     let (mut world, id) = placed(Words::Chain);
@@ -302,6 +332,74 @@ fn a_payer_may_ask_for_the_rest_and_the_payee_decides() {
     world.pass(60);
     world.settle();
     assert_eq!(money(&world), (9_986, 10_014, 0));
+}
+
+/// The newest proof that a payee holds has no acknowledgement of its own when it followed its base: the one before it had,
+/// and that was lost with the connection.
+#[test]
+fn an_acknowledgement_that_was_lost_is_asked_for_again() {
+    // What the payee has stored and says gets lost.
+    let unheard = |world: &mut World| {
+        let (now, client) = (world.now, &mut world.clients[1]);
+        while let Some(commit) = client.wallet.poll_commit(now).unwrap() {
+            support::write(&mut client.store, &commit.writes);
+            client.wallet.committed(commit.durable()).unwrap();
+        }
+    };
+    let (mut world, id) = placed(Words::Chain);
+    give_up(&mut world);
+    while !taken(&world).is_final() {
+        assert!(world.step(), "the payee's side ends");
+    }
+    unheard(&mut world);
+    world.pay(0, 1, 50).unwrap();
+    world.until_locked_in(1, false);
+    unheard(&mut world);
+    world.disconnect(1);
+    world.settle();
+    assert!(!world.payment(0, &id).is_final());
+    world.connect(1);
+    world.settle();
+    assert_eq!(world.payment(0, &id).status, Status::Failed);
+    assert_eq!(world.available(0), 9_950);
+}
+
+/// Who waits for what it asked for must not wait for ever because one message was lost.
+#[test]
+fn what_was_asked_back_is_asked_again_until_the_payee_hears() {
+    let cut = |world: &mut World| {
+        world.disconnect(0);
+        world.connect(0);
+    };
+    let restart = |world: &mut World| {
+        world.restart_hub();
+        world.connect(0);
+        world.connect(1);
+    };
+    let ways: [(bool, &dyn Fn(&mut World)); 2] = [(false, &cut), (true, &restart)];
+    for (hub_hears, lose) in ways {
+        let (mut world, id) = placed(Words::Chain);
+        world.disconnect(1);
+        if !hub_hears {
+            world.disconnect(0);
+        }
+        world.clients[0].wallet.cancel(&id).unwrap();
+        world.settle();
+        lose(&mut world);
+        world.settle();
+        world.connect(1);
+        world.settle();
+        let asked = Event::EndAsked { id: taken(&world).id };
+        assert!(world.clients[1].events.contains(&asked), "the hub heard it first: {hub_hears}");
+        give_up(&mut world);
+        world.settle();
+        assert_eq!(world.payment(0, &id).status, Status::Failed);
+        // Nothing is asked of what has ended.
+        world.clients[1].events.clear();
+        cut(&mut world);
+        world.settle();
+        assert!(!world.clients[1].events.contains(&asked));
+    }
 }
 
 #[test]

@@ -124,6 +124,11 @@ impl Client {
                  back.",
                 until.unwrap_or_default()
             ),
+            (Status::Pending, until) if payment.stream.as_ref().is_some_and(|stream| stream.accepted) => format!(
+                "The payee of stream {id} has it, and was asked to give it back; it gives what is not used back at the \
+                 latest after {}.",
+                until.unwrap_or_default()
+            ),
             (Status::Pending, until) if payment.stream.is_some() => format!(
                 "Stream {id} was signed and sent, and nobody has said that its payee has it. Nothing is paid before words of \
                  it are shown: stream() with this id takes it up, cancel(id) asks for it back, and what is not used comes \

@@ -50,6 +50,7 @@ impl Client {
     pub async fn collect_credit(&self, request: CollectRequest, known: &Standing) -> Result<String> {
         let CollectRequest { asset, to, progress } = request;
         self.check_open()?;
+        self.come_to_chain(known).await?;
         let owner = self.owner.address();
         let amount = self.chain.credit(asset, owner, self.chain.read_head().await?.number).await?;
         if amount.is_zero() {

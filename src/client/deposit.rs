@@ -51,6 +51,7 @@ impl Client {
         // One after the other: what the chain shows as deposited must tell one from the other.
         let turn = self.depositing.lock().await;
         self.check_open()?;
+        self.come_to_chain(known).await?;
         self.check_deposit(asset, amount).await?;
         ask_to_keep();
         let contract = self.chain.domain.contract();
@@ -128,6 +129,15 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Brings the wallet to the channel's chain, where the application lets its user be asked: before it is asked to read
+    /// there, where it is the node, and before anything may have been sent.
+    pub(super) async fn come_to_chain(&self, known: &Standing) -> Result<()> {
+        self.asks_owner(known);
+        let there = self.owner.come_to(self.chain.domain.chain_id()).await;
+        known.waits_for(Code::ChainUnavailable);
+        there.map(|_| ())
     }
 
     /// Whoever is asked next is the wallet, if there is one.

@@ -79,6 +79,10 @@ pub(crate) fn take_up<'a>(
     hear: Hear<'a>,
 ) -> Work<'a, Option<Opened>> {
     Box::pin(async move {
+        if settings.owner.come_to(terms.chain_id).await? {
+            // The wallet may have been the node, of another chain.
+            settings.rpc.forget_ahead();
+        }
         let chain = chain(settings, &terms);
         chain.ask_contract(known.of(&terms).is_none());
         let newest = chain.peek().await;

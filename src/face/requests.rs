@@ -58,6 +58,9 @@ pub struct Connect {
     _budget: Raw,
     #[serde(rename = "spending")]
     _spending: Raw,
+    /// For `face.mjs`, likewise.
+    #[serde(rename = "switchChain")]
+    _switch_chain: Raw,
     signal: Raw,
     #[serde(deserialize_with = "optional")]
     timeout: Timeout,
@@ -114,6 +117,9 @@ pub struct Stream {
     #[serde(deserialize_with = "optional")]
     expires_in: Option<Whole<1>>,
     id: Raw,
+    /// For `renewal.mjs`, which has looked at it.
+    #[serde(rename = "renew")]
+    _renew: Raw,
     pub signal: Raw,
     #[serde(deserialize_with = "optional")]
     pub timeout: Timeout,

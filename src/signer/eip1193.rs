@@ -6,7 +6,7 @@ use super::layers::{layers, without_urls};
 use super::refusal::is_refusal;
 use super::wallet_values::{address, chain_id, has_code, hash, signature};
 use crate::failure::{Failure, Result};
-use crate::js::{array, get, get_string, hex, invalid, invoke, message, object, settle};
+use crate::js::{array, get, get_function, get_string, hex, invalid, invoke, message, object, settle};
 use crate::task::{Either, Waits, race, sleep};
 use crate::url::{any, only_origins};
 use alloy_primitives::{Address, Bytes, U256};
@@ -23,7 +23,10 @@ const PERSON: u32 = 600_000;
 const ITSELF: u32 = 20_000;
 
 /// What a person is asked for.
-const ASKS_PERSON: [&str; 3] = ["eth_requestAccounts", "eth_signTypedData_v4", "eth_sendTransaction"];
+const ASKS_PERSON: [&str; 4] = ["eth_requestAccounts", "eth_signTypedData_v4", "eth_sendTransaction", SWITCH];
+
+/// Asks for another chain (EIP-3326).
+const SWITCH: &str = "wallet_switchEthereumChain";
 
 /// A provider.
 #[derive(Clone, Debug)]
@@ -138,9 +141,16 @@ impl Eip1193 {
             .ok_or_else(|| Failure::new(Code::WalletUnavailable, "eth_chainId: the wallet gave no chain id."))
     }
 
-    /// Refuses unless the wallet is on this chain. A wallet that does not answer is not.
-    async fn on_chain(&self, wanted: u64) -> Result<()> {
-        let found = self.chain().await.map_err(|failure| failure.because("Nothing was signed or sent."))?;
+    /// Refuses unless the wallet is on this chain, or comes to it when the application lets it be asked. A wallet that does
+    /// not answer is not.
+    pub async fn on_chain(&self, wanted: u64) -> Result<()> {
+        let chain = async || self.chain().await.map_err(|failure| failure.because("Nothing was signed or sent."));
+        let mut found = chain().await?;
+        if found != wanted && self.can_switch() {
+            self.switch(wanted).await?;
+            // What the wallet says of a switch is not what it does.
+            found = chain().await?;
+        }
         if found == wanted {
             return Ok(());
         }
@@ -149,6 +159,29 @@ impl Eip1193 {
              chain {wanted} and try again."
         );
         Err(Failure::new(Code::ChainMismatch, detail))
+    }
+
+    /// Whether the application lets its user be asked for another chain.
+    #[must_use]
+    pub fn can_switch(&self) -> bool {
+        get_function(&self.object, "_switchTo").is_some()
+    }
+
+    async fn switch(&self, wanted: u64) -> Result<()> {
+        let _asked = Waits::new(&self.asked);
+        let asked = settle(invoke(&self.object, "_switchTo", &array([format!("{wanted:#x}").as_str()])));
+        match race(asked, sleep(PERSON)).await {
+            Either::First(Ok(_)) => Ok(()),
+            Either::First(Err(thrown)) => match failure(SWITCH, &thrown, Code::ChainMismatch) {
+                // Its user has to do it by themselves.
+                failure if is_not_served(&failure) => Ok(()),
+                failure => Err(failure.because("Nothing was signed or sent.")),
+            },
+            Either::Second(()) => {
+                let detail = format!("{SWITCH}: the wallet has not answered. Nothing was signed or sent.");
+                Err(Failure::new(Code::WalletUnavailable, detail))
+            }
+        }
     }
 
     /// Refuses unless the wallet shows this account and is on this chain. Asked right before whatever it is to sign or
@@ -266,7 +299,14 @@ fn failure(method: &str, thrown: &JsValue, otherwise: Code) -> Failure {
         Some(4100 | 4200 | -32_601) if method == "eth_sendTransaction" => {
             (Code::WalletUnavailable, "It was never sent, and no money moved.")
         }
+        // Of a library's account, which the package asked for a signature that it never gave.
+        _ if get(thrown, "_unsent").is_truthy() && of_layers(thrown).is_none() => {
+            (Code::WalletUnavailable, "It was never sent, and no money moved.")
+        }
         Some(4100 | 4200) => (Code::WalletUnavailable, ""),
+        Some(-32_002) if ASKS_PERSON.contains(&method) && method != "eth_sendTransaction" => {
+            (Code::WalletUnavailable, "Its user has such a question already: open the wallet, answer it, and try again.")
+        }
         Some(4900 | 4901) if method != "eth_sendTransaction" => (Code::ChainUnavailable, ""),
         _ if method == "eth_sendTransaction" => match of_layers(thrown) {
             Some((code, meaning, why)) => {

@@ -74,6 +74,17 @@ impl Owner {
         }
     }
 
+    /// Brings a wallet to this chain, where the application lets its user be asked; whether it was on another one. That it is
+    /// there is checked where it counts.
+    pub async fn come_to(&self, chain_id: u64) -> Result<bool> {
+        match self {
+            Self::Wallet { provider, .. } if provider.can_switch() && provider.chain().await? != chain_id => {
+                provider.on_chain(chain_id).await.map(|()| true)
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// The owner's signature; a wallet shows what it signs.
     pub async fn sign(&self, data: &TypedData) -> Result<Vec<u8>> {
         match self {

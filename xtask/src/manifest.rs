@@ -83,6 +83,8 @@ table! {
         "template" template: String,
         /// What is in that folder.
         "entries" entries: Vec<String>,
+        /// The modules that `require` gets as well.
+        "require" require: Vec<String>,
         /// Folders with pages that go along.
         "pages" pages: Vec<String>,
         /// Contracts whose bytecode goes along, for chains on one's own machine.
@@ -171,6 +173,7 @@ mod tests {
         let _ = (build.package.read(), build.profile.read(), build.target.read(), build.name.read());
         let _ = (build.outputs.read(), build.inline.read(), wasm_opt.flags.read());
         let _ = (package.template.read(), package.entries.read(), package.pages.read(), package.licences.read());
+        let _ = package.require.read();
         let _ = (package.contracts.read(), package.bytecode.read());
         for one in bundle {
             let _ = (one.entry.read(), one.with.read(), one.inside.read(), one.gzip_bytes.read());

@@ -6,13 +6,19 @@
 
 import { chmodSync, mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { PaywallError } from "../problem.mjs";
 import { judge, keysOf, nameOf, namesOf, sessionsOf } from "./batch.mjs";
 import { RECORD, VERSION, recordOf, schema, streamOf, valuesOf } from "./schema.mjs";
 
 /** How long another process's transaction is waited for, in milliseconds. */
 const PATIENCE = 5_000;
+
+/** Asked for when a store is opened, so that a Node or a bundler without it can load the rest. */
+function engine() {
+  const found = /** @type {typeof import("node:sqlite") | undefined} */ (process.getBuiltinModule?.("node:sqlite"));
+  if (found === undefined) throw new Error("node:sqlite is missing, use Node 22.13 or newer");
+  return found.DatabaseSync;
+}
 
 /** @implements {Backend} */
 export class Sqlite {
@@ -28,7 +34,7 @@ export class Sqlite {
     this.path = file;
     try {
       if (file !== ":memory:") mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-      this.#database = new DatabaseSync(file);
+      this.#database = new (engine())(file);
       this.#database.exec(`PRAGMA busy_timeout = ${PATIENCE}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;`);
       if (file !== ":memory:") chmodSync(file, 0o600);
       this.#transaction(() => {

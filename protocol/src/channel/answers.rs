@@ -11,7 +11,8 @@ use alloc::vec::Vec;
 
 impl Channel {
     pub(super) fn handle_accepted(&mut self, asset: Asset, nonce: u64, acknowledgement: Option<Signature>, now: u64) {
-        // [18] An acknowledgement that may come too late to be shown on chain ends nothing.
+        // [18] An acknowledgement that may come too late to be shown on chain ends nothing; another one is asked for when
+        // the chain has been seen.
         let in_time = self.ledger.state().exit.is_none() && self.ledger.check_fresh(now).is_ok();
         let acknowledgement = acknowledgement.filter(|_| in_time);
         let Some(book) = self.ledger.book(asset) else { return };

@@ -96,12 +96,12 @@ impl Channel {
     }
 
     fn flush_asset(&mut self, asset: Asset, key: &SecretKey, now: u64) -> bool {
-        let (budget, has_heard) = (self.unsigned(asset), self.link.has_heard(now));
-        let batch = self.signing.take_batch(&self.ledger, &mut self.outbox, asset, budget, has_heard, now);
-        let Some(batch) = batch else {
+        let budget = self.unsigned(asset);
+        let batch = self.signing.take_batch(&self.ledger, &mut self.outbox, asset, budget, &self.link, now);
+        let Some((batch, again)) = batch else {
             return false;
         };
-        let signed = self.ledger.sign(asset, batch, key);
+        let signed = self.ledger.sign(asset, batch, again, key);
         let has_signed = signed.update.is_some();
         if let Some(update) = signed.update {
             self.outbox.send(Message::Update { asset, update });

@@ -3,19 +3,23 @@
 
 use super::Event;
 use super::ledger::{Batch, Ledger};
+use super::link::Link;
 use super::outbox::Outbox;
 use super::queue::{Queue, Queued, cost};
 use crate::amount::Amount;
 use crate::condition::{ConditionKey, Kind};
 use crate::error::Code;
 use crate::lane::{LockRef, Op};
-use crate::map::Set;
+use crate::map::{Map, Set};
 use crate::reason::Reason;
 use crate::types::Asset;
 use alloc::vec::Vec;
 
 /// Refusals in a row after which a wrong base is no longer taken for an overtaken message.
 const MAX_OVERTAKEN: u32 = 16;
+
+/// How often an acknowledgement is asked for again on one connection: a peer that gives none could make us sign for ever.
+const MAX_ASKED: u32 = 16;
 
 /// What waits for our signature.
 #[derive(Debug, Default)]
@@ -31,6 +35,8 @@ pub(crate) struct Signing {
     paused: Set<Asset>,
     /// Refusals since the peer last accepted something.
     refusals: u32,
+    /// Assets of which an acknowledgement was asked for again since the last block, and how often on this connection.
+    asked: Map<Asset, (bool, u32)>,
 }
 
 impl Signing {
@@ -109,26 +115,48 @@ impl Signing {
     pub(crate) fn try_again(&mut self) {
         self.deferred = Set::new();
         self.paused = Set::new();
+        for (asked, _) in self.asked.values_mut() {
+            *asked = false;
+        }
+    }
+
+    /// The peer is back.
+    pub(crate) fn connected(&mut self) {
+        self.try_again();
+        self.asked = Map::new();
+    }
+
+    /// Whether a proof is signed only to be acknowledged.
+    fn asks_again(&mut self, ledger: &Ledger, asset: Asset) -> bool {
+        if !ledger.book(asset).is_some_and(|book| book.out.is_owed_acknowledgement()) {
+            return false;
+        }
+        let (asked, count) = self.asked.or_default(asset);
+        let again = !*asked && *count < MAX_ASKED;
+        if again {
+            (*asked, *count) = (true, count.saturating_add(1));
+        }
+        again
     }
 
     /// Takes what the next signature of an asset is about, with at most `budget` for what is queued; `None` if there is
-    /// nothing to sign.
+    /// nothing to sign. `true` beside it: so that it is acknowledged, whatever it is about.
     pub(crate) fn take_batch(
         &mut self,
         ledger: &Ledger,
         outbox: &mut Outbox,
         asset: Asset,
         mut budget: Amount,
-        has_heard: bool,
+        link: &Link,
         now: u64,
-    ) -> Option<Batch> {
+    ) -> Option<(Batch, bool)> {
         if self.paused.contains(&asset) || !ledger.may_sign(asset) {
             return None;
         }
         let mut batch: Batch = Vec::new();
         let mut size = 0_usize;
         let limit = ledger.policy().max_update_bytes;
-        for op in self.due_ops(ledger, asset, has_heard) {
+        for op in self.due_ops(ledger, asset, link.has_heard(now)) {
             if size >= limit {
                 break;
             }
@@ -157,7 +185,8 @@ impl Signing {
             batch.push((queued.op, Some(queued.ticket)));
         }
         let rebase = ledger.book(asset).is_some_and(|book| book.out.rebase);
-        (!batch.is_empty() || rebase).then_some(batch)
+        let again = fresh.is_ok() && link.is_synced() && self.asks_again(ledger, asset);
+        (!batch.is_empty() || rebase || again).then_some((batch, again))
     }
 
     /// Redemptions for which evidence is known, releases that the payee agreed to, and releases of expired locks.

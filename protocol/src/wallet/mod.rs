@@ -94,6 +94,8 @@ pub struct Wallet {
     undecided: Set<LockRef>,
     /// Whether there is somebody.
     takes_streams: bool,
+    /// Payments of ours that we asked for, until they have ended: asked again after each connection.
+    asked_back: Set<PaymentId>,
     /// Shared keys with payees of this session.
     payer_keys: Map<Address, SharedKey>,
     /// The last payer's shared key.
@@ -162,6 +164,7 @@ impl Wallet {
             tips: Set::new(),
             undecided: Set::new(),
             takes_streams: false,
+            asked_back: Set::new(),
             payer_keys: Map::new(),
             payee_key: None,
             events: Vec::new(),
@@ -279,8 +282,12 @@ impl Wallet {
         self.check_sound()?;
         // As in signer(), which would borrow the whole wallet.
         let Some(key) = &self.key else { return Err(Code::Unsupported.into()) };
+        let is_sync = matches!(message, Message::Sync { .. });
         self.channel.handle(message, key, now);
         self.react(now);
+        if is_sync {
+            self.repeat_cancels();
+        }
         Ok(())
     }
 

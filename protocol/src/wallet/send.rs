@@ -144,7 +144,20 @@ impl Wallet {
         self.check_sound()?;
         let lock = self.payments.get(id).and_then(|payment| payment.lock);
         let lock = lock.ok_or_else(|| Error::from(Code::UnknownPayment))?;
-        self.channel.ask_cancel(&lock)
+        self.channel.ask_cancel(&lock)?;
+        self.asked_back.insert(*id);
+        Ok(())
+    }
+
+    /// After a connection: the hub may not have heard what was asked of it, or have forgotten it since.
+    pub(super) fn repeat_cancels(&mut self) {
+        for id in core::mem::take(&mut self.asked_back) {
+            let open = self.payments.get(&id).filter(|payment| !payment.is_final());
+            let lock = open.and_then(|payment| payment.lock);
+            if lock.is_some_and(|lock| self.channel.ask_cancel(&lock).is_ok()) {
+                self.asked_back.insert(id);
+            }
+        }
     }
 
     /// A lock for somebody else, with a letter that only the payee can open.

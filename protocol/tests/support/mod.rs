@@ -446,6 +446,12 @@ impl World {
 
     /// The hub's process dies and comes back from its store.
     pub fn restart_hub(&mut self) {
+        self.restart_hub_blind();
+        self.mine();
+    }
+
+    /// It has not seen the chain yet.
+    pub fn restart_hub_blind(&mut self) {
         for index in 0..self.clients.len() {
             self.clients[index].online = false;
             self.clients[index].inbox.clear();
@@ -453,7 +459,6 @@ impl World {
             self.clients[index].wallet.disconnected();
         }
         self.hub = Hub::restore(self.hub_config.clone(), key(200), &entries(&self.hub_store), self.now).unwrap();
-        self.mine();
     }
 
     pub fn restart_client(&mut self, index: usize) {

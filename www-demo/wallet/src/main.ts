@@ -60,7 +60,18 @@ async function start(): Promise<void> {
   const resumed = session.resume();
   if (what.way === "none") return wallet(session);
   document.body.dataset.mode = "asking";
+  keep(location.hash);
   await Promise.all([resumed, ask(what, session, (view) => show(view, true))]);
+}
+
+/** One request a window: whoever opened it may change its address, and asks nothing by that. */
+function keep(hash: string): void {
+  window.addEventListener("hashchange", () => {
+    history.replaceState(history.state, "", hash);
+    // An address can lead to a button, so that the next key presses it.
+    (document.activeElement as HTMLElement | null)?.blur();
+    window.scrollTo(0, 0);
+  });
 }
 
 function header(session: Session, whole: boolean): void {
@@ -106,7 +117,14 @@ function wallet(session: Session): void {
   session.phase.watch(() => draw(false));
   window.addEventListener("hashchange", () => {
     // A site may open its request in a window that shows the wallet already.
-    if (location.hash.startsWith("#farthing-")) return location.reload();
+    if (location.hash.startsWith("#farthing-popup=")) return location.reload();
+    if (location.hash.startsWith("#farthing-")) {
+      // The browser vouches for who sent the reader where a page is loaded, and not for this.
+      history.replaceState(history.state, "", "#");
+      shown = "";
+      document.body.dataset.outcome = "bad-request";
+      return show(screen("bad", "This request is not in order", "It came into a window that was open. Nothing was allowed. Close this window, and ask again from the site."), true);
+    }
     draw(true);
   });
   draw(false);

@@ -1,6 +1,6 @@
 // The window between a site and this page: who opened it, the one request that it takes, and the one answer.
 
-import { asker, type Asker } from "./logic/origin.ts";
+import { asker, sent, type Asker } from "./logic/origin.ts";
 import { decode, homeward, readRequest, refused, type Answer, type GrantRequest, type Opened, type Way } from "./logic/request.ts";
 import { Refused, type AnswerCode, type Hex } from "./logic/shapes.ts";
 
@@ -48,6 +48,7 @@ async function fromAddress(text: string): Promise<Asking> {
   try {
     request = readRequest(decode(text), "redirect");
     from = asker(new URL(request.returnTo as string).origin);
+    if (!sent(document.referrer, from.origin)) throw new Refused("bad-request", `It asks in the name of ${from.shown}, and the browser does not say that this page sent you here.`);
   } catch (error) {
     // Where to answer to is part of what could not be read.
     throw error instanceof Refused ? new Turned(error) : error;
@@ -74,11 +75,11 @@ async function fromOpener(id: Hex): Promise<Asking> {
   const opener = window.opener as Window | null;
   if (opener === null || opener.closed) throw new Unanswerable("The page that opened this window can’t be reached.");
   const { data, origin } = await firstMessage(opener, id);
-  let sent = false;
+  let told = false;
   let held = false;
   const post = (answer: Answer) => {
-    if (sent || origin === "null") return;
-    sent = true;
+    if (told || origin === "null") return;
+    told = true;
     opener.postMessage(answer, origin);
   };
   const leave = () => window.close();
@@ -88,7 +89,7 @@ async function fromOpener(id: Hex): Promise<Asking> {
     if (request.id !== id) throw new Refused("bad-request", "The request is not the one that this window was opened for.");
     // Not every browser sends what is posted this late; the page looks at the window as well.
     window.addEventListener("pagehide", () => held || post(refused(id, "closed", "The window was closed before there was an answer.")));
-    return { way: "popup", asker: from, request, answer: post, hold: () => void (held = true), leave, get answered() { return sent; } };
+    return { way: "popup", asker: from, request, answer: post, hold: () => void (held = true), leave, get answered() { return told; } };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     post(refused(id, error.code, error.message));

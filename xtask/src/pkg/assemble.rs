@@ -12,6 +12,9 @@ use crate::paths;
 /// The version in the template's package.json, to be filled in here.
 const PLACEHOLDER: &str = "\"version\": \"0.0.0\"";
 
+/// Ahead of the glue, which takes these for given where it is loaded.
+const TEXT: &str = "import { TextDecoder, TextEncoder } from \"./text.mjs\";\n";
+
 /// Fills `folder` from what wasm-bindgen wrote, the template and the licences.
 pub(crate) fn assemble(manifest: &Manifest, stage: &Path, folder: &Path, version: &str) -> Result<()> {
     copy_generated(manifest, stage, folder)?;
@@ -26,8 +29,13 @@ pub(crate) fn assemble(manifest: &Manifest, stage: &Path, folder: &Path, version
     }
     let package = folder.join("package.json");
     let text = with_version(&paths::read(&package)?, version)?;
-    check(&serde_json::from_str(&text).context("pkg-template/package.json is not JSON")?, folder)?;
     paths::write(&package, text)
+}
+
+/// Looks at the finished package's own description.
+pub(crate) fn check(folder: &Path) -> Result<()> {
+    let text = paths::read(&folder.join("package.json"))?;
+    check_description(&serde_json::from_str(&text).context("pkg-template/package.json is not JSON")?, folder)
 }
 
 fn copy_generated(manifest: &Manifest, stage: &Path, folder: &Path) -> Result<()> {
@@ -35,6 +43,8 @@ fn copy_generated(manifest: &Manifest, stage: &Path, folder: &Path) -> Result<()
     for output in outputs {
         copy(&stage.join(output), &folder.join(output))?;
     }
+    let glue = folder.join(format!("{name}_bg.js"));
+    paths::write(&glue, format!("{TEXT}{}", paths::read(&glue)?))?;
     let module = std::fs::read(stage.join(format!("{name}_bg.wasm")))?;
     let inline = format!("export default \"{}\";\n", base64(&module));
     paths::write(&folder.join(manifest.build.inline.read()), inline)?;
@@ -110,7 +120,7 @@ fn with_version(text: &str, version: &str) -> Result<String> {
 }
 
 /// No dependencies, no scripts, and no export that leads nowhere.
-fn check(package: &Value, folder: &Path) -> Result<()> {
+fn check_description(package: &Value, folder: &Path) -> Result<()> {
     for field in ["dependencies", "optionalDependencies", "scripts"] {
         if package.get(field).is_some() {
             bail!("pkg-template/package.json has {field}: a wallet's package brings nothing along and runs nothing");
@@ -161,15 +171,15 @@ mod tests {
     #[test]
     fn an_export_that_leads_nowhere_is_refused() -> Result<()> {
         let package = serde_json::from_str(r#"{ "exports": { ".": { "node": "./no-such-file.mjs" } } }"#)?;
-        assert!(check(&package, &paths::at("xtask")).is_err());
+        assert!(check_description(&package, &paths::at("xtask")).is_err());
         let package = serde_json::from_str(r#"{ "exports": { ".": { "node": "./Cargo.toml" } } }"#)?;
-        check(&package, &paths::at("xtask"))
+        check_description(&package, &paths::at("xtask"))
     }
 
     #[test]
     fn dependencies_are_refused() -> Result<()> {
         let package = serde_json::from_str(r#"{ "exports": {}, "dependencies": { "left-pad": "1" } }"#)?;
-        assert!(check(&package, &paths::at("xtask")).is_err());
+        assert!(check_description(&package, &paths::at("xtask")).is_err());
         Ok(())
     }
 }

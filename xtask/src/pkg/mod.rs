@@ -17,6 +17,7 @@ mod assemble;
 mod bundle;
 pub(crate) mod hub;
 mod local;
+mod require;
 mod size;
 mod slim;
 
@@ -54,6 +55,10 @@ pub(crate) fn build() -> Result<Packed> {
     let exclude = [manifest.budget.exclude.read().as_slice(), &bundle::entries(&manifest)].concat();
     slim::slim(&folder, &format!("{}_bg.js", manifest.build.name.read()), &exclude)?;
     bundle::demand(&manifest, &folder)?;
+    // Of what is as it will be.
+    require::write(&manifest, &folder)?;
+    assemble::check(&folder)?;
+    let exclude = [exclude, require::copies(&manifest)?].concat();
     let size = size::measure(&folder, &exclude)?;
     let budget = Budget::of(&manifest);
     size.demand(&budget)?;

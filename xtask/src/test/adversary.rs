@@ -1,5 +1,5 @@
-//! Adversaries as processes: a hostile hub before honest clients, hostile clients before the real hub, and hostile
-//! readers before the real paywall, on a real node. Not one wei may be lost.
+//! Adversaries as processes: a hostile hub before honest clients, hostile clients before the real hub, hostile readers
+//! before the real paywall, and a hostile page before a reader's wallet page, on a real node. Not one wei may be lost.
 //!
 //! Each file of `js-tests/adversary` writes its scenarios to `target/adversary/<file>.json`:
 //! `[{"against": "client", "name": "…", "seed": 3, "tried": {"lost message": 7}, "lost": "0", "judged": true}]`.
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Tally, steps};
+use crate::tools::npm;
 use crate::{paths, ui};
 
 #[derive(Debug, Deserialize)]
@@ -37,7 +38,8 @@ struct Side {
 pub(crate) fn run() -> Result<Tally> {
     let folder = paths::out("adversary");
     paths::remove(&folder)?;
-    let mut tally = steps::node_test("adversaries", "adversary", false, |node| {
+    npm::ensure(&paths::at("www-demo"))?;
+    let mut tally = steps::node_test("adversaries", "adversary", true, |node| {
         // What still listens when the last scenario has been judged is of no interest.
         node.arg("--test-force-exit").env("FARTHING_REPORT", &folder);
     })?;
@@ -54,7 +56,7 @@ pub(crate) fn run() -> Result<Tally> {
 
 fn judge(scenarios: &[Scenario]) -> Tally {
     let mut tally = Tally::default();
-    for side in ["client", "hub", "site"] {
+    for side in ["client", "hub", "site", "reader"] {
         if !scenarios.iter().any(|scenario| scenario.against == side) {
             tally.add(Tally::failure(format!("nobody was hostile to a {side}: nothing is shown")));
         }
@@ -75,6 +77,7 @@ fn sum(scenarios: &[Scenario]) -> BTreeMap<&'static str, Side> {
         let name = match scenario.against.as_str() {
             "client" => "a hostile hub against honest clients",
             "site" => "hostile readers against an honest site",
+            "reader" => "a hostile page against an honest reader",
             _ => "hostile clients against an honest hub",
         };
         let side = sides.entry(name).or_default();
@@ -117,13 +120,18 @@ mod tests {
     fn a_loss_a_scenario_without_a_verdict_and_a_side_without_scenarios_each_fail() {
         let failed = |scenarios: &[Scenario]| judge(scenarios).failed;
         let with = |lost: &str, judged: bool| {
-            failed(&[scenario("client", lost, judged), scenario("hub", "0", true), scenario("site", "0", true)])
+            failed(&[
+                scenario("client", lost, judged),
+                scenario("hub", "0", true),
+                scenario("site", "0", true),
+                scenario("reader", "0", true),
+            ])
         };
         assert_eq!(with("0", true), 0);
         assert_eq!(with("1", true), 1);
         assert_eq!(with("0", false), 1);
-        assert_eq!(failed(&[scenario("client", "0", true), scenario("hub", "0", true)]), 1);
-        assert_eq!(failed(&[]), 3);
+        assert_eq!(failed(&[scenario("client", "0", true), scenario("hub", "0", true)]), 2);
+        assert_eq!(failed(&[]), 4);
     }
 
     #[test]

@@ -41,11 +41,12 @@ impl Ledger {
     }
 
     /// Signs one update with a batch of ops; ops that can't be applied are dropped, not signed.
-    pub(crate) fn sign(&mut self, asset: Asset, batch: Batch, key: &SecretKey) -> Signed {
+    pub(crate) fn sign(&mut self, asset: Asset, batch: Batch, again: bool, key: &SecretKey) -> Signed {
         let lane = self.our_lane(asset);
         let (domain, id) = (self.domain, self.id);
         let out = &mut self.book_mut(asset).out;
-        let nonce = out.highest.saturating_add(1);
+        // A proof that does not follow its base directly is acknowledged.
+        let nonce = out.highest.saturating_add(1).saturating_add(u64::from(again));
         let mut undo = out.lane.nothing_to_undo();
         let mut ops = Vec::new();
         let mut events = Vec::new();
@@ -71,7 +72,7 @@ impl Ledger {
             .collect();
         let redeemed = undo.redemptions(&ops);
         let mut update = None;
-        if !ops.is_empty() || out.rebase {
+        if !ops.is_empty() || out.rebase || again {
             let base = out.tip().map_or(0, |signed| signed.proof.nonce);
             let seen = self.book(asset).map_or(0, |book| book.inc.accepted_nonce());
             let out = &mut self.book_mut(asset).out;

@@ -19,3 +19,9 @@ export function asker(origin: string): Asker {
   const shown = url.protocol === "https:" ? url.host : origin;
   return { origin, shown, lookalike: url.hostname.split(".").some((label) => label.startsWith("xn--")) };
 }
+
+/**
+ * Whether the browser says that this origin's page sent the reader here. Without that anybody could ask in another's name: the
+ * answer would go there, and the money to whoever made the request.
+ */
+export const sent = (referrer: string, origin: string) => URL.canParse(referrer) && new URL(referrer).origin === origin;

@@ -57,12 +57,16 @@ export function amount(value: unknown, name: string): bigint {
 // Control characters, line breaks, and what turns the direction of writing: they could make a line say something else.
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/u;
 
+// Marks upon marks reach over the lines above, whatever is written there. No language needs so many on one letter.
+const PILED = /\p{M}{5}/u;
+
 /** One line for the reader. */
 export function line(value: unknown, most: number, name: string): string {
   if (typeof value !== "string" || value.trim() === "" || value.length > most) {
     throw bad(`"${name}" must be a text of 1 to ${most} characters.`);
   }
   if (UNSEEN.test(value)) throw bad(`"${name}" has characters that can't be seen.`);
+  if (PILED.test(value)) throw bad(`"${name}" has letters with too many marks.`);
   return value.trim();
 }
 

@@ -14,12 +14,11 @@ import type { AssetInfo, Session } from "../session.ts";
 import { Turned, Unanswerable, receive, type Asking } from "../window.ts";
 import { connectView, opening } from "./connect.ts";
 import { depositView } from "./deposit.ts";
-import { account, facts, money, screen } from "./parts.ts";
+import { deliberate } from "./deliberate.ts";
+import { account, facts, money, said, screen } from "./parts.ts";
 
 /** Milliseconds for the reader to decide. */
 const PATIENCE = 10 * 60_000;
-/** A click that was meant for what was here before must not allow anything. */
-const SETTLE = 600;
 const LOCK = "farthing-wallet-request";
 /** The success is seen before the window goes. */
 const LINGER = 1_400;
@@ -88,9 +87,9 @@ function refusal(code: AnswerCode, message: string): Ending {
 }
 
 /** Answers with a refusal, and says so. */
-function finish(asking: Asking, stage: Stage, { code, heading, advice, said }: Ending): void {
+function finish(asking: Asking, stage: Stage, { code, heading, advice, said: words }: Ending): void {
   asking.answer(refused(asking.request.id, code, advice));
-  const details = said === undefined ? null : h("details", null, h("summary", null, "What the wallet said"), h("p", null, said));
+  const details = words === undefined ? null : h("details", null, h("summary", null, "What the wallet said"), h("p", null, words));
   stage(screen(code === "denied" ? "good" : "bad", heading, [advice, details], [leaveButton(asking)]));
   document.body.dataset.outcome = code;
 }
@@ -193,11 +192,11 @@ async function approve(asking: Asking, session: Session, stage: Stage, late: Pro
     const limits = await session.limits(asset);
     const cost = costOf(asking.request);
     const verdict = judge({ origin: asking.asker.origin, asset: asking.request.asset, cost, now: Date.now(), limits, grants: session.allowed(Date.now()) });
-    const said = await Promise.race([late, new Promise<"yes" | "no" | Limits>((resolve) => stage(approveView(asking, session, asset, verdict, limits, resolve)))]);
-    if (said === "yes") return;
-    if (said === "no" && verdict.fits) throw end("denied", "Nothing was allowed", `You said no to ${asking.asker.shown}.`);
-    if (said === "no") throw end("over-limit", "Nothing was allowed", `What ${asking.asker.shown} asks for is over your limit.`);
-    await session.setLimits(asset, said);
+    const choice = await Promise.race([late, new Promise<"yes" | "no" | Limits>((resolve) => stage(approveView(asking, session, asset, verdict, limits, resolve)))]);
+    if (choice === "yes") return;
+    if (choice === "no" && verdict.fits) throw end("denied", "Nothing was allowed", `You said no to ${asking.asker.shown}.`);
+    if (choice === "no") throw end("over-limit", "Nothing was allowed", `What ${asking.asker.shown} asks for is over your limit.`);
+    await session.setLimits(asset, choice);
   }
 }
 
@@ -210,16 +209,20 @@ function approveView(asking: Asking, session: Session, asset: AssetInfo, verdict
     .filter((record) => record.origin === asker.origin && record.request.asset === request.asset)
     .reduce((sum, record) => sum + record.request.unitPrice * BigInt(record.paid), 0n);
   const allow = h("button", { type: "button", id: "allow", disabled: true }, "Allow");
-  allow.addEventListener("click", (event) => event.isTrusted && resolve("yes"));
-  if (verdict.fits) setTimeout(() => (allow.disabled = false), SETTLE);
+  const origin = h("p", { class: "origin" }, h("span", { class: "seal" }), asker.shown);
+  const asks = h("h1", { id: "asks" }, "May it take up to ", money(cost, asset, "up"), "?");
   const more = verdict.fits ? undefined : raised(limits, verdict, cost);
+  const raise = more && h("button", { type: "button", id: "raise", class: "second small", disabled: true }, `Raise it to ${people(more[(verdict as Verdict & { fits: false }).limit], asset.decimals, "up")} ${asset.asset}`);
+  const seen = [origin, asks];
+  if (raise === undefined) deliberate(allow, seen, () => resolve("yes"));
+  else deliberate(raise, seen, () => resolve(more as Limits));
   return h(
     "section",
     { class: "approve card", "data-step": "approve", "aria-labelledby": "asks" },
-    h("p", { class: "origin" }, h("span", { class: "seal" }), asker.shown),
+    origin,
     asker.lookalike ? h("p", { class: "note bad" }, "This name has letters that can look like others. Make sure that it is the site you mean.") : null,
-    h("h1", { id: "asks" }, "May it take up to ", money(cost, asset, "up"), "?"),
-    h("p", { class: "soft" }, `It calls itself “${request.title}”`, request.reason === undefined ? "." : [" and says: “", request.reason, "”"]),
+    asks,
+    h("p", { class: "soft" }, "It calls itself “", said(request.title), "”", request.reason === undefined ? "." : [" and says: “", said(request.reason), "”"]),
     facts([
       ["At most", money(cost, asset, "up"), [request.units === 1 ? "one unit of " : `${request.units} units of `, money(request.unitPrice, asset, "up")]],
       ["Until", until(Date.now() + lasting(request.expiresIn) * 1_000), `in ${span(request.expiresIn)}`],
@@ -233,7 +236,7 @@ function approveView(asking: Asking, session: Session, asset: AssetInfo, verdict
           "div",
           { class: "note bad limit", role: "alert" },
           h("p", null, "This is over your limit of ", money(verdict.most, asset), ` ${LIMIT_WORDS[verdict.limit]}`, verdict.used > 0n ? [", of which ", money(verdict.used, asset, "up"), " is used"] : null, "."),
-          button(`Raise it to ${people((more as Limits)[verdict.limit], asset.decimals, "up")} ${asset.asset}`, () => resolve(more as Limits), { class: "second small", id: "raise" }),
+          raise as Node,
         ),
     h("div", { class: "actions" }, allow, button("No", () => resolve("no"), { class: "quiet", id: "deny" })),
   );

@@ -5,7 +5,7 @@ import { isOpen, paidBy, sites, type GrantRecord, type Site } from "../logic/boo
 import { asker } from "../logic/origin.ts";
 import { until } from "../logic/readable.ts";
 import type { Session } from "../session.ts";
-import { account, money } from "./parts.ts";
+import { account, money, said } from "./parts.ts";
 
 export function sitesView(session: Session): HTMLElement {
   const list = live(h("div", { class: "sites" }), [session.grants], () => {
@@ -24,7 +24,7 @@ function siteCard(session: Session, { origin, title, records }: Site): HTMLEleme
   return h(
     "article",
     { class: "site card", "data-origin": origin },
-    h("header", null, h("h2", null, asker(origin).shown), h("p", { class: "soft" }, `calls itself “${title}”`)),
+    h("header", null, h("h2", null, asker(origin).shown), h("p", { class: "soft" }, "calls itself “", said(title), "”")),
     h("p", { class: "sofar" }, "Paid so far ", paidBy(records).map((sum, index) => [index > 0 ? ", " : "", money(sum.units, { asset: sum.symbol, decimals: sum.decimals })])),
     open.map((record) => grantRow(session, record)),
     open.length === 0 ? h("p", { class: "soft" }, "It may take nothing now.") : null,

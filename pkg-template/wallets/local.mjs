@@ -1,0 +1,92 @@
+// An account that signs in this process and shows no key, as viem's: a provider that fills in, signs and sends by a node.
+// @ts-check
+
+/** @import { Ask, Provider, Sent, SigningAccount } from "./internal.js" */
+
+/** How long a node may take, in milliseconds. */
+const NODE = 15_000;
+
+/** What a transaction may need more than its estimate, in percent: the contract's state changes meanwhile. */
+const MARGIN = 20n;
+
+/** Asks the first node that answers. @param {string | readonly string[]} rpc @returns {Ask} */
+export function overHttp(rpc) {
+  const urls = typeof rpc === "string" ? [rpc] : rpc;
+  let id = 0;
+  return async (method, params) => {
+    /** @type {unknown} */
+    let silent;
+    for (const url of urls) {
+      let answer;
+      try {
+        const body = JSON.stringify({ jsonrpc: "2.0", id: (id += 1), method, params });
+        const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body, signal: AbortSignal.timeout(NODE) });
+        answer = await response.json();
+      } catch (error) {
+        silent = error;
+        continue;
+      }
+      const { result, error } = answer ?? {};
+      if (error) throw Object.assign(new Error(String(error.message)), { code: error.code, data: error.data });
+      if (result !== undefined) return result;
+      silent = new Error("no answer");
+    }
+    // Its URL may have a key in it.
+    throw Object.assign(new Error(`${method}: no node at rpc answers.`), { code: 4900, cause: silent });
+  };
+}
+
+/** @param {SigningAccount} account @param {Ask} ask @returns {Provider} */
+export function keyed(account, ask) {
+  /** Transactions take their numbers one after the other. @type {Promise<unknown>} */
+  let last = Promise.resolve();
+  return {
+    async request({ method, params = [] }) {
+      switch (method) {
+        case "eth_requestAccounts":
+        case "eth_accounts":
+          return [account.address];
+        case "eth_signTypedData_v4": {
+          const { domain, types, primaryType, message } = JSON.parse(params[1]);
+          const { EIP712Domain: _, ...own } = types;
+          return account.signTypedData({ domain, types: own, primaryType, message });
+        }
+        case "eth_sendTransaction": {
+          const sent = last.then(() => send(account, ask, params[0]));
+          last = sent.catch(() => undefined);
+          return sent;
+        }
+        default:
+          return ask(method, params);
+      }
+    },
+  };
+}
+
+/** @param {SigningAccount} account @param {Ask} ask @param {Sent} call */
+async function send(account, ask, call) {
+  let signed;
+  try {
+    signed = await account.signTransaction(await filled(account.address, ask, call));
+  } catch (error) {
+    throw Object.assign(new Error(said(error), { cause: error }), { code: /** @type {any} */ (error)?.code, _unsent: true });
+  }
+  return ask("eth_sendRawTransaction", [signed]);
+}
+
+/** @param {any} error */
+const said = (error) => String(error?.message ?? error);
+
+/** @param {string} from @param {Ask} ask @param {Sent} call */
+async function filled(from, ask, { chainId, to, value, data }) {
+  const [estimate, nonce, block] = await Promise.all([
+    ask("eth_estimateGas", [{ from, to, value, data }]),
+    ask("eth_getTransactionCount", [from, "pending"]),
+    ask("eth_getBlockByNumber", ["latest", false]),
+  ]);
+  const common = { chainId: Number(chainId), to, value: BigInt(value), data, nonce: Number(nonce), gas: (BigInt(estimate) * (100n + MARGIN)) / 100n };
+  if (block?.baseFeePerGas === undefined) return { ...common, type: "legacy", gasPrice: BigInt(await ask("eth_gasPrice", [])) };
+  const tip = BigInt(await ask("eth_maxPriorityFeePerGas", []));
+  // The base fee rises by an eighth a block at most: enough for six full ones.
+  return { ...common, type: "eip1559", maxPriorityFeePerGas: tip, maxFeePerGas: BigInt(block.baseFeePerGas) * 2n + tip };
+}

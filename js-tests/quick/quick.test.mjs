@@ -21,6 +21,8 @@ const env = {
   ...process.env,
   // As somebody has it who runs a hub as well: nothing to this one.
   FARTHING_HUB_RPC_URL: "http://127.0.0.1:1", FARTHING_HUB_CHAIN_ID: "1",
+  // What a client keeps by default stays out of anybody's home.
+  HOME: folder,
   PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
   npm_config_offline: "true", npm_config_audit: "false", npm_config_fund: "false", npm_config_update_notifier: "false",
 };

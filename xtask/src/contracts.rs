@@ -52,7 +52,10 @@ pub(crate) fn ensure() -> Result<()> {
 pub(crate) fn bytecode(name: &str) -> Result<String> {
     let file = paths::out(ARTIFACTS).join(format!("{name}.json"));
     let artifact: Value = serde_json::from_str(&paths::read(&file)?)?;
-    let code = artifact["bytecode"].as_str().with_context(|| format!("{} has no bytecode", paths::shown(&file)))?;
+    let code = artifact
+        .get("bytecode")
+        .and_then(Value::as_str)
+        .with_context(|| format!("{} has no bytecode", paths::shown(&file)))?;
     Ok(code.to_owned())
 }
 

@@ -110,15 +110,15 @@ fn native_package(platform: &str, version: &str, wrapper: &Value) -> Value {
         "name": name_of(platform),
         "version": version,
         "description": format!("The program of farthing-hub for {platform}"),
-        "license": wrapper["license"],
-        "repository": wrapper["repository"],
+        "license": wrapper.get("license"),
+        "repository": wrapper.get("repository"),
         "os": [os],
         "cpu": [cpu],
         "preferUnplugged": true,
         "files": ["*"],
     });
-    if os == "linux" {
-        package["libc"] = json!(["glibc"]);
+    if let (Some(fields), "linux") = (package.as_object_mut(), os) {
+        fields.insert("libc".to_owned(), json!(["glibc"]));
     }
     package
 }
@@ -142,9 +142,14 @@ mod tests {
     #[test]
     fn a_platform_s_package_is_installed_there_alone() {
         let package = native_package("linux-arm64", "1.2.3", &json!({ "license": "MIT" }));
-        assert_eq!(package["name"], "@farthing/hub-linux-arm64");
-        assert_eq!((&package["os"], &package["cpu"]), (&json!(["linux"]), &json!(["arm64"])));
-        assert_eq!(package["libc"], json!(["glibc"]));
+        for (field, value) in [
+            ("name", json!("@farthing/hub-linux-arm64")),
+            ("os", json!(["linux"])),
+            ("cpu", json!(["arm64"])),
+            ("libc", json!(["glibc"])),
+        ] {
+            assert_eq!(package.get(field), Some(&value));
+        }
         assert_eq!(native_package("darwin-x64", "1.2.3", &json!({})).get("libc"), None);
     }
 

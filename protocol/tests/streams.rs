@@ -376,8 +376,7 @@ fn what_was_asked_back_is_asked_again_until_the_payee_hears() {
         world.connect(0);
         world.connect(1);
     };
-    let ways: [(bool, &dyn Fn(&mut World)); 2] = [(false, &cut), (true, &restart)];
-    for (hub_hears, lose) in ways {
+    for hub_hears in [false, true] {
         let (mut world, id) = placed(Words::Chain);
         world.disconnect(1);
         if !hub_hears {
@@ -385,7 +384,10 @@ fn what_was_asked_back_is_asked_again_until_the_payee_hears() {
         }
         world.clients[0].wallet.cancel(&id).unwrap();
         world.settle();
-        lose(&mut world);
+        match hub_hears {
+            true => restart(&mut world),
+            false => cut(&mut world),
+        }
         world.settle();
         world.connect(1);
         world.settle();

@@ -71,7 +71,7 @@ pub(crate) fn all(quick: bool, named: bool) -> Vec<Step> {
         Step { name: "quick start", run: quick_start },
         Step { name: "paywall", run: paywall },
         Step { name: "package in Chromium", run: package_chromium },
-        Step { name: "packaging", run: if quick { packaging_quick } else { packaging } },
+        Step { name: "packaging", run: if named && !quick { packaging } else { packaging_quick } },
         Step { name: "vectors in JavaScript", run: vectors_javascript },
         Step { name: "pages", run: pages },
         Step { name: "pages in Chromium", run: pages_chromium },

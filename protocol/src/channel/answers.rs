@@ -48,7 +48,7 @@ impl Channel {
             .filter(|refused| acknowledgement.is_some() && refused.until <= nonce)
             .copied()
             .collect();
-        self.signing.accepted();
+        self.signing.accepted(asset, acknowledgement.is_some());
         self.ledger.record(Fact::PeerAccepted { asset, nonce, acknowledgement });
         self.outbox.emit(Event::Accepted { lane, nonce });
         for event in redeemed {
@@ -59,7 +59,14 @@ impl Channel {
         }
     }
 
-    pub(super) fn handle_refused(&mut self, asset: Asset, nonce: u64, code: &Reason, last: Option<SignedProof>) {
+    pub(super) fn handle_refused(
+        &mut self,
+        asset: Asset,
+        nonce: u64,
+        code: &Reason,
+        last: Option<SignedProof>,
+        now: u64,
+    ) {
         let Some(book) = self.ledger.book(asset) else { return };
         if !book.out.in_flight.iter().any(|flight| flight.update.proof.nonce == nonce) {
             return;
@@ -91,7 +98,7 @@ impl Channel {
             .flat_map(|flight| refused_ops(&flight.update, until))
             .collect();
         self.ledger.record(Fact::PeerRefused { asset, nonce });
-        self.signing.refused(asset, code, releases, pays);
+        self.signing.refused(asset, code, releases, pays, now);
         for refused in refused {
             let (op, lock) = refused.names(lane);
             self.outbox.emit(Event::Refused { op, lock, code: code.clone() });

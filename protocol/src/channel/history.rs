@@ -57,6 +57,18 @@ impl History {
         self.refused.len() >= MAX_REFUSED
     }
 
+    /// Whether a proof may be signed for nothing but its acknowledgement: a payee that gives none, and connects again and
+    /// again, would make us remember one after the other.
+    pub(crate) fn may_ask(&self) -> bool {
+        let light = self.steps.iter().filter(|(_, undo)| undo.touched() == 0).count();
+        light < MAX_CHANGES.saturating_mul(2) && !self.is_strained()
+    }
+
+    /// Whether so much was refused that the rest is for what has to be signed.
+    pub(crate) const fn is_strained(&self) -> bool {
+        self.refused.len() >= MAX_REFUSED / 2
+    }
+
     /// How each proof that stands is taken back, oldest first.
     pub(crate) fn steps(&self) -> impl DoubleEndedIterator<Item = (u64, &Undo)> {
         self.steps.iter().map(|(nonce, undo)| (*nonce, undo))

@@ -184,7 +184,7 @@ impl Channel {
             Message::Accepted { asset, nonce, acknowledgement } => {
                 self.handle_accepted(asset, nonce, acknowledgement, now);
             }
-            Message::Refused { asset, nonce, code, last, .. } => self.handle_refused(asset, nonce, &code, last),
+            Message::Refused { asset, nonce, code, last, .. } => self.handle_refused(asset, nonce, &code, last, now),
             Message::Reveal { asset, slot, placed, evidence } => {
                 self.handle_reveal(asset, slot, placed, &evidence, now)
             }

@@ -112,13 +112,14 @@ impl Outgoing {
         self.accepted.as_ref().map_or(0, |signed| signed.proof.nonce)
     }
 
-    /// Whether the payee accepted what ends something by its acknowledgement, and we have none: it got lost, or came
-    /// while we had not seen the chain.
+    /// Whether the payee accepted what ends something by its acknowledgement, or more than we may go on remembering, and
+    /// we have none: it got lost, or came while we had not seen the chain.
     #[must_use]
     pub(crate) fn is_owed_acknowledgement(&self) -> bool {
         let nonce = self.accepted_nonce();
         let refused = self.refused.iter().map(|refused| refused.until);
-        refused.chain(self.handed.iter().map(|(.., until)| *until)).any(|until| until <= nonce)
+        let ends = refused.chain(self.handed.iter().map(|(.., until)| *until)).any(|until| until <= nonce);
+        ends || self.history.is_full()
     }
 
     /// The newest proof that stands.

@@ -8,6 +8,9 @@ use crate::types::Asset;
 use alloc::vec::Vec;
 use alloy_primitives::Address;
 
+/// Updates that may be in flight at once, unless somebody says otherwise.
+pub(crate) const WINDOW: usize = 8;
+
 /// What an asset's dust is, and how much of it may be pending.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Dust {
@@ -101,7 +104,7 @@ impl Default for Policy {
             dust: Map::new(),
             max_chain_age: 3_600,
             max_nonce_step: 1 << 20,
-            window: 8,
+            window: WINDOW,
             max_update_bytes: 48 * 1024,
             external_conditions: Vec::new(),
             relay_least: Map::new(),

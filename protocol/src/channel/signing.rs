@@ -5,6 +5,7 @@ use super::Event;
 use super::ledger::{Batch, Ledger};
 use super::link::Link;
 use super::outbox::Outbox;
+use super::outgoing::Outgoing;
 use super::queue::{Queue, Queued, cost};
 use crate::amount::Amount;
 use crate::condition::{ConditionKey, Kind};
@@ -21,6 +22,31 @@ const MAX_OVERTAKEN: u32 = 16;
 /// How often an acknowledgement is asked for again on one connection: a peer that gives none could make us sign for ever.
 const MAX_ASKED: u32 = 16;
 
+/// Seconds after which a lane is tried again whose payee refuses what is due; twice as many each time, up to the most.
+const PAUSE: u64 = 12;
+const LONGEST_PAUSE: u64 = 6 * 3_600;
+
+/// A lane whose payee refuses what is due. A payee that does not see the chain for hours is no foe, and each refusal is
+/// one that we have to remember until it acknowledges something.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pause {
+    /// Refusals since the payee last accepted something.
+    refusals: u32,
+    /// Whether there was no block since the last one.
+    is_new: bool,
+    /// Until when nothing is signed of its own accord, Unix seconds.
+    until: u64,
+}
+
+impl Pause {
+    fn again(self, now: u64) -> Self {
+        let length = PAUSE.saturating_mul(1_u64.checked_shl(self.refusals).unwrap_or(u64::MAX)).min(LONGEST_PAUSE);
+        // The first time, the next block may change the payee's mind.
+        let length = if self.refusals == 0 { 0 } else { length };
+        Self { refusals: self.refusals.saturating_add(1), is_new: true, until: now.saturating_add(length) }
+    }
+}
+
 /// What waits for our signature.
 #[derive(Debug, Default)]
 pub(crate) struct Signing {
@@ -31,11 +57,12 @@ pub(crate) struct Signing {
     agreed: Set<LockRef>,
     /// Releases that the peer refused; tried again with the next block.
     deferred: Set<LockRef>,
-    /// Assets on which the peer refuses even a proof without ops; tried again with the next block.
-    paused: Set<Asset>,
+    /// Assets on which the peer refuses even a proof without ops.
+    paused: Map<Asset, Pause>,
     /// Refusals since the peer last accepted something.
     refusals: u32,
-    /// Assets of which an acknowledgement was asked for again since the last block, and how often on this connection.
+    /// Assets of which an acknowledgement was asked for again since the last block, and how often on this connection
+    /// without getting one.
     asked: Map<Asset, (bool, u32)>,
 }
 
@@ -93,42 +120,54 @@ impl Signing {
         self.agreed.remove(lock);
     }
 
-    pub(crate) const fn accepted(&mut self) {
+    /// The peer accepted something, and acknowledged it or not.
+    pub(crate) fn accepted(&mut self, asset: Asset, acknowledged: bool) {
         self.refusals = 0;
+        self.paused.remove(&asset);
+        if let Some((_, count)) = self.asked.get_mut(&asset).filter(|_| acknowledged) {
+            *count = 0;
+        }
     }
 
     /// The peer refused an update with these releases, for this reason; `pays` if it was about more than what is due.
     /// Whatever comes next must differ from what was refused, or both sides would go round in circles.
-    pub(crate) fn refused(&mut self, asset: Asset, code: &Reason, releases: Vec<LockRef>, pays: bool) {
+    pub(crate) fn refused(&mut self, asset: Asset, code: &Reason, releases: Vec<LockRef>, pays: bool, now: u64) {
         // A wrong base is set right by the next proof: after a reconnect, new updates may overtake repeated ones.
         self.refusals = self.refusals.saturating_add(1);
         let wrong_base = [Code::UnknownBase, Code::BadNonce].iter().any(|known| code == known);
         let overtaken = wrong_base && self.refusals < MAX_OVERTAKEN;
         if !overtaken && releases.is_empty() && !pays {
-            self.paused.insert(asset);
+            let pause = self.paused.or_default(asset);
+            *pause = pause.again(now);
         }
         self.agreed.extend(releases.iter().copied());
         self.deferred.extend(releases);
     }
 
-    /// What was refused may be accepted now.
+    /// What was refused may be accepted now: there is a new block.
     pub(crate) fn try_again(&mut self) {
         self.deferred = Set::new();
-        self.paused = Set::new();
+        for pause in self.paused.values_mut() {
+            pause.is_new = false;
+        }
         for (asked, _) in self.asked.values_mut() {
             *asked = false;
         }
     }
 
     /// The peer is back.
-    pub(crate) fn connected(&mut self) {
+    pub(crate) fn connected(&mut self, ledger: &Ledger) {
         self.try_again();
+        // Who comes back again and again to refuse waits all the same.
+        let strained = |asset: &Asset| ledger.book(*asset).is_some_and(|book| book.out.history.is_strained());
+        self.paused.retain(|asset, _| strained(asset));
         self.asked = Map::new();
     }
 
     /// Whether a proof is signed only to be acknowledged.
     fn asks_again(&mut self, ledger: &Ledger, asset: Asset) -> bool {
-        if !ledger.book(asset).is_some_and(|book| book.out.is_owed_acknowledgement()) {
+        let owed = |out: &Outgoing| out.is_owed_acknowledgement() && out.history.may_ask();
+        if !ledger.book(asset).is_some_and(|book| owed(&book.out)) {
             return false;
         }
         let (asked, count) = self.asked.or_default(asset);
@@ -150,7 +189,9 @@ impl Signing {
         link: &Link,
         now: u64,
     ) -> Option<(Batch, bool)> {
-        if self.paused.contains(&asset) || !ledger.may_sign(asset) {
+        let pause = self.paused.get(&asset).copied().unwrap_or_default();
+        let pays = !self.holding && !self.queue.is_empty(asset);
+        if pause.is_new || (now < pause.until && !pays) || !ledger.may_sign(asset) {
             return None;
         }
         let mut batch: Batch = Vec::new();

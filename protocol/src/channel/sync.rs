@@ -15,7 +15,7 @@ impl Channel {
     /// The connection is there: tell the peer what we hold.
     pub fn connected(&mut self) {
         self.link.connect();
-        self.signing.connected();
+        self.signing.connected(&self.ledger);
         let lanes = self.ledger.state().assets.iter().filter_map(|(asset, book)| {
             // The newest of ours that the peer said it holds. What is in flight follows as it is.
             let signed = book.out.accepted;

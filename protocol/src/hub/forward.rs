@@ -29,12 +29,14 @@ impl Hub {
                     if self.store_pair(incoming, (id, lock)).is_err() {
                         self.poison();
                     }
+                    self.note_asked_early(&incoming, (id, lock));
                 }
             }
             Event::Dropped { ticket, error } => {
                 if let Some(incoming) = self.take_ticket(ticket) {
                     self.note_ended(&incoming);
                     match error.code() {
+                        _ if self.asked_early.remove(&incoming) => self.give_back(incoming, Code::PaymentFailed),
                         Code::InsufficientFunds | Code::ChainStale => self.hold(id, incoming),
                         code => self.give_back(incoming, code),
                     }
@@ -82,6 +84,9 @@ impl Hub {
                 if self.held_at.contains_key(&incoming) && !self.outgoing_of.contains_key(&incoming) {
                     self.unhold(&incoming);
                     self.give_back(incoming, Code::PaymentFailed);
+                }
+                if self.queued.contains(&incoming) {
+                    self.asked_early.insert(incoming);
                 }
                 self.pass_cancel(&incoming);
             }

@@ -94,6 +94,13 @@ impl Hub {
         }
     }
 
+    /// An outgoing lock was signed whose payer has asked for the rest: its payee is asked when it has it.
+    pub(crate) fn note_asked_early(&mut self, incoming: &ChannelLock, (payee, lock): ChannelLock) {
+        if self.asked_early.remove(incoming) && self.is_stream(incoming) {
+            self.asked_back.entry(payee).or_default().insert(lock);
+        }
+    }
+
     /// A pair is over.
     pub(crate) fn forget_forwarded(&mut self, (payee, lock): &ChannelLock) {
         if let Some(waiting) = self.unaccepted.get_mut(payee) {

@@ -119,6 +119,8 @@ pub struct Hub {
     pub(crate) unaccepted: forwarded::Unaccepted,
     /// Streams whose payees were asked for the rest.
     pub(crate) asked_back: forwarded::AskedBack,
+    /// The same, of incoming locks whose outgoing lock is queued.
+    pub(crate) asked_early: BTreeSet<ChannelLock>,
     /// What is in flight, and what of it could have to go on chain.
     pub(crate) backlog: Backlog,
     /// What was sent for clients lately.
@@ -163,6 +165,7 @@ impl Hub {
             ending: BTreeMap::new(),
             unaccepted: BTreeMap::new(),
             asked_back: BTreeMap::new(),
+            asked_early: BTreeSet::new(),
             backlog: Backlog::default(),
             relayed: Relayed::default(),
             strangers: Strangers::default(),

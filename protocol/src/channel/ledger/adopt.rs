@@ -3,6 +3,8 @@
 
 use super::Ledger;
 use crate::amount::Amount;
+use crate::channel::history::MAX_REFUSED;
+use crate::channel::policy::WINDOW;
 use crate::channel::sync::MAX_NONCE;
 use crate::channel::{Exposure, Incoming, Outgoing, ShownLane};
 use crate::error::{Code, Error};
@@ -11,7 +13,10 @@ use crate::types::Asset;
 
 /// Least distance from the newest accepted proof to the next one: more than what may have been signed in between and
 /// refused or lost. With the acknowledgement of the next one, all of that is worth nothing.
-const LEAP: u64 = 128;
+const LEAP: u64 = 256;
+
+// Each of what was refused, and of what is in flight, may skip a nonce.
+const _: () = assert!(LEAP as usize > 2 * (MAX_REFUSED + 2 * WINDOW));
 
 impl Ledger {
     /// Takes both lanes of an asset over, where they are newer: whether ours is another now, and whether the peer's is.

@@ -238,6 +238,71 @@ fn a_payer_that_has_too_much_to_remember_asks_for_an_acknowledgement() {
     assert_eq!(world.pay(0, 1, 5).map_err(|error| error.code()).err(), None);
 }
 
+/// Payments of strangers to a payee that does not see the chain come back, and use up nothing that it needs later.
+#[test]
+fn payments_to_a_payee_that_does_not_see_the_chain_block_no_lane() {
+    let mut world = world();
+    world.now += LONG;
+    hub_sees(&mut world);
+    client_sees(&mut world, 0);
+    world.settle();
+    for _ in 0..100 {
+        world.now += 12;
+        hub_sees(&mut world);
+        client_sees(&mut world, 0);
+        let _ = world.pay(0, 1, 5);
+        world.settle();
+    }
+    world.pass(12);
+    world.settle();
+    world.pass(3 * 3_600);
+    world.settle();
+    let paid = world.paid(0, 1, 5);
+    assert_eq!(world.payment(0, &paid).status, Status::Completed);
+}
+
+/// A payer asks for a stream back; it and the hub start again before the payee is there.
+#[test]
+#[ignore = "what was asked back is not stored"]
+fn what_was_asked_back_is_asked_after_everybody_has_started_again() {
+    let mut world = world();
+    let id = stream(&mut world, 100);
+    world.settle();
+    world.disconnect(1);
+    world.clients[0].wallet.cancel(&id).unwrap();
+    world.settle();
+    world.restart_hub();
+    world.restart_client(0);
+    for client in [0, 1] {
+        world.connect(client);
+    }
+    world.settle();
+    assert!(world.clients[1].events.iter().any(|event| matches!(event, Event::EndAsked { .. })));
+}
+
+/// A payee that is there and silent, as one that reads the chain first, is asked once and not with every block.
+#[test]
+fn who_is_silent_is_asked_once() {
+    let mut world = world();
+    let id = stream(&mut world, 10);
+    world.settle();
+    world.now += LONG;
+    client_sees(&mut world, 1);
+    give_up(&mut world);
+    world.settle();
+    assert!(!world.payment(0, &id).is_final());
+    let before = highest(&world, 1);
+    for _ in 0..20 {
+        world.now += 12;
+        hub_sees(&mut world);
+        while let Some(commit) = world.hub.poll_commit(world.now).unwrap() {
+            support::write(&mut world.hub_store, &commit.writes);
+            world.hub.committed(commit.durable()).unwrap();
+        }
+    }
+    assert_eq!(highest(&world, 1), before + 2);
+}
+
 /// A payer asks for a stream back before the hub has signed it on.
 #[test]
 fn what_is_asked_back_before_it_is_forwarded_is_asked_of_the_payee() {

@@ -12,7 +12,8 @@ pub(crate) const ACKNOWLEDGE_AFTER: usize = 64;
 /// Changes after which a payer signs nothing new for a payee that does not acknowledge.
 pub(crate) const MAX_CHANGES: usize = 1_024;
 
-/// Refused updates after which a payer signs nothing at all before an acknowledgement.
+/// Refused updates after which a payer signs nothing at all before an acknowledgement; after half of them, only what is
+/// due: a lane that strangers' payments could use up would never be acknowledged again.
 pub(crate) const MAX_REFUSED: usize = 64;
 
 /// Every proof of our lane since the last acknowledged one.
@@ -49,7 +50,7 @@ impl History {
 
     /// Whether new payments have to wait for an acknowledgement.
     pub(crate) fn is_full(&self) -> bool {
-        self.changes() > MAX_CHANGES || self.is_blocked()
+        self.changes() > MAX_CHANGES || self.is_strained()
     }
 
     /// Whether everything has to wait for one.

@@ -122,6 +122,11 @@ impl Outgoing {
         ends || self.history.is_full()
     }
 
+    /// Whether a proof is in flight that is acknowledged when it is accepted.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.in_flight.iter().any(|flight| flight.update.base.checked_add(1) != Some(flight.update.proof.nonce))
+    }
+
     /// The newest proof that stands.
     #[must_use]
     pub fn tip(&self) -> Option<SignedProof> {

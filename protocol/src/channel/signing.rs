@@ -24,7 +24,7 @@ const MAX_ASKED: u32 = 16;
 
 /// Seconds after which a lane is tried again whose payee refuses what is due; twice as many each time, up to the most.
 const PAUSE: u64 = 12;
-const LONGEST_PAUSE: u64 = 6 * 3_600;
+const LONGEST_PAUSE: u64 = 3 * 3_600;
 
 /// A lane whose payee refuses what is due. A payee that does not see the chain for hours is no foe, and each refusal is
 /// one that we have to remember until it acknowledges something.
@@ -166,7 +166,7 @@ impl Signing {
 
     /// Whether a proof is signed only to be acknowledged.
     fn asks_again(&mut self, ledger: &Ledger, asset: Asset) -> bool {
-        let owed = |out: &Outgoing| out.is_owed_acknowledgement() && out.history.may_ask();
+        let owed = |out: &Outgoing| out.is_owed_acknowledgement() && !out.is_asking() && out.history.may_ask();
         if !ledger.book(asset).is_some_and(|book| owed(&book.out)) {
             return false;
         }

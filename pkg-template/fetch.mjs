@@ -9,14 +9,14 @@
 /** @import { Grant, Hex, PaidRequestInit, PaidResponse, Spent, Terms } from "./pay/index.js" */
 /** @import { Place } from "./pay/ledger.mjs" */
 /** @import { Owner, Wanted } from "./pay/grants.mjs" */
-/** @import { Held, State } from "./pay/state.mjs" */
+/** @import { Held, Interval, State } from "./pay/state.mjs" */
 
 import { STRIDE } from "./pay/chain.mjs";
 import { paying } from "./pay/fetch.mjs";
 import { purseOf, tab } from "./pay/grants.mjs";
 import { indexed, ledgerOf } from "./pay/ledger.mjs";
 import { MOST_UNITS } from "./pay/scheme.mjs";
-import { begun, empty, give, heldBy, left, market, settle, spend, usable } from "./pay/state.mjs";
+import { begun, empty, give, heldBy, left, market, settle, spend, strike, sum, usable } from "./pay/state.mjs";
 import { bytesOf, fault, hexOf, random } from "./pay/wire.mjs";
 
 /** @typedef {Pick<Client, "info" | "stream">} Payer */
@@ -219,6 +219,21 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
     marks.push([paid.to, bytesOf(paid.word)]);
   };
 
+  /** Whoever has the words of these can take their money, whatever it said of the charge: they are spent. @param {Kept} state @param {Held} held @param {readonly Interval[]} spans @param {number} now */
+  const count = (state, { grant, request: { title: site }, free }, spans, now) => {
+    const rest = free.map(([from, to]) => /** @type {Interval} */ ([from, to]));
+    for (const [from, to] of spans) strike(rest, from, to);
+    const units = sum(free) - sum(rest);
+    if (grant && units > 0) entryOf(state, now, grant.asset, site).amount += grant.unitPrice * BigInt(units);
+  };
+
+  /** Nothing more is paid by it. What was shown and put back is shown by no later payment, so that it counts now. @param {Kept} state @param {Held} held @param {number} now */
+  const close = (state, held, now) => {
+    count(state, held, [[0, held.shown]], now);
+    held.free = [];
+    state.rev += 1;
+  };
+
   /** Whether a stream's successor is to be placed now, and what can be left behind. @param {Held} held @param {number} units @param {State} state @param {string} site */
   const afterwards = (held, units, state, site) => {
     const now = Date.now();
@@ -229,7 +244,7 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
     const passed = state.held
       .slice(0, state.held.indexOf(held))
       .filter(({ grant, free }) => grant && market(grant) === where && free.length > 0 && !free.some(([from, to]) => to - from >= units) && !state.spends.some(({ key }) => key === grant.key));
-    for (const one of passed) one.free = [];
+    for (const one of passed) close(state, one, now);
     return (/** @type {Terms} */ terms) => {
       for (const { request } of passed) void streams.get(request.id)?.end().catch(() => {});
       if (low) void purse.ahead(terms, site);
@@ -275,6 +290,13 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
       }
       settle(state, id, charged);
     },
+    before(state, now) {
+      for (const held of state.held) {
+        const over = held.grant && (streams.get(held.request.id)?.ended || held.grant.expiry * 1000 <= now);
+        if (over && held.free.length > 0) close(state, held, now);
+      }
+    },
+    lost: (state, held, spans) => count(state, held, spans, Date.now()),
     async obtain(terms, site) {
       const ahead = early.has(market(terms) + site);
       const { chainId, hub } = client.info;

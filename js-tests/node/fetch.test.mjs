@@ -654,3 +654,46 @@ test("what was spent is still known after a restart, and counts", async () => {
   assert.equal(first.site.charged(), 6);
   await again.close();
 });
+
+const TIGHT = { perRequest: { DAI: 3n * UNIT }, perSite: { DAI: 20n * UNIT }, perDay: { DAI: 100n * UNIT } };
+
+/** Reads on until the budget says no. Gives the units that the site can have for the words that it was shown. */
+async function readOn({ site, get }) {
+  const codes = new Set();
+  for (let number = 0; number < 40; number += 1) await get(`/articles/${number}`).then(read, ({ code }) => codes.add(code));
+  const shown = new Map();
+  for (const { payload } of site.log) if (payload) shown.set(payload.key, Math.max(shown.get(payload.key) ?? 0, payload.to));
+  return { codes: [...codes], shown: [...shown.values()].reduce((all, to) => all + to, 0) };
+}
+
+test("a site that takes the words, says that nothing was charged, and ends the stream gets no more than the budget", async () => {
+  const payer = await payerOf({ "/articles/*": article }, { budget: TIGHT });
+  const { client, site } = payer;
+  const { stream } = client;
+  const placed = [];
+  client.stream = async (options) => {
+    placed.push(await stream.call(client, options));
+    return placed.at(-1);
+  };
+  const before = (request, response) => {
+    for (const one of placed) one.ended = one.paid > 0;
+    response.end("for nothing");
+  };
+  site.faults = { shift: () => ({ before }) };
+  const { codes, shown } = await readOn(payer);
+  assert.ok(shown <= 20, `${shown} units of 20`);
+  assert.deepEqual(codes, ["over-limit"]);
+  assert.equal((await payer.spending())[0].amount, BigInt(shown) * UNIT);
+});
+
+test("what a site says that others paid is of the budget, since the next word shows it", async () => {
+  const payer = await payerOf({ "/articles/*": article }, { budget: TIGHT });
+  const { site } = payer;
+  const before = (request, response, { refuse }) => {
+    const { key, to } = site.log.at(-1).payload;
+    refuse("interval-spent", { key, sold: [{ from: 0, charged: to + 2 }] });
+  };
+  site.faults = { shift: () => ({ before }) };
+  const { codes, shown } = await readOn(payer);
+  assert.ok(shown <= 20, `${shown} units of 20, ${codes}`);
+});

@@ -121,7 +121,7 @@ export async function paidSite({ routes = {}, wallet, files = {}, headers = {} }
     const route = routes[url.pathname] ?? routes[`${url.pathname.split("/").slice(0, -1).join("/")}/*`];
     if (!route) return response.writeHead(404).end();
     const fault = signature !== undefined || route.units === undefined ? site.faults.shift() : undefined;
-    if (fault?.before) return fault.before(request, response, { refuse: (code) => refuse(response, url, route, { code }) });
+    if (fault?.before) return fault.before(request, response, { refuse: (code, stream) => refuse(response, url, route, { code, stream }) });
     if (request.headers["payment-session"]) {
       const session = site.sessions.get(request.headers["payment-session"]);
       if (!session) return refuse(response, url, route, { code: "bad-payment" });

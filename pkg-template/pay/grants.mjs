@@ -29,6 +29,8 @@ const SOON = 100;
  * @property {typeof usable} usable
  * @property {(held: Held, wanted: { id: Hex, units: number, mark: string, owner: string, at: number, site: string }, state: State) => Spend} spend may throw, and nothing is spent
  * @property {typeof settle} settle
+ * @property {(state: State, now: number) => void} [before] notes what has to be known before units are taken
+ * @property {(state: State, held: Held, spans: readonly Interval[]) => void} [lost] what is free of these goes, and its words may be out
  */
 
 /** Waits for it no longer than the signal allows. @template Value @param {Promise<Value>} promise @param {AbortSignal | null | undefined} signal @returns {Promise<Value>} */
@@ -64,12 +66,18 @@ export function tab(prefix) {
 /** @typedef {ReturnType<typeof purseOf>} Purse */
 
 /** @param {Ledger} ledger @param {Source} source */
-export function purseOf(ledger, { owner, obtain, usable, spend, settle }) {
+export function purseOf(ledger, { owner, obtain, usable, spend, settle, before, lost }) {
   /** Asked for at this moment, by payee and price. @type {Map<string, Promise<void>>} */
   const asking = new Map();
 
   /** A change whose loss in a crash costs nothing. @param {(state: State) => void} work */
   const soon = (work) => void ledger.change(work, SOON).catch(() => {});
+
+  /** @param {State} state @param {Hex} key @param {Held} [held] */
+  const leave = (state, key, held = heldBy(state, key)) => {
+    if (held) lost?.(state, held, [[0, held.shown]]);
+    forget(state, key);
+  };
 
   return {
     /** Units for a request, and the word; those that the same request left behind before any others. @param {Wanted} wanted @returns {Promise<Paid | undefined>} */
@@ -78,6 +86,7 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle }) {
       const lives = await living();
       const found = await ledger.change((state) => {
         const at = Date.now();
+        before?.(state, at);
         tidy(state, at);
         const asked = terms ?? termsOf(state, route);
         let taken = state.spends.find((one) => (id ? one.id === id : one.mark === mark && one.owner !== name && !lives(one.owner)));
@@ -118,7 +127,7 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle }) {
     loosen: ({ id }) => soon((state) => loosen(state, id)),
 
     /** @param {Hex} key */
-    forget: (key) => ledger.change((state) => forget(state, key)),
+    forget: (key) => ledger.change((state) => leave(state, key)),
 
     /**
      * Goes on behind what the server says it sold. What is skipped is shown to it, and so is paid for: no more than was shown
@@ -128,8 +137,9 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle }) {
     behind: ({ key, from, to }, spent) =>
       ledger.change((state) => {
         const held = heldBy(state, key);
-        if (spent.some(([, end]) => end > (held?.shown ?? 0) + to - from)) forget(state, key);
-        else sold(state, held, spent);
+        if (spent.some(([, end]) => end > (held?.shown ?? 0) + to - from)) return leave(state, key);
+        if (held) lost?.(state, held, spent);
+        sold(state, held, spent);
       }),
 
     /** Resolves when there is a grant to pay from; several who wait for the same ask once. @param {Terms} terms @param {string} site @param {AbortSignal | null} [signal] */

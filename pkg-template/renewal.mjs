@@ -6,7 +6,7 @@
 /** @import { ClientEvent, FarthingError, Hex, Interval, Payment, Renewal } from "./index.js" */
 /** @typedef {import("./streams.mjs").Stream} Stream */
 /** @typedef {{ id?: Hex | undefined, to: Hex, asset: string, unitPrice: bigint, units: number, condition?: string, memo?: string, expiresIn?: number, tip?: Hex, signal?: AbortSignal, timeout?: number }} Terms */
-/** @typedef {{ place(terms: Terms): Promise<Stream>, sent(): Promise<readonly Payment[]>, tell(event: ClientEvent): void, after(work: () => void, milliseconds: number): any, over(first: Hex): void }} Bench */
+/** @typedef {{ place(terms: Terms): Promise<Stream>, sent(): Promise<readonly Payment[]>, cancel(id: Hex, options?: { signal?: AbortSignal, timeout?: number }): Promise<void>, tell(event: ClientEvent): void, after(work: () => void, milliseconds: number): any, over(first: Hex): void }} Bench */
 
 import { fault } from "./faults.mjs";
 
@@ -93,6 +93,8 @@ export class Renewing {
   #failures = 0;
   /** There was a pause since the payee gave back what nobody had paid by. */
   #rested = false;
+  /** What waited last was given back so. */
+  #spurned = false;
   /** @type {any} */
   #pause;
   /** @type {any} */
@@ -168,7 +170,7 @@ export class Renewing {
   /** @param {number} [units] @returns {Interval} */
   pay(units = 1) {
     if (this.#over) throw fault("payment-failed", "The stream was ended: place another one. Nothing was paid.");
-    if (!has(this.#present, units) && this.#next !== undefined && has(this.#next, units)) this.#turn(this.#next);
+    if (Number.isSafeInteger(units) && !has(this.#present, units) && this.#next !== undefined && has(this.#next, units)) this.#turn(this.#next);
     try {
       return this.#present.pay(units);
     } catch (/** @type {any} */ error) {
@@ -198,8 +200,14 @@ export class Renewing {
   async end(options) {
     this.stop();
     await this.#placing?.catch(() => {});
-    const ends = await Promise.allSettled(this.#all.filter(({ ended }) => !ended).map((stream) => stream.end(options)));
-    for (const end of ends) if (end.status === "rejected") throw end.reason;
+    const ends = this.#all.filter(({ ended }) => !ended).map((stream) => stream.end(options));
+    // Of this one nobody said whether it stands.
+    if (this.#attempt !== undefined) {
+      ends.push(this.#bench.cancel(this.#attempt.id, options).catch((error) => {
+        if (error?.code !== "unknown-payment") throw error;
+      }));
+    }
+    for (const end of await Promise.allSettled(ends)) if (end.status === "rejected") throw end.reason;
   }
 
   /** No successor is placed any more. */
@@ -241,6 +249,7 @@ export class Renewing {
     clearTimeout(this.#timer);
     if (this.#over || this.#placing !== undefined || this.#pause !== undefined) return;
     if (this.#next !== undefined && !this.#fresh(this.#next)) {
+      this.#spurned = this.#next.ended && this.#next.paid === 0;
       this.#leave(this.#next);
       this.#next = undefined;
     }
@@ -302,7 +311,7 @@ export class Renewing {
   }
 
   get #declined() {
-    return this.#present.ended && this.#present.paid === 0;
+    return (this.#present.ended && this.#present.paid === 0) || (this.#spurned && this.#next === undefined);
   }
 
   /** It could not be placed: that is told, and it is tried again. @param {FarthingError} error */
@@ -318,6 +327,7 @@ export class Renewing {
     const old = this.#present;
     this.#present = next;
     this.#next = undefined;
+    this.#spurned = false;
     this.#leave(old);
   }
 

@@ -363,8 +363,9 @@ export class Streams {
     const { Renewing, belowOf, randomId } = await import("./renewal.mjs");
     const below = belowOf(renew);
     if (terms.tip !== undefined) throw fault("invalid-argument", "A grant can't be renewed here: whoever has the next chain's root asks for it. Nothing was placed.");
-    const known = terms.id !== undefined;
-    const first = known ? terms.id : randomId();
+    const known = typeof terms.id === "string";
+    // As payments have it, whatever letters the application writes it in.
+    const first = known ? terms.id.toLowerCase() : (terms.id ?? randomId());
     const same = this.#renewing.get(first);
     if (same !== undefined) {
       if (OF_ALL.some((name) => same.terms[name] !== terms[name])) throw fault("invalid-argument", "This id names another stream. Nothing was placed.");
@@ -373,6 +374,7 @@ export class Streams {
     const bench = {
       place: (/** @type {any} */ one) => this.#place(one),
       sent: () => /** @type {Core} */ (this.#core).payments({ direction: "sent" }),
+      cancel: async (/** @type {Hex} */ id, /** @type {any} */ options) => void (await /** @type {Core} */ (this.#core).cancel({ ...options, _id: id })),
       tell: this.#tell,
       after,
       over: (/** @type {Hex} */ id) => void this.#renewing.delete(id),

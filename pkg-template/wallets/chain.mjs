@@ -6,6 +6,9 @@
 
 import { fault } from "../faults.mjs";
 
+/** Milliseconds that the engine waits for a wallet's user. A question that is older is lost, as with an extension that was restarted. */
+const PERSON = 600_000;
+
 /** A wallet does not know the chain, by EIP-3326 or as wallets wrap it. @param {any} error @param {number} [depth] @returns {boolean} */
 function isUnknown(error, depth = 4) {
   if (typeof error !== "object" || error === null || depth === 0) return false;
@@ -81,22 +84,40 @@ export async function switchChain(provider, chain) {
   throw fault("chain-mismatch", `The wallet said yes and is not on chain ${BigInt(chainId)}. No money moved.`);
 }
 
+/** @param {unknown} id @param {string} chainId */
+function sameId(id, chainId) {
+  try {
+    return BigInt(/** @type {string} */ (id)) === BigInt(chainId);
+  } catch {
+    return false;
+  }
+}
+
 /**
  * The same provider, which the engine may let ask for its channel's chain.
  * @param {Provider} provider @param {unknown} wish @returns {Provider}
  */
 export function withSwitch(provider, wish) {
   const details = wish === true ? undefined : checkedDetails(wish ?? {});
-  const id = /** @type {any} */ (wish).id;
+  // As viem names it, and as EIP-3085 does: `0x` and hex.
+  const id = /** @type {any} */ (wish).id ?? /** @type {any} */ (wish).chainId;
   /** Details of another chain are not the hub's. @param {string} chainId */
-  const fitting = (chainId) => (id === undefined || String(id) === String(BigInt(chainId)) ? details : undefined);
+  const fitting = (chainId) => (id === undefined || sameId(id, chainId) ? details : undefined);
   /** @type {Promise<void> | undefined} */
   let asking;
+  let since = 0;
   /** @type {Provider} */
   const made = {
     request: (call) => provider.request(call),
     // Two questions of one kind wallets answer with an error.
-    _switchTo: (chainId) => (asking ??= ask(provider, chainId, fitting(chainId)).finally(() => (asking = undefined))),
+    _switchTo(chainId) {
+      if (asking !== undefined && Date.now() - since < PERSON) return asking;
+      since = Date.now();
+      const mine = ask(provider, chainId, fitting(chainId)).finally(() => {
+        if (asking === mine) asking = undefined;
+      });
+      return (asking = mine);
+    },
   };
   if (provider.account !== undefined) made.account = provider.account;
   for (const name of /** @type {const} */ (["on", "removeListener", "off"])) {

@@ -374,17 +374,19 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
         }
         return paid;
       };
-      try {
-        return await take();
-      } catch (error) {
-        if (!(error instanceof OverLimit)) {
-          // What was not stored has no afterwards; who needs the next one waits for it.
-          jobs.clear();
-          throw error;
+      // What was allowed may have gone to a request for the same that came between.
+      for (;;) {
+        try {
+          return await take();
+        } catch (error) {
+          if (!(error instanceof OverLimit)) {
+            // What was not stored has no afterwards; who needs the next one waits for it.
+            jobs.clear();
+            throw error;
+          }
+          const { over, what } = /** @type {any} */ (error);
+          await askFor(over, what);
         }
-        const { over, what } = /** @type {any} */ (error);
-        await askFor(over, what);
-        return take();
       }
     },
   };

@@ -697,3 +697,34 @@ test("what a site says that others paid is of the budget, since the next word sh
   const { codes, shown } = await readOn(payer);
   assert.ok(shown <= 20, `${shown} units of 20, ${codes}`);
 });
+
+test("what was allowed and went to another request for the same is asked for again", async () => {
+  const answers = [];
+  const budget = { ...TIGHT, ask: () => new Promise((answer) => answers.push(answer)) };
+  const inner = forgetful();
+  let free = Infinity;
+  let release;
+  const place = async (work) => {
+    if (free-- <= 0) await new Promise((resolve) => (release = resolve));
+    await inner(work);
+  };
+  const until = async (there) => {
+    for (let times = 0; times < 2_000 && !there(); times += 1) await new Promise((resolve) => setTimeout(resolve, 1));
+  };
+  const { get } = await payerOf({ "/articles/*": article, "/dear/*": { units: 4, serve: text("dear") } }, { budget, place });
+  await read(await get("/articles/1"));
+  const first = get("/dear/1").then(read, ({ code }) => code);
+  await until(() => answers.length === 1);
+  // The second is about to take what the first is allowed.
+  free = 1;
+  const second = get("/dear/2").then(read);
+  await until(() => release !== undefined);
+  answers[0](true);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  free = Infinity;
+  release();
+  assert.equal((await second).text, "dear");
+  await Promise.race([until(() => answers.length === 2), first]);
+  answers[1]?.(false);
+  assert.equal(await first, "over-limit");
+});

@@ -1,4 +1,4 @@
-// What stands between the engine and a wallet that may be asked for another chain, without a chain.
+// What stands between the engine and a wallet: another chain that it may be asked for, and fees of an account that signs here. Without a chain.
 
 import assert from "node:assert/strict";
 import { afterEach, mock, test } from "node:test";
@@ -33,5 +33,24 @@ test("a question that a wallet lost is asked again when its user has had their t
     mock.timers.tick(pause);
     void taken.wallet._switchTo("0x1");
     assert.equal(own.asked.length, questions);
+  }
+});
+
+test("a node that lies about fees turns no balance into them, and one that names no tip has the usual one", async () => {
+  const call = { chainId: "0x1", from: `0x${"11".repeat(20)}`, to: `0x${"22".repeat(20)}`, value: "0x0", data: "0x" };
+  const most = 10n ** 12n;
+  for (const [said, block, wanted] of [
+    [`0x${(10n ** 20n).toString(16)}`, { baseFeePerGas: "0x7" }, { maxPriorityFeePerGas: most, maxFeePerGas: most + 14n }],
+    ["0x5", { baseFeePerGas: "0x7" }, { maxPriorityFeePerGas: 5n, maxFeePerGas: 19n }],
+    [undefined, { baseFeePerGas: "0x7" }, { maxPriorityFeePerGas: 10n ** 9n, maxFeePerGas: 10n ** 9n + 14n }],
+    [`0x${(10n ** 20n).toString(16)}`, {}, { gasPrice: most }],
+  ]) {
+    let signed;
+    const account = { type: "local", address: call.from, signTypedData: async () => "0x", signTransaction: async (transaction) => ((signed = transaction), "0x01") };
+    const answers = { eth_estimateGas: "0x5208", eth_getTransactionCount: "0x0", eth_getBlockByNumber: block, eth_gasPrice: said, eth_maxPriorityFeePerGas: said, eth_sendRawTransaction: "0x02" };
+    const request = async ({ method }) => answers[method] ?? Promise.reject(Object.assign(new Error(method), { code: -32601 }));
+    const { wallet } = await accepted({ account, request }, undefined, undefined);
+    assert.equal(await wallet.request({ method: "eth_sendTransaction", params: [call] }), "0x02");
+    for (const [name, fee] of Object.entries(wanted)) assert.equal(signed[name], fee, name);
   }
 });

@@ -4,6 +4,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { DevError } from "./problem.mjs";
 import { start } from "./process.mjs";
 
 export const CHAIN_ID = 31_337;
@@ -31,7 +32,8 @@ const contracts = () => JSON.parse(readFileSync(new URL("./contracts.json", impo
 export async function startChain(keeper, { program, folder, port }) {
   const url = `http://127.0.0.1:${port}`;
   const args = [
-    ...["--port", String(port), "--chain-id", String(CHAIN_ID), "--hardfork", "osaka", "--block-time", String(BLOCK_TIME), "--mixed-mining"],
+    // Named, since a setting of the environment could open it to the network.
+    ...["--host", "127.0.0.1", "--port", String(port), "--chain-id", String(CHAIN_ID), "--hardfork", "osaka", "--block-time", String(BLOCK_TIME), "--mixed-mining"],
     ...["--state", join(folder, "chain.json"), "--state-interval", String(SAVED), "--cache-path", join(folder, "cache"), "--quiet"],
   ];
   const { until } = start(keeper, { name: "Anvil", program, args, log: join(folder, "chain.log") });
@@ -54,7 +56,8 @@ export async function startChain(keeper, { program, folder, port }) {
     return receipt;
   }
 
-  await until(() => ask("eth_chainId", []));
+  const id = await until(() => ask("eth_chainId", []));
+  if (id !== quantity(BigInt(CHAIN_ID))) throw new DevError("port-taken", `Another node answers at ${url}, of chain ${Number(id)}.`);
   return {
     url,
     /** Puts both contracts on the chain. @param {string} from */

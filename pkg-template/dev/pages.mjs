@@ -51,7 +51,8 @@ export async function sendFile(folder, path, response, headers = {}) {
   if (!found?.isFile()) return false;
   const kept = path.startsWith("/assets/") ? "public, max-age=31536000, immutable" : "no-store";
   response.writeHead(200, { ...headers, "content-type": TYPES[extname(file)] ?? "application/octet-stream", "content-length": found.size, "cache-control": kept });
-  createReadStream(file).pipe(response);
+  // One that is gone meanwhile ends this answer, not the server.
+  createReadStream(file).on("error", () => response.destroy()).pipe(response);
   return true;
 }
 
@@ -111,7 +112,13 @@ export async function servePages({ folder, hub, rpc, give, port }) {
     const key = address.toLowerCase();
     if (Date.now() - (served.get(key) ?? 0) < FAUCET_PAUSE) return sendJson(response, 429, { message: "This account just got some. Wait ten seconds." });
     served.set(key, Date.now());
-    await give(address);
+    try {
+      await give(address);
+    } catch (error) {
+      // It got nothing.
+      served.delete(key);
+      throw error;
+    }
     return sendJson(response, 200, {});
   };
   return listen(async (request, response) => {

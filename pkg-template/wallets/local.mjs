@@ -9,6 +9,11 @@ const NODE = 15_000;
 /** What a transaction may need more than its estimate, in percent: the contract's state changes meanwhile. */
 const MARGIN = 20n;
 
+/** The highest tip, and price where there are no tips, whatever a node says, in wei per gas, as of the engine's own keys: a node that lies must not turn a balance into fees. */
+const MOST = 10n ** 12n;
+/** The tip where a node names none. */
+const USUAL = 10n ** 9n;
+
 /** Asks the first node that answers. @param {string | readonly string[]} rpc @returns {Ask} */
 export function overHttp(rpc) {
   const urls = typeof rpc === "string" ? [rpc] : rpc;
@@ -77,6 +82,12 @@ async function send(account, ask, call) {
 /** @param {any} error */
 const said = (error) => String(error?.message ?? error);
 
+/** @param {string | bigint} fee */
+function capped(fee) {
+  const wei = BigInt(fee);
+  return wei < MOST ? wei : MOST;
+}
+
 /** @param {string} from @param {Ask} ask @param {Sent} call */
 async function filled(from, ask, { chainId, to, value, data }) {
   const [estimate, nonce, block] = await Promise.all([
@@ -85,8 +96,8 @@ async function filled(from, ask, { chainId, to, value, data }) {
     ask("eth_getBlockByNumber", ["latest", false]),
   ]);
   const common = { chainId: Number(chainId), to, value: BigInt(value), data, nonce: Number(nonce), gas: (BigInt(estimate) * (100n + MARGIN)) / 100n };
-  if (block?.baseFeePerGas === undefined) return { ...common, type: "legacy", gasPrice: BigInt(await ask("eth_gasPrice", [])) };
-  const tip = BigInt(await ask("eth_maxPriorityFeePerGas", []));
+  if (block?.baseFeePerGas === undefined) return { ...common, type: "legacy", gasPrice: capped(await ask("eth_gasPrice", [])) };
+  const tip = capped(await ask("eth_maxPriorityFeePerGas", []).catch(() => USUAL));
   // The base fee rises by an eighth a block at most: enough for six full ones.
   return { ...common, type: "eip1559", maxPriorityFeePerGas: tip, maxFeePerGas: BigInt(block.baseFeePerGas) * 2n + tip };
 }

@@ -296,7 +296,10 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
         if (over && held.free.length > 0) close(state, held, now);
       }
     },
-    lost: (state, held, spans) => count(state, held, spans, Date.now()),
+    lost(state, key, spans) {
+      const held = heldBy(state, key);
+      if (held) count(state, held, spans ?? [[0, held.shown]], Date.now());
+    },
     async obtain(terms, site) {
       const ahead = early.has(market(terms) + site);
       const { chainId, hub } = client.info;

@@ -136,7 +136,7 @@ export function paying(purse, { most, tell }) {
         if (paid) return paid;
         if (payment.ask === false || !may("grant")) throw unpaid("payment-required", "There is no grant.", more);
         await purse.obtain(terms, origin, signal);
-        if (streamed) throw unpaid("unrepeatable", "The body is gone: ask again, with a new one.", more);
+        if (streamed) throw unpaid("unrepeatable", "The body is gone: ask again with a new one.", more);
       }
     };
 
@@ -170,7 +170,7 @@ export function paying(purse, { most, tell }) {
         }
         if (paid) purse.loosen(paid);
         if (!paid || signal?.aborted) throw cause;
-        throw fault("unanswered", `The payment was sent, and may have been charged. ${SAME}`, { paymentId: paid.id, cause });
+        throw fault("unanswered", `It was sent, and may have been charged. ${SAME}`, { paymentId: paid.id, cause });
       }
       const { status } = response;
       if (!paid) {
@@ -181,7 +181,7 @@ export function paying(purse, { most, tell }) {
           if (new URL(response.url).origin !== origin || !safe || hops >= TRIES.hops) return response;
           return pay(base ? new Request(response.url, base) : response.url, { ...init, payment }, hops + 1);
         }
-        if (led) throw fault("unsupported", "A paid route leads elsewhere.", { response });
+        if (led) throw fault("unsupported", "It leads elsewhere.", { response });
         paid = await again(await purse.pick(all), response);
         continue;
       }

@@ -30,7 +30,7 @@ const SOON = 100;
  * @property {(held: Held, wanted: { id: Hex, units: number, mark: string, owner: string, at: number, site: string }, state: State) => Spend} spend may throw, and nothing is spent
  * @property {typeof settle} settle
  * @property {(state: State, now: number) => void} [before] notes what has to be known before units are taken
- * @property {(state: State, held: Held, spans: readonly Interval[]) => void} [lost] what is free of these goes, and its words may be out
+ * @property {(state: State, key: Hex, spans?: readonly Interval[]) => void} [lost] what is free of these, or of all that was shown, goes, and its words may be out
  */
 
 /** Waits for it no longer than the signal allows. @template Value @param {Promise<Value>} promise @param {AbortSignal | null | undefined} signal @returns {Promise<Value>} */
@@ -73,9 +73,9 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle, before, 
   /** A change whose loss in a crash costs nothing. @param {(state: State) => void} work */
   const soon = (work) => void ledger.change(work, SOON).catch(() => {});
 
-  /** @param {State} state @param {Hex} key @param {Held} [held] */
-  const leave = (state, key, held = heldBy(state, key)) => {
-    if (held) lost?.(state, held, [[0, held.shown]]);
+  /** @param {State} state @param {Hex} key */
+  const leave = (state, key) => {
+    lost?.(state, key);
     forget(state, key);
   };
 
@@ -84,7 +84,7 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle, before, 
     async take({ route, terms, id, mark, site, affordable }) {
       const { name, living } = owner;
       const lives = await living();
-      const found = await ledger.change((state) => {
+      return ledger.change((state) => {
         const at = Date.now();
         before?.(state, at);
         tidy(state, at);
@@ -108,7 +108,6 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle, before, 
         const own = { maxTimeoutSeconds: 60, minUnits: units, ...asked, ...grant, payTo: grant.payee, units, amount: grant.unitPrice * BigInt(units) };
         return { ...own, ...taken, word: wordAt(marks, taken.to), terms: own, granted, site };
       });
-      return found;
     },
 
     /** Of several the one that there is a grant for, or that is like what was tried. @param {Terms[]} all @param {Terms} [last] @returns {Promise<Terms>} */
@@ -138,7 +137,7 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle, before, 
       ledger.change((state) => {
         const held = heldBy(state, key);
         if (spent.some(([, end]) => end > (held?.shown ?? 0) + to - from)) return leave(state, key);
-        if (held) lost?.(state, held, spent);
+        lost?.(state, key, spent);
         sold(state, held, spent);
       }),
 

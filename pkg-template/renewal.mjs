@@ -164,7 +164,8 @@ export class Renewing {
       stream !== undefined && numberOf(this.first, id) !== undefined && stream.unitPrice === unitPrice && stream.condition === condition && !stream.granted &&
       payment.memo === memo && (payment.to === undefined || payment.to.toLowerCase() === to.toLowerCase());
     const number = (/** @type {Payment} */ { id }) => numberOf(this.first, id) ?? 0;
-    return (await this.#bench.sent()).filter(same).sort((one, other) => one.createdAt - other.createdAt || number(one) - number(other));
+    // Not by their times: those are the chain's as a process saw it, and another one may have seen it earlier.
+    return (await this.#bench.sent()).filter(same).sort((one, other) => number(one) - number(other) || one.createdAt - other.createdAt);
   }
 
   /** @param {number} [units] @returns {Interval} */

@@ -4,6 +4,8 @@
 
 /** @import { Ask, Provider, Sent } from "./internal.js" */
 
+import { withMargin } from "./local.mjs";
+
 /** The error that a wallet gave, where a library wrapped it. @param {any} error */
 export function unwrapped(error) {
   for (const inner of [error?.info?.error, error?.error, error?.error?.error]) {
@@ -46,7 +48,10 @@ export function ethersSigner(signer, ask) {
         }
         case "eth_sendTransaction": {
           const { from, to, value, data, chainId } = /** @type {Sent} */ (params[0]);
-          const sent = await told(() => signer.sendTransaction({ from, to, value, data, chainId }));
+          // By itself it sends with exactly what an estimate says, and what others do before it is mined may need more.
+          const estimate = await Promise.resolve(ask("eth_estimateGas", [{ from, to, value, data }])).catch(() => undefined);
+          const gasLimit = typeof estimate === "string" ? withMargin(estimate) : undefined;
+          const sent = await told(() => signer.sendTransaction({ from, to, value, data, chainId, ...(gasLimit && { gasLimit }) }));
           return sent.hash;
         }
         default:

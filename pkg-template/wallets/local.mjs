@@ -8,6 +8,8 @@ const NODE = 15_000;
 
 /** What a transaction may need more than its estimate, in percent: the contract's state changes meanwhile. */
 const MARGIN = 20n;
+/** And in gas: a storage slot that others have emptied by then (EIP-2200). */
+const SLOT = 20_000n;
 
 /** The highest tip, and price where there are no tips, whatever a node says, in wei per gas, as of the engine's own keys: a node that lies must not turn a balance into fees. */
 const MOST = 10n ** 12n;
@@ -88,6 +90,9 @@ function capped(fee) {
   return wei < MOST ? wei : MOST;
 }
 
+/** @param {string} estimate */
+export const withMargin = (estimate) => (BigInt(estimate) * (100n + MARGIN)) / 100n + SLOT;
+
 /** @param {string} from @param {Ask} ask @param {Sent} call */
 async function filled(from, ask, { chainId, to, value, data }) {
   const [estimate, nonce, block] = await Promise.all([
@@ -95,7 +100,7 @@ async function filled(from, ask, { chainId, to, value, data }) {
     ask("eth_getTransactionCount", [from, "pending"]),
     ask("eth_getBlockByNumber", ["latest", false]),
   ]);
-  const common = { chainId: Number(chainId), to, value: BigInt(value), data, nonce: Number(nonce), gas: (BigInt(estimate) * (100n + MARGIN)) / 100n };
+  const common = { chainId: Number(chainId), to, value: BigInt(value), data, nonce: Number(nonce), gas: withMargin(estimate) };
   if (block?.baseFeePerGas === undefined) return { ...common, type: "legacy", gasPrice: capped(await ask("eth_gasPrice", [])) };
   const tip = capped(await ask("eth_maxPriorityFeePerGas", []).catch(() => USUAL));
   // The base fee rises by an eighth a block at most: enough for six full ones.

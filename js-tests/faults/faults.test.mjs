@@ -112,7 +112,11 @@ describe("RPCs as they are", { concurrency: 3 }, () => {
   describe("reorganisations as deep as what is not final", () => {
     const CONFIRMATIONS = 3;
     let scene;
-    before(async () => (scene = await stage(3, { hub: { confirmations: CONFIRMATIONS } })));
+    before(async () => {
+      scene = await stage(3, { hub: { confirmations: CONFIRMATIONS } });
+      // What the accounts have is no part of what is taken back.
+      await scene.world.chain.admin.mine({ blocks: 2 * CONFIRMATIONS });
+    });
     after(() => scene?.bob.disconnect());
     for (let seed = SEED; seed < SEED + 3; seed += 1) {
       it(`seed ${seed}`, async () => {

@@ -9,11 +9,11 @@
 /** @import { Grant, Hex, PaidRequestInit, PaidResponse, Spent, Terms } from "./pay/index.js" */
 /** @import { Place } from "./pay/ledger.mjs" */
 /** @import { Owner, Wanted } from "./pay/grants.mjs" */
-/** @import { Held, Interval, State } from "./pay/state.mjs" */
+/** @import { Allow, Held, Interval, State } from "./pay/state.mjs" */
 
 import { STRIDE } from "./pay/chain.mjs";
 import { paying } from "./pay/fetch.mjs";
-import { purseOf, tab } from "./pay/grants.mjs";
+import { purseOf, tab, unless } from "./pay/grants.mjs";
 import { indexed, ledgerOf } from "./pay/ledger.mjs";
 import { MOST_UNITS } from "./pay/scheme.mjs";
 import { begun, empty, give, heldBy, left, market, settle, spend, strike, sum, usable } from "./pay/state.mjs";
@@ -35,6 +35,8 @@ const KEPT_DAYS = 400;
 const STABLE = /^(DAI|USDS|USDC|USDT|USDP|PYUSD|GUSD|LUSD|FRAX|RLUSD|EURC|xDAI)$/;
 /** Thousandths of a unit of a stablecoin, and of ETH the two-thousandth part of that. */
 const DEFAULTS = { perRequest: 100n, perSite: 2_000n, perDay: 10_000n };
+/** More than any amount. */
+const ENDLESS = 1n << 256n;
 const LIMITS = /** @type {const} */ (["perRequest", "perSite", "perDay"]);
 
 const today = (/** @type {number} */ at) => Math.floor(at / DAY);
@@ -147,10 +149,10 @@ class Limits {
     return { perSite: this.of("perSite", token) - sum(recent.filter((entry) => entry.site === site)), perDay: this.of("perDay", token) - sum(recent) };
   }
 
-  /** The first limit that so much would break. @param {Kept} state @param {string} site @param {Hex} token @param {bigint} amount @param {number} now @returns {Over | undefined} */
-  over(state, site, token, amount, now) {
+  /** The first limit that so much would break. @param {Kept} state @param {string} site @param {Hex} token @param {bigint} amount @param {number} now @param {bigint} [whole] what one request shows in all @returns {Over | undefined} */
+  over(state, site, token, amount, now, whole = amount) {
     const left = { perRequest: this.of("perRequest", token), ...this.left(state, site, token, now) };
-    const limit = LIMITS.find((name) => amount > left[name]);
+    const limit = LIMITS.find((name) => (name === "perRequest" ? whole : amount) > left[name]);
     return limit && { limit, allowed: left[limit] > 0n ? left[limit] : 0n };
   }
 }
@@ -167,25 +169,29 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
   const ledger = ledgerOf(place);
   /** Open ones, by id. @type {Map<Hex, Stream>} */
   const streams = new Map();
-  /** What the application allowed beyond the budget, once each: by site, asset and amount. @type {Map<string, number>} */
-  const passes = new Map();
+  /** Of each call what it has shown for the first time, how much the application let it pay beyond the budget, and what is to be
+   * done once its spend is durable. @typedef {{ shown: bigint, passed: bigint, job?: ((terms: Terms) => void) | undefined }} Call */
+  /** They go with their calls. @type {WeakMap<Allow, Call>} */
+  const calls = new WeakMap();
   /** Where the next stream could not be placed. @type {Map<string, { times: number, until: number }>} */
   const resting = new Map();
   /** Those that are asked for while there is one to pay by. @type {Set<string>} */
   const early = new Set();
-  /** What is to be done once a spend is durable, by its id. @type {Map<Hex, (terms: Terms) => void>} */
-  const jobs = new Map();
-  const passOf = (/** @type {string} */ site, /** @type {string} */ asset, /** @type {bigint} */ amount) => `${site} ${asset} ${amount}`;
+  /** @param {Allow} allow which a call has for all that it takes @returns {Call} */
+  const callOf = (allow) => {
+    const call = calls.get(allow) ?? { shown: 0n, passed: 0n };
+    calls.set(allow, call);
+    return call;
+  };
 
-  /** Asks the application, or refuses. @param {Over} over @param {{ site: string, asset: Hex, amount: bigint }} what */
-  const askFor = async ({ limit, allowed }, { site, asset, amount }) => {
+  /** Asks the application, or refuses. @param {Over} over @param {{ site: string, asset: Hex, amount: bigint, call: Call }} what */
+  const askFor = async ({ limit, allowed }, { site, asset, amount, call }) => {
     const symbol = limits.asset(asset)?.asset ?? asset;
     const say = { limit, allowed, site, token: asset, asset: symbol, amount };
     if ((await budget.ask?.(say)) !== true) {
       throw fault("over-limit", `${site} costs ${amount} base units of ${symbol}, and the budget's ${limit} leaves ${allowed}. Nothing was paid: raise it, or answer in the budget's ask.`);
     }
-    const pass = passOf(site, asset, amount);
-    passes.set(pass, (passes.get(pass) ?? 0) + 1);
+    call.passed = amount;
   };
 
   /** @param {Held} held @returns {Promise<Stream>} */
@@ -205,6 +211,18 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
   const payable = (terms) => {
     const { chainId, contract, hub } = client.info;
     return terms.network === `eip155:${chainId}` && terms.contract === contract.toLowerCase() && new URL(terms.hub).origin === new URL(hub.url).origin;
+  };
+
+  /** The asset that a site wants, or why it can't be had from us. @param {Terms} terms */
+  const assetOf = (terms) => {
+    const { chainId, hub } = client.info;
+    const { site } = terms;
+    if (!payable(terms)) {
+      throw fault("other-hub", `${site} is paid by way of ${terms.hub} on ${terms.network}, and this client has a channel with ${hub.url} on eip155:${chainId}. Nothing was paid.`, { terms });
+    }
+    const asset = limits.asset(terms.asset);
+    if (!asset) throw fault("other-hub", `${site} wants an asset that ${hub.url} does not list. Nothing was paid.`, { terms });
+    return asset;
   };
 
   /** Makes the word of a place known. @param {Held} held @param {number} to */
@@ -234,20 +252,19 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
     state.rev += 1;
   };
 
-  /** Whether a stream's successor is to be placed now, and what can be left behind. @param {Held} held @param {number} units @param {State} state @param {string} site */
-  const afterwards = (held, units, state, site) => {
+  /** Whether a stream's successor is to be placed now, and what can be left behind. @param {Held} held @param {number} units @param {State} state */
+  const afterwards = (held, units, state) => {
     const now = Date.now();
-    const grant = /** @type {Grant} */ (held.grant);
-    const where = market(grant);
-    const low = left(state, grant, now) <= Math.max(units, SHARE * held.request.units) && !((resting.get(where + site)?.until ?? 0) > now);
+    const where = held.market;
+    const low = left(state, held.market, now) <= Math.max(units, SHARE * held.request.units) && !((resting.get(where)?.until ?? 0) > now);
     // Less than a request costs comes back, once nothing of it is open.
     const passed = state.held
       .slice(0, state.held.indexOf(held))
-      .filter(({ grant, free }) => grant && market(grant) === where && free.length > 0 && !free.some(([from, to]) => to - from >= units) && !state.spends.some(({ key }) => key === grant.key));
+      .filter(({ grant, free, market }) => grant && market === where && free.length > 0 && !free.some(([from, to]) => to - from >= units) && !state.spends.some(({ key }) => key === grant.key));
     for (const one of passed) close(state, one, now);
     return (/** @type {Terms} */ terms) => {
       for (const { request } of passed) void streams.get(request.id)?.end().catch(() => {});
-      if (low) void purse.ahead(terms, site);
+      if (low) void purse.ahead(terms);
     };
   };
 
@@ -255,29 +272,41 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
   const source = {
     owner,
     /** @param {State} state @param {Terms} terms @param {number} now */
-    usable: (state, terms, now) => usable(state, terms, now, ({ marks, request: { id, units } }) => {
-      const stream = streams.get(id);
-      return stream !== undefined && !stream.ended && stream.revealBy > now && (stream.remaining > 0 || marks.at(-1)?.[0] === units);
-    }),
+    /** @param {{ held: Held[] }} state @param {Terms} terms @param {number} now */
+    usable: ({ held }, terms, now) => {
+      const open = held.filter(({ marks, request: { id, units } }) => {
+        const stream = streams.get(id);
+        return stream !== undefined && !stream.ended && stream.revealBy > now && (stream.remaining > 0 || marks.at(-1)?.[0] === units);
+      });
+      return usable({ held: open }, terms, now);
+    },
     spend(held, { site, ...wanted }, /** @type {Kept} */ state) {
       const { asset, unitPrice } = /** @type {Grant} */ (held.grant);
       const amount = unitPrice * BigInt(wanted.units);
-      const over = limits.over(state, site, asset, amount, wanted.at);
-      const pass = passOf(site, asset, amount);
-      const allowed = passes.get(pass) ?? 0;
-      if (over && allowed === 0) throw Object.assign(new OverLimit(), { over, what: { site, asset, amount } });
-      const taken = spend(held, wanted);
+      const call = callOf(wanted.allow);
+      let fresh = 0n;
+      const taken = spend(held, {
+        ...wanted,
+        // All that this request has shown may be taken for it, whatever was refused.
+        allow(more, price) {
+          fresh = more;
+          const whole = call.shown + more > price ? call.shown + more : price;
+          const over = limits.over(state, site, asset, price, wanted.at, whole);
+          if (over && call.passed < whole) throw Object.assign(new OverLimit(), { over, what: { site, asset, amount: over.limit === "perRequest" ? whole : price, call } });
+          wanted.allow(more, price);
+        },
+      });
       try {
         reach(held, taken.to);
       } catch (error) {
         give(held.free, taken.from, taken.to);
         throw error;
       }
-      if (over) passes.set(pass, allowed - 1);
+      call.shown += fresh;
       const entry = entryOf(state, wanted.at, asset, site);
       entry.amount += amount;
       entry.requests += 1;
-      jobs.set(taken.id, afterwards(held, wanted.units, state, site));
+      call.job = afterwards(held, wanted.units, state);
       return Object.assign(taken, { site });
     },
     settle(/** @type {Kept} */ state, id, charged) {
@@ -300,18 +329,12 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
       const held = heldBy(state, key);
       if (held) count(state, held, spans ?? [[0, held.shown]], Date.now());
     },
-    async obtain(terms, site) {
-      const ahead = early.has(market(terms) + site);
-      const { chainId, hub } = client.info;
-      const asset = limits.asset(terms.asset);
-      const more = { terms };
-      if (!payable(terms)) {
-        throw fault("other-hub", `${site} is paid by way of ${terms.hub} on ${terms.network}, and this client has a channel with ${hub.url} on eip155:${chainId}. Nothing was paid.`, more);
-      }
-      if (!asset) throw fault("other-hub", `${site} wants an asset that ${hub.url} does not list. Nothing was paid.`, more);
-      const over = await ledger.change((state) => limits.over(state, site, terms.asset, terms.amount, Date.now()));
-      if (over && ahead) return;
-      if (over) await askFor(over, { site, asset: terms.asset, amount: terms.amount });
+    async obtain(terms) {
+      const site = /** @type {string} */ (terms.site);
+      const asset = assetOf(terms);
+      const what = market(terms);
+      const ahead = early.has(what);
+      if (ahead && (await ledger.change((state) => limits.over(state, site, terms.asset, terms.amount, Date.now())))) return;
       const held = await ledger.change((/** @type {Kept} */ state) => {
         const now = Date.now();
         if (!ahead && source.usable(state, terms, now)) return undefined;
@@ -319,15 +342,15 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
         if (asked) return asked;
         // Not more than the site may get today, so that a stream binds no money that can't be spent.
         const { perSite, perDay } = limits.left(state, site, terms.asset, now);
-        const most = Number((perSite < perDay ? perSite : perDay) / terms.unitPrice) - (ahead ? left(state, terms, now) : 0);
+        const most = Number((perSite < perDay ? perSite : perDay) / terms.unitPrice) - (ahead ? left(state, what, now) : 0);
         // One that is not begun is enough, whatever there is to say against it.
-        const waits = state.held.some(({ grant, shown, request }) => grant && shown === 0 && market(grant) === market(terms) && grant.expiry * 1000 > now && !streams.get(request.id)?.ended);
+        const waits = state.held.some(({ grant, shown, request, market }) => grant && shown === 0 && market === what && grant.expiry * 1000 > now && !streams.get(request.id)?.ended);
         if (ahead && (waits || most < terms.units)) return undefined;
         const units = Math.min(MOST_UNITS, Math.max(terms.units, Math.min(terms.minUnits, most)));
         const { payTo: payee, hub, network, asset, unitPrice } = terms;
         const request = { id: hexOf(random(16)), payee, hub, network, contract: terms.contract, asset, unitPrice, units, tip: /** @type {Hex} */ ("0x"), expiresIn: STREAM_SECONDS, title: site };
         /** @type {Held} */
-        const made = { at: now, request, marks: [], free: [], shown: 0 };
+        const made = { at: now, request, marks: [], market: what, free: [], shown: 0 };
         state.held.push(made);
         state.rev += 1;
         return made;
@@ -348,12 +371,12 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
   const plainPurse = purseOf(ledger, source);
   const purse = {
     ...plainPurse,
-    /** The next stream, while there is one to pay by. Who needs it meanwhile waits for the same. @param {Terms} terms @param {string} site */
-    async ahead(terms, site) {
-      const what = market(terms) + site;
+    /** The next stream, while there is one to pay by. Who needs it meanwhile waits for the same. @param {Terms} terms */
+    async ahead(terms) {
+      const what = market(terms);
       early.add(what);
       try {
-        await plainPurse.obtain(terms, site);
+        await plainPurse.obtain(terms, {});
         resting.delete(what);
       } catch {
         // Whoever needs it is told; here it is tried again with the requests to come.
@@ -366,34 +389,37 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
     // Of what a site takes the first that this client can pay.
     /** @param {Terms[]} all @param {Terms} [last] */
     pick: (all, last) => plainPurse.pick(last ? all : [...all.filter(payable), ...all], last),
+    /** What goes beyond the budget is asked for before anything is signed. @param {Terms} terms @param {Wanted} wanted */
+    async obtain(terms, wanted) {
+      const { asset, amount, site = "" } = terms;
+      assetOf(terms);
+      const call = callOf(wanted.allow);
+      const over = await ledger.change((state) => limits.over(state, site, asset, amount, Date.now()));
+      if (over && call.passed < amount) await unless(askFor(over, { site, asset, amount, call }), wanted.signal);
+      return plainPurse.obtain(terms, wanted);
+    },
     async take(/** @type {Wanted} */ wanted) {
       await catchUp();
       const take = async () => {
+        // What is not stored has no afterwards; who needs the next one waits for it.
+        callOf(wanted.allow).job = undefined;
         const paid = await plainPurse.take(wanted);
-        const job = paid && jobs.get(paid.id);
-        if (paid && job) {
-          jobs.delete(paid.id);
-          job(paid.terms);
-        }
+        if (paid) callOf(wanted.allow).job?.(paid.terms);
         return paid;
       };
-      // What was allowed may have gone to a request for the same that came between.
       for (;;) {
         try {
           return await take();
         } catch (error) {
-          if (!(error instanceof OverLimit)) {
-            // What was not stored has no afterwards; who needs the next one waits for it.
-            jobs.clear();
-            throw error;
-          }
+          if (!(error instanceof OverLimit)) throw error;
           const { over, what } = /** @type {any} */ (error);
-          await askFor(over, what);
+          await unless(askFor(over, what), wanted.signal);
         }
       }
     },
   };
-  const pay = paying(purse, { tell });
+  // What a request may show is the budget's to say.
+  const pay = paying(purse, { most: ENDLESS, tell });
 
   return {
     /** @param {RequestInfo | URL} input @param {PaidRequestInit} [init] @returns {Promise<PaidResponse>} */

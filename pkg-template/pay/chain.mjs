@@ -5,7 +5,7 @@
 /** @import { Hex } from "./index.js" */
 
 import { keccakP } from "@noble/hashes/sha3.js";
-import { bytesOf, hexOf, joined, wrong } from "./wire.mjs";
+import { bytesOf, hexOf, joined } from "./wire.mjs";
 
 /** Words from one that is kept to the next. */
 export const STRIDE = 128;
@@ -42,7 +42,7 @@ export function chainOf(root, units) {
 
 /** `word(place)`, from the next one that is kept. @param {Marks} marks @param {number} place @returns {Hex} */
 export function wordAt(marks, place) {
-  const [above, word] = marks.find(([kept]) => kept >= place) ?? wrong("place");
+  const [above, word] = /** @type {Marks[0]} */ (marks.find(([kept]) => kept >= place));
   return hexOf(hashed(word, above - place));
 }
 

@@ -97,37 +97,50 @@ export function paying(purse, { most, tell }) {
       if (type && !headers.has("content-type")) headers.set("content-type", type);
     }
     const { method, url } = new Request(base?.url ?? input, { method: init.method ?? base?.method });
-    const safe = method === "GET" || method === "HEAD" || join;
+    const safe = /^(GET|HEAD)$/.test(method) || join;
     const signal = init.signal ?? base?.signal;
     const { origin, pathname } = new URL(url);
     const route = `${method} ${origin}${pathname}`;
     const telling = [...headers].filter(([name]) => TELLING.test(name));
     const mark = streamed ? hexOf(random(16)) : await digest(joined(`${method} ${resourceOf(url)} ${telling}\n`, new Uint8Array(body ?? 0)));
-    const affordable = (/** @type {Terms} */ { amount }) => amount <= (payment.most ?? most ?? amount);
-    const wanted = { route, id: payment.id, mark, site: origin, affordable };
+    /** What may be shown for this price: all of it can be taken. @param {bigint} amount */
+    const limit = (amount) => payment.most ?? most ?? 2n * amount;
+    const affordable = (/** @type {Terms} */ { amount }) => amount <= limit(amount);
+    /** @type {Response} */
+    let response;
+    /** Worth of what this call's words show for the first time. */
+    let shown = 0n;
+    /** @type {import("./state.mjs").Allow} */
+    const allow = (fresh, amount) => {
+      shown += fresh;
+      if (shown > limit(amount)) throw unpaid("too-expensive", "The next word is more than is allowed.", { response });
+    };
+    const wanted = { route, id: payment.id, mark, site: origin, signal, affordable, allow };
+    /** What an answer asks for, by whom. */
+    const asked = () => decodeRequired(response.headers.get(REQUIRED), origin);
     /** @type {Record<string, number>} */
     const tried = {};
     const may = (/** @type {string} */ what) => (tried[what] = (tried[what] ?? 0) + 1) <= TRIES[what];
 
     /** @param {Paid | undefined} paid @returns {Promise<Response>} */
     const send = async (paid) => {
-      const options = /** @type {RequestInit} */ ({ ...init, headers: new Headers(headers), body, signal, duplex: "half" });
-      if (!paid) return fetch(new Request(input, options));
+      const own = new Headers(headers);
+      const options = /** @type {RequestInit} */ ({ ...init, headers: own, body, signal, duplex: "half" });
+      if (!paid) return fetch(input, options);
       const patience = new AbortController();
       const timer = streamed || setTimeout(() => patience.abort(), paid.terms.maxTimeoutSeconds * 1_000 + GRACE);
-      // It is for this origin alone, and none but the server says what it is worth: no redirect carries it on, no cache answers it.
-      const own = new Request(input, { ...options, redirect: "manual", cache: "no-store", signal: signal ? AbortSignal.any([signal, patience.signal]) : patience.signal });
       join?.(paid);
-      own.headers.set(SIGNATURE, encodePayment({ ...paid, bind: await bindOf(paid.id, method, url) }));
+      own.set(SIGNATURE, encodePayment({ ...paid, bind: await bindOf(paid.id, method, url) }));
       try {
-        return await fetch(own);
+        // It is for this origin alone, and none but the server says what it is worth: no redirect carries it on, no cache answers it.
+        return await fetch(input, { ...options, redirect: "manual", cache: "no-store", signal: signal ? AbortSignal.any([signal, patience.signal]) : patience.signal });
       } finally {
         clearTimeout(/** @type {any} */ (timer));
       }
     };
 
-    /** Pays what is asked for now, or says why not. @param {Terms} terms @param {Response} response @returns {Promise<Paid>} */
-    const again = async (terms, response) => {
+    /** Pays what is asked for now, or says why not. @param {Terms} terms @returns {Promise<Paid>} */
+    const again = async (terms) => {
       const more = { terms, response };
       await purse.learn(route, terms);
       if (!affordable(terms)) throw unpaid("too-expensive", `It costs ${terms.amount} of ${terms.symbol}, more than is allowed.`, more);
@@ -135,8 +148,8 @@ export function paying(purse, { most, tell }) {
         const paid = streamed ? undefined : await purse.take({ ...wanted, terms });
         if (paid) return paid;
         if (payment.ask === false || !may("grant")) throw unpaid("payment-required", "There is no grant.", more);
-        await purse.obtain(terms, origin, signal);
-        if (streamed) throw unpaid("unrepeatable", "The body is gone: ask again with a new one.", more);
+        await purse.obtain(terms, wanted);
+        if (streamed) throw unpaid("unrepeatable", "The body is gone: send a new one.", more);
       }
     };
 
@@ -157,10 +170,9 @@ export function paying(purse, { most, tell }) {
 
     let paid = await purse.take({ ...wanted, terms: known });
     let led = false;
-    const pause = (/** @type {string} */ what) => backOff(tried[what], signal).catch((reason) => (purse.loosen(/** @type {Paid} */ (paid)), Promise.reject(reason)));
+    // Where the signal ends it, so it does what comes next.
+    const pause = (/** @type {string} */ what) => backOff(tried[what], signal).catch(() => {});
     for (;;) {
-      /** @type {Response} */
-      let response;
       try {
         response = await send(paid);
       } catch (cause) {
@@ -174,15 +186,15 @@ export function paying(purse, { most, tell }) {
       }
       const { status } = response;
       if (!paid) {
-        const { terms: all = [] } = status === 402 && response.headers.has(REQUIRED) ? decodeRequired(response.headers.get(REQUIRED)) : {};
-        if (all.length === 0) return response;
+        const all = status === 402 && response.headers.has(REQUIRED) ? asked().terms : [];
+        if (!all[0]) return response;
         if (response.redirected) {
           // Its terms are of where it led to, and count there; another origin gets no payment that nobody meant for it.
           if (new URL(response.url).origin !== origin || !safe || hops >= TRIES.hops) return response;
           return pay(base ? new Request(response.url, base) : response.url, { ...init, payment }, hops + 1);
         }
         if (led) throw fault("unsupported", "It leads elsewhere.", { response });
-        paid = await again(await purse.pick(all), response);
+        paid = await again(await purse.pick(all));
         continue;
       }
       const said = perhaps(() => decodeAnswer(response.headers.get(RESPONSE)));
@@ -200,7 +212,7 @@ export function paying(purse, { most, tell }) {
         continue;
       }
       if (answer) return served(response, paid, answer);
-      const { code = "", terms: all = [], stream } = perhaps(() => decodeRequired(response.headers.get(REQUIRED))) ?? {};
+      const { code = "", terms: all = [], stream } = perhaps(asked) ?? {};
       if (!code && status !== 402) {
         // A server that takes payments says so with every answer to one. A failure without that may be a proxy's own, and says
         // nothing of what was charged; any other answer is one that costs nothing.
@@ -229,7 +241,7 @@ export function paying(purse, { most, tell }) {
         else useful = code === "price-changed" || code === "wrong-terms" || (code === "id-reused" && !payment.id);
       }
       if (!useful || !may("terms")) throw unpaid(code || "payment-required", "The payment is refused.", more);
-      paid = await again(await purse.pick(all, paid.terms), response);
+      paid = await again(await purse.pick(all, paid.terms));
     }
   };
 }

@@ -3,7 +3,7 @@
 
 /** @import { Grant, Hex, Terms } from "./index.js" */
 /** @import { Ledger } from "./ledger.mjs" */
-/** @import { Held, Interval, Spend, State, settle, usable } from "./state.mjs" */
+/** @import { Allow, Held, Interval, Spend, State, settle, usable } from "./state.mjs" */
 
 import { wordAt } from "./chain.mjs";
 import { forget, heldBy, learn, loosen, market, sold, termsOf, tidy } from "./state.mjs";
@@ -16,18 +16,20 @@ import { fault, hexOf, random } from "./wire.mjs";
  * @property {Hex | undefined} [id]
  * @property {string} mark
  * @property {string} site
- * @property {(terms: Terms) => boolean} [affordable]
+ * @property {AbortSignal | null | undefined} signal
+ * @property {(terms: Terms) => boolean} affordable
+ * @property {Allow} allow the same in all that one call takes
  */
-/** @typedef {Spend & { word: Hex, network: string, asset: Hex, payTo: Hex, terms: Terms, granted: number, site: string }} Paid */
+/** @typedef {Spend & { word: Hex, network: string, asset: Hex, payTo: Hex, terms: Terms, granted: number }} Paid */
 const SOON = 100;
 
 /** Whose spends these are, and whether another owner of some is gone. @typedef {{ name: string, living(): Promise<(name: string) => boolean> }} Owner */
 /**
  * Where grants come from, and how one is spent. @typedef {object} Source
  * @property {Owner} owner
- * @property {(terms: Terms, site: string) => Promise<void>} obtain
+ * @property {(terms: Terms) => Promise<void>} obtain
  * @property {typeof usable} usable
- * @property {(held: Held, wanted: { id: Hex, units: number, mark: string, owner: string, at: number, site: string }, state: State) => Spend} spend may throw, and nothing is spent
+ * @property {(held: Held, wanted: { id: Hex, units: number, mark: string, owner: string, at: number, site: string, allow: Allow }, state: State) => Spend} spend may throw, and nothing is spent
  * @property {typeof settle} settle
  * @property {(state: State, now: number) => void} [before] notes what has to be known before units are taken
  * @property {(state: State, key: Hex, spans?: readonly Interval[]) => void} [lost] what is free of these, or of all that was shown, goes, and its words may be out
@@ -81,7 +83,7 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle, before, 
 
   return {
     /** Units for a request, and the word; those that the same request left behind before any others. @param {Wanted} wanted @returns {Promise<Paid | undefined>} */
-    async take({ route, terms, id, mark, site, affordable }) {
+    async take({ route, terms, id, mark, site, affordable, allow }) {
       const { name, living } = owner;
       const lives = await living();
       return ledger.change((state) => {
@@ -94,10 +96,10 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle, before, 
         let held = taken && heldBy(state, taken.key);
         if (taken) taken.owner = name;
         else {
-          if (!asked || affordable?.(asked) === false) return undefined;
+          if (!asked || !affordable(asked)) return undefined;
           held = usable(state, asked, at);
           if (!held) return undefined;
-          taken = spend(held, { id: id ?? hexOf(random(16)), units: asked.units, mark, owner: name, at, site }, state);
+          taken = spend(held, { id: id ?? hexOf(random(16)), units: asked.units, mark, owner: name, at, site, allow }, state);
           state.spends.push(taken);
         }
         state.rev += 1;
@@ -106,7 +108,7 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle, before, 
         const units = taken.to - taken.from;
         // Of a request that was left behind the terms of then count.
         const own = { maxTimeoutSeconds: 60, minUnits: units, ...asked, ...grant, payTo: grant.payee, units, amount: grant.unitPrice * BigInt(units) };
-        return { ...own, ...taken, word: wordAt(marks, taken.to), terms: own, granted, site };
+        return { ...own, ...taken, word: wordAt(marks, taken.to), terms: own, granted };
       });
     },
 
@@ -141,10 +143,10 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle, before, 
         sold(state, held, spent);
       }),
 
-    /** Resolves when there is a grant to pay from; several who wait for the same ask once. @param {Terms} terms @param {string} site @param {AbortSignal | null} [signal] */
-    obtain(terms, site, signal) {
-      const what = market(terms) + site;
-      const one = asking.get(what) ?? obtain(terms, site).finally(() => asking.delete(what));
+    /** Resolves when there is a grant to pay from; several who wait for the same ask once. @param {Terms} terms @param {{ signal?: Wanted["signal"] }} wanted */
+    obtain(terms, { signal }) {
+      const what = market(terms);
+      const one = asking.get(what) ?? obtain(terms).finally(() => asking.delete(what));
       asking.set(what, one);
       one.catch(() => {});
       return unless(one, signal);

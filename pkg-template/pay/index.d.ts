@@ -82,6 +82,8 @@ export interface Terms {
   decimals: number;
   /** The wallet page that the site suggests. */
   wallet?: string | undefined;
+  /** The origin that asks, by the payer's own word: what was granted for its terms pays nobody else's. */
+  site?: string | undefined;
 }
 
 /** `PAYMENT-REQUIRED`. */

@@ -79,13 +79,14 @@ export function payer(options = {}) {
   };
 
   /** The chain is made and kept before anybody hears of its tip. @param {State} state @param {Terms} terms */
-  const prepare = (state, { payTo: payee, hub, network, contract, asset, unitPrice, units: least, minUnits }) => {
+  const prepare = (state, terms) => {
+    const { payTo: payee, hub, network, contract, asset, unitPrice, units: least, minUnits } = terms;
     const wanted = Math.max(least, minUnits, units);
     const { tip, marks } = chainOf(random(32), wanted);
     const shown = title ?? ((document.title || location.hostname).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, " ").slice(0, 80));
     const request = { id: hexOf(random(16)), payee, hub, network, contract, asset, unitPrice, units: wanted, tip, expiresIn, title: shown, reason };
     /** @type {Held} */
-    const held = { at: Date.now(), request, marks, free: [], shown: 0 };
+    const held = { at: Date.now(), request, marks, market: market(terms), free: [], shown: 0 };
     state.held.push(held);
     state.rev += 1;
     return held;
@@ -125,7 +126,7 @@ export function payer(options = {}) {
     returned: ready,
     handle(event) {
       const { request } = event;
-      if (request.method !== "GET" && request.method !== "HEAD") return;
+      if (!/^(GET|HEAD)$/.test(request.method)) return;
       const own = new URL(request.url).origin === location.origin;
       /** @type {RequestInit} */
       const init = request.mode === "navigate" ? {} : own ? { mode: "same-origin" } : { mode: "cors", credentials: "omit" };

@@ -41,7 +41,7 @@ export function ledgerOf(place) {
         });
       })
         .catch((cause) => {
-          const error = fault("storage-failed", `Nothing is paid, since nothing can be kept (a private window?): ${cause?.message}`, { cause });
+          const error = fault("storage-failed", `Nothing is paid: nothing can be kept (private window?): ${cause?.message}`, { cause });
           told = turn.map(({ fail }) => () => fail(error));
         });
       for (const tell of told) tell();
@@ -91,7 +91,7 @@ export function indexed(name) {
         try {
           /** @type {State} */
           const state = read.result ?? empty();
-          if (state.v !== 1) throw new Error("a newer version of this page has been here");
+          if (state.v !== 1) throw new Error("a newer version was here");
           const { rev } = state;
           work(state);
           if (state.rev !== rev) store.put(state, "state");

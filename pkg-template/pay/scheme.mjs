@@ -6,7 +6,7 @@
 /** @import { Answer, Event, Grant, GrantAnswer, GrantRequest, Hex, Payment, Receipt, Required, Terms } from "./index.js" */
 /** @import { Check, Shape } from "./wire.mjs" */
 
-import { address, amount, bytes32, bytesOf, checked, fault, fields, hex, hexOf, id16, int, joined, json, like, line, link, list, object, only, pack, packUrl, page, price, unpack, unpackUrl, wrong } from "./wire.mjs";
+import { address, amount, bytes32, bytesOf, checked, fault, fields, hex, hexOf, id16, int, joined, json, like, line, link, list, object, only, pack, packUrl, page, parsed, price, unpack, unpackUrl, wrong } from "./wire.mjs";
 
 export const SCHEME = "farthing";
 /** Headers, as they are written; to be compared in lower case. */
@@ -54,8 +54,8 @@ const place = int(0, MOST_UNITS);
 const places = list(place, 2);
 /** @type {Check<[from: number, to: number]>} */
 const interval = (value) => {
-  const pair = places(value);
-  return pair && pair.length === 2 && pair[0] < pair[1] ? [pair[0], pair[1]] : undefined;
+  const [from, to] = places(value) ?? [];
+  return from < to ? [from, to] : undefined;
 };
 /** Whom and in what: the same in terms, payments, grants. */
 const parties = { network, asset: address };
@@ -85,8 +85,8 @@ export const bindOf = (id, method, url) => digest(bindInput(id, method, url));
 
 const TERMS = { ...parties, amount: price, payTo: address, maxTimeoutSeconds: int(1, 86_400), extra: { hub: link, contract: address, unitPrice: price, units, minUnits: units, ...token, "wallet?": page } };
 
-/** Reads `PAYMENT-REQUIRED`. Of `accepts` only what is of this scheme. @param {unknown} text @returns {Required} */
-export function decodeRequired(text) {
+/** Reads `PAYMENT-REQUIRED`. Of `accepts` only what is of this scheme. @param {unknown} text @param {string} [site] the origin that says it @returns {Required} */
+export function decodeRequired(text, site) {
   return checked("bad-answer", REQUIRED, () => {
     const { accepts, ...rest } = fields(unpack(text, LONG), {
       x402Version: only(2),
@@ -98,7 +98,7 @@ export function decodeRequired(text) {
     const terms = accepts.flatMap((/** @type {any} */ one, /** @type {number} */ index) => {
       if (one.scheme !== SCHEME) return [];
       const { extra, ...top } = fields(one, TERMS, `accepts[${index}]`);
-      return top.amount === extra.unitPrice * BigInt(extra.units) ? [{ ...top, ...extra }] : wrong("amount");
+      return top.amount === extra.unitPrice * BigInt(extra.units) ? [{ ...top, ...extra, ...(site && { site }) }] : wrong("amount");
     });
     return { ...rest, terms };
   });
@@ -152,14 +152,7 @@ export function encodeAnswer({ network, amount, ...extra }) {
 /** Reads the `data` of an event `farthing`: `from`, `used` and `paid` are places in the stream. @param {unknown} text @returns {Event} */
 export function decodeEvent(text) {
   return checked("bad-answer", "event farthing", () => {
-    /** @type {any} */
-    let value;
-    try {
-      if (typeof text === "string" && text.length <= SHORTEST) value = JSON.parse(text);
-    } catch {
-      // Refused below.
-    }
-    const event = fields(value, { key: bytes32, id: id16, from: place, paid: place, used: place, "end?": only(true) });
+    const event = fields(parsed(text, SHORTEST), { key: bytes32, id: id16, from: place, paid: place, used: place, "end?": only(true) });
     return event.from <= event.used && event.used <= event.paid ? event : wrong("used");
   });
 }

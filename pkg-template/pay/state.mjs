@@ -15,6 +15,7 @@ import { json } from "./wire.mjs";
  * @property {number} at when it was asked for, milliseconds
  * @property {GrantRequest} request
  * @property {Marks} marks
+ * @property {string} market of the terms that it was asked for: no others are paid by it
  * @property {Grant} [grant] once it is granted
  * @property {Interval[]} free units that can be spent, lowest first
  * @property {number} shown the highest place whose word may have left
@@ -29,6 +30,7 @@ import { json } from "./wire.mjs";
  * @property {string} owner who waits for its answer; nobody if empty
  * @property {number} at
  */
+/** Throws where a call would show more than it may: `fresh` is what was never shown before, `amount` the price. @typedef {(fresh: bigint, amount: bigint) => void} Allow */
 /** @typedef {{ v: 1, rev: number, held: Held[], spends: Spend[], routes: [route: string, terms: Terms | null][] }} State */
 
 /** Before a grant's expiry, milliseconds: nothing is spent any more. */
@@ -52,31 +54,26 @@ export function give(free, from, to) {
 
 /** Takes out what there is of an interval. @param {Interval[]} free @param {number} from @param {number} to */
 export function strike(free, from, to) {
-  /** @type {Interval[]} */
-  const rest = [];
-  for (const [a, b] of free) {
-    if (a < Math.min(b, from)) rest.push([a, Math.min(b, from)]);
-    if (Math.max(a, to) < b) rest.push([Math.max(a, to), b]);
-  }
-  free.splice(0, free.length, ...rest);
+  const rest = free.flatMap(([a, b]) => /** @type {Interval[]} */ ([[a, Math.min(b, from)], [Math.max(a, to), b]]));
+  free.splice(0, free.length, ...rest.filter(([a, b]) => a < b));
 }
 
 /** @param {Interval[]} free */
 export const sum = (free) => free.reduce((all, [from, to]) => all + to - from, 0);
 
-/** Whom a grant pays, by way of whom and in what, to be compared. @param {{ hub: string, network: string, contract: string, asset: string, unitPrice: bigint, payee?: string, payTo?: string }} one */
-export const market = ({ hub, network, contract, asset, unitPrice, payee, payTo = payee }) => [hub, network, contract, asset, unitPrice, payTo].join();
+/** Whose terms something is for, whom it pays, by way of whom and in what, to be compared. @param {{ hub: string, network: string, contract: string, asset: string, unitPrice: bigint, payee?: string, payTo?: string, site?: string }} one */
+export const market = ({ hub, network, contract, asset, unitPrice, payee, payTo = payee, site }) => [hub, network, contract, asset, unitPrice, payTo, site].join();
 
-/** A grant that can pay. @param {State} state @param {Terms} terms @param {number} now @param {(held: Held) => boolean} [open] */
-export const usable = (state, terms, now, open = () => true) =>
-  state.held.find((held) => held.grant && market(held.grant) === market(terms) && held.grant.expiry * 1000 - MARGIN > now && held.free.some(([from, to]) => to - from >= terms.units) && open(held));
+/** A grant that can pay. @param {{ held: Held[] }} state @param {Terms} terms @param {number} now */
+export const usable = ({ held }, terms, now) =>
+  held.find(({ grant, free, market: what }) => grant && what === market(terms) && grant.expiry * 1000 - MARGIN > now && free.some(([from, to]) => to - from >= terms.units));
 
-/** Units that are left for long enough to pay like this. @param {State} state @param {Terms | Grant} terms @param {number} now */
-export const left = (state, terms, now) =>
-  sum(state.held.flatMap(({ grant, free }) => (grant && market(grant) === market(terms) && grant.expiry * 1000 - EARLY > now ? free : [])));
+/** Units that are left for long enough to pay like this. @param {State} state @param {string} what their market @param {number} now */
+export const left = (state, what, now) =>
+  sum(state.held.flatMap(({ grant, free, market }) => (grant && market === what && grant.expiry * 1000 - EARLY > now ? free : [])));
 
 /** What was asked for and not answered: the same is asked for again, so that a wallet grants it once. @param {State} state @param {Terms} terms */
-export const begun = (state, terms) => state.held.find(({ grant, request }) => !grant && market(request) === market(terms) && request.units >= terms.units);
+export const begun = (state, terms) => state.held.find(({ grant, request, market: what }) => !grant && what === market(terms) && request.units >= terms.units);
 
 /** @param {State} state @param {Hex | undefined} key */
 export const heldBy = (state, key) => state.held.find(({ grant }) => grant?.key === key);
@@ -93,14 +90,17 @@ export function tidy(state, now) {
 
 /**
  * Takes units for a request out of a grant that has them. @param {Held} held
- * @param {{ id: Hex, units: number, mark: string, owner: string, at: number }} wanted @returns {Spend}
+ * @param {{ id: Hex, units: number, mark: string, owner: string, at: number, allow: Allow }} wanted @returns {Spend}
  */
-export function spend(held, { units, ...wanted }) {
+export function spend(held, { units, allow, ...wanted }) {
   const [from] = /** @type {Interval} */ (held.free.find(([from, to]) => to - from >= units));
   const to = from + units;
+  const { key, unitPrice } = /** @type {Grant} */ (held.grant);
+  const shown = Math.max(held.shown, to);
+  allow(unitPrice * BigInt(shown - held.shown), unitPrice * BigInt(units));
   strike(held.free, from, to);
-  held.shown = Math.max(held.shown, to);
-  return { key: /** @type {Grant} */ (held.grant).key, from, to, ...wanted };
+  held.shown = shown;
+  return { key, from, to, ...wanted };
 }
 
 /** The outcome is known: so many units were charged. @param {State} state @param {Hex} id @param {number} charged */

@@ -27,8 +27,6 @@ export async function popUp(wallet, request) {
   let early = true;
   try {
     return await new Promise((done, fail) => {
-      const begun = Date.now();
-      let closed = 0;
       const hear = (/** @type {MessageEvent} */ { source, origin: from, data }) => {
         if (source !== opened || from !== origin || data?.id !== id) return;
         if (data.type === "farthing-wallet-ready") {
@@ -38,13 +36,12 @@ export async function popUp(wallet, request) {
       };
       addEventListener("message", hear, { signal });
       const timer = setInterval(() => {
-        const now = Date.now();
-        if (opened.closed) closed ||= now;
-        if (closed && now - closed >= LAST) fail(none("closed", "The window was closed.", early));
-        if (early && now - begun > HELLO) fail(none("unavailable", "The wallet does not answer."));
-        if (now - begun > DECIDE) fail(none("expired", "Nobody decided."));
+        if (opened.closed) setTimeout(() => fail(none("closed", "The window was closed.", early)), LAST);
       }, LOOK);
       signal.onabort = () => clearInterval(timer);
+      // Of a promise that has ended these say nothing.
+      setTimeout(() => early && fail(none("unavailable", "The wallet does not answer.")), HELLO);
+      setTimeout(() => fail(none("expired", "Nobody decided.")), DECIDE);
     }).then(decodeGrantAnswer);
   } finally {
     end.abort();
@@ -55,7 +52,7 @@ export async function popUp(wallet, request) {
 /** Whether this page's own policy cuts off the windows that it opens. */
 export async function isolated() {
   const response = await fetch(location.href, { method: "HEAD" }).catch(() => undefined);
-  return /^(same-origin|noopener-allow-popups)\s*(;|$)/.test(response?.headers.get("cross-origin-opener-policy") ?? "");
+  return /^(same-origin(?!-)|noopener)/.test(response?.headers.get("cross-origin-opener-policy") ?? "");
 }
 
 /** Leaves for the wallet. The page that comes back reads the answer; this promise ends only if we can't leave.

@@ -119,17 +119,22 @@ export const packUrl = (value) => pack(value).replace(/\+/g, "-").replace(/\//g,
 /** @param {unknown} value */
 export const json = (value) => JSON.stringify(value, (_, one) => (typeof one === "bigint" ? String(one) : one));
 
-/** What `pack` made; `wrong` for anything else, padding and stray bits included. @param {unknown} text @param {number} most @returns {any} */
-export function unpack(text, most) {
-  if (typeof text !== "string" || text.length > most) wrong("it");
+/** JSON of at most so many letters, `wrong` for anything else. @param {any} text @param {number} most @param {(text: string) => string} [plain] what the JSON is in it @returns {any} */
+export function parsed(text, most, plain = (text) => text) {
   try {
-    const binary = atob(/** @type {string} */ (text));
-    if (btoa(binary) === text) return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(binary, (char) => char.charCodeAt(0))));
+    if (typeof text === "string" && text.length <= most) return JSON.parse(plain(text));
   } catch {
     // Refused below.
   }
   return wrong("it");
 }
+
+/** What `pack` made; `wrong` for anything else, padding and stray bits included. @param {unknown} text @param {number} most @returns {any} */
+export const unpack = (text, most) =>
+  parsed(text, most, (text) => {
+    const binary = atob(text);
+    return btoa(binary) === text ? new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(binary, (char) => char.charCodeAt(0))) : "";
+  });
 
 const base64Url = like(/^[\w-]*$/);
 /** What `packUrl` made. @param {unknown} text @param {number} most @returns {any} */

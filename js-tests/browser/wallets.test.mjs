@@ -158,6 +158,8 @@ test("who chooses none is told so, by each way out, and can choose again", async
     [() => page.evaluate(() => stopped.abort()), "aborted"],
     // Beside the list, inside of the dialog: nothing happens.
     [async () => (await page.getByRole("heading").click(), await page.getByRole("button", { name: "One" }).click()), "one"],
+    // A page that draws itself anew, as frameworks do.
+    [() => page.evaluate(() => document.body.replaceChildren("another page")), "wallet-rejected"],
   ];
   for (const [leave, code] of ways) {
     await pick(page);

@@ -158,6 +158,10 @@ export async function pickWallet(options = {}) {
     signal?.addEventListener("abort", stop);
     undo.push(() => signal?.removeEventListener("abort", stop), discovery.onChange(show));
     document.body.append(host);
+    // A page that draws its body anew takes the dialog with it: nobody can choose any more.
+    const gone = new MutationObserver(() => host.isConnected || refuse());
+    gone.observe(document, { childList: true, subtree: true });
+    undo.push(() => gone.disconnect());
     show(discovery.wallets);
     dialog.showModal();
     list.querySelector("button")?.focus();

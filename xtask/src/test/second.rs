@@ -4,7 +4,7 @@
 //! of their own has no second chance, nor have the parts that count what was lost.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::Tally;
@@ -36,11 +36,17 @@ pub(crate) fn files(output: &str, tests: &[PathBuf]) -> Vec<PathBuf> {
     tests.iter().filter(failed).cloned().collect()
 }
 
-/// The same command with these tests alone.
+/// The option of Node's runner for how many files it tries at once.
+const AT_ONCE: &str = "--test-concurrency=";
+
+/// The same command with these tests alone, one file after the other.
 pub(crate) fn command(first: &Command, tests: &[PathBuf]) -> Command {
     let mut again = Command::new(first.get_program());
-    let is_test = |arg: &&OsStr| Path::new(arg).to_string_lossy().ends_with(".test.mjs");
-    again.args(first.get_args().filter(|arg| !is_test(arg))).args(tests);
+    let kept = |arg: &&OsStr| {
+        let text = arg.to_string_lossy();
+        !text.ends_with(".test.mjs") && !text.starts_with(AT_ONCE)
+    };
+    again.args(first.get_args().filter(kept)).arg(format!("{AT_ONCE}1")).args(tests);
     for (name, value) in first.get_envs() {
         match value {
             Some(value) => again.env(name, value),
@@ -71,6 +77,8 @@ pub(crate) fn tally(first: Tally, again: impl FnOnce() -> Option<Tally>) -> Tall
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn of(passed: u64, failed: u64) -> Tally {
@@ -101,12 +109,12 @@ mod tests {
         assert_eq!(failed, [path("a"), path("b")]);
         assert!(files("test at elsewhere.test.mjs:1:1", &tests).is_empty());
         let mut first = Command::new("node");
-        first.args(["--test", "--test-timeout=600000"]).args(&tests).env("A", "1").current_dir("/x");
+        first.args(["--test", "--test-concurrency=4"]).args(&tests).env("A", "1").current_dir("/x");
         let again = command(&first, &failed);
         let args: Vec<&OsStr> = again.get_args().collect();
         assert_eq!(
             args,
-            ["--test", "--test-timeout=600000", &*path("a").to_string_lossy(), &*path("b").to_string_lossy()]
+            ["--test", "--test-concurrency=1", &*path("a").to_string_lossy(), &*path("b").to_string_lossy()]
         );
         assert_eq!(again.get_envs().count(), 1);
         assert_eq!(again.get_current_dir(), Some(Path::new("/x")));

@@ -29,8 +29,16 @@ const GAS_TESTS: &str = "test/Gas*";
 const GAS_SNAPSHOTS: &str = "contracts/snapshots";
 
 /// Tests of the package in Node that ask no EVM node, so that another one changes nothing.
-const NODELESS: [&str; 8] =
-    ["arguments.test.mjs", "fetch.test.mjs", "fetch-budget.test.mjs", "fetch-lost.test.mjs", "fetch-metered.test.mjs", "paying.test.mjs", "stores.test.mjs", "types.test.mjs"];
+const NODELESS: [&str; 8] = [
+    "arguments.test.mjs",
+    "fetch.test.mjs",
+    "fetch-budget.test.mjs",
+    "fetch-lost.test.mjs",
+    "fetch-metered.test.mjs",
+    "paying.test.mjs",
+    "stores.test.mjs",
+    "types.test.mjs",
+];
 
 /// Those that are run on Hardhat's node each time: they send every kind of transaction, and read logs and receipts.
 const HARDHAT: [&str; 8] = [
@@ -42,6 +50,18 @@ const HARDHAT: [&str; 8] = [
     "restore.test.mjs",
     "rounds.test.mjs",
     "watch.test.mjs",
+];
+
+/// How many files of a folder are tried at once. Node's runner takes one less than there are cores, so one where there are
+/// two; but most tests wait for blocks, timers and each other most of the time. Each file has a chain, a hub and ports of
+/// its own. Browsers work more. What counts time, kills, or takes ports that it is known by is not named here.
+const AT_ONCE: [(&str, &str); 6] = [
+    ("package in Node", "4"),
+    ("package on Hardhat", "3"),
+    ("package in Chromium", "2"),
+    ("pages in Chromium", "2"),
+    ("RPC faults", "2"),
+    ("adversaries", "3"),
 ];
 
 /// All steps of a full or a quick run. Of what takes longest a run that was asked for by name does more.
@@ -357,6 +377,9 @@ fn node_tests(
     let mut node = stage::node_command(Hub::Dev, &tgz, browser)?;
     // None takes a tenth of it; without it a test that hangs would hang the whole.
     node.args(["--test", "--test-reporter=spec", "--test-timeout=600000"]);
+    if let Some((_, files)) = AT_ONCE.iter().find(|(step, _)| *step == name) {
+        node.arg(format!("--test-concurrency={files}"));
+    }
     set(&mut node);
     node.args(&tests);
     let run = watch(name, &mut node)?;

@@ -96,6 +96,32 @@ test("calls, results, errors, progress, signals and events cross between tabs", 
   await closeAll(tabs);
 });
 
+test("one stream paid from two tabs: no unit is taken for two, and what one has noted the other goes on behind", async () => {
+  const { tabs } = await openTabs(2);
+  const [first, second] = tabs.map(({ page }) => page);
+  const streams = new Map();
+  const stop = alice.on("stream", ({ stream }) => streams.set(stream.key, stream));
+  await first.evaluate(() => client.deposit({ asset: "ETH", amount: 10n ** 17n }));
+  const id = `0x${randomBytes(16).toString("hex")}`;
+  const place = ([to, id]) => client.stream({ id, to, asset: "ETH", unitPrice: 1_000n, units: 100 }).then((stream) => void (globalThis.stream = stream));
+  for (const page of [first, second]) await page.evaluate(place, [a.address, id]);
+  const pay = (page, units) => page.evaluate((units) => stream.pay(units), units);
+  // Neither has heard of the other: the same units, and their words are worth what one of them is.
+  const [three, two] = [await pay(first, 3), await pay(second, 2)];
+  assert.deepEqual([three.from, three.to, two.from, two.to], [0, 3, 0, 2]);
+  await until(() => streams.has(three.key), "the payee hears of the stream");
+  const taken = streams.get(three.key);
+  assert.deepEqual([taken.take(three), taken.take(two), taken.proved], [3, 0, 3]);
+  await first.evaluate(() => stream.saved());
+  await second.waitForFunction(() => stream.paid === 3);
+  const next = await pay(second, 2);
+  assert.deepEqual([next.from, next.to, taken.take(next), taken.proved], [3, 5, 2, 5]);
+  await second.evaluate(() => stream.saved());
+  await first.waitForFunction(() => stream.paid === 5);
+  assert.equal((await first.evaluate(() => client.streams())).length, 1);
+  stop();
+});
+
 test("tabs that can't be one wallet are refused, as is one that does not share", async () => {
   const { tabs, options } = await openTabs(1);
   const code = async (changes) => {

@@ -97,6 +97,32 @@ test("an API on another origin: one preflight, no header but ours, and the payme
   assert.equal(api.charged(), 2);
 });
 
+test("a site that refuses and asks for more is shown no more than one request may cost, and another origin none of it", async () => {
+  const page = await openPage();
+  await page.get("/articles/0");
+  const shown = () => Math.max(...site.log.map(({ payload }) => payload?.to ?? 0));
+  // Each time it holds what it can for sold.
+  const before = (request, response, { refuse }) => {
+    const { key, from, to } = site.log.at(-1).payload;
+    refuse("interval-spent", { key, sold: [{ from: 0, charged: to + to - from }] });
+  };
+  site.faults = { shift: () => ({ before }) };
+  const set = async (perRequest) => page.evaluate((most) => void (globalThis.pay = payer(most && { perRequest: BigInt(most) })), perRequest);
+  await set("2000000000000000");
+  const refused = await page.get("/articles/1");
+  assert.equal(refused.code, "too-expensive", JSON.stringify(refused));
+  assert.equal(shown(), 4, "a price of two units, and two were shown");
+  await set();
+  assert.equal((await page.get("/articles/2")).code, "too-expensive");
+  // From 6 on, since it says that it sold as many: what that skips is shown as well, at most twice the price in all.
+  assert.ok(shown() <= 8, String(shown()));
+  site.faults = [];
+  const asked = wallet.asked.length;
+  api.routes["/v1/*"].units = 2;
+  assert.equal((await page.get(`${api.url}/v1/a`)).text, "the answer");
+  assert.equal(wallet.asked.length, asked + 1, "the grant of one origin pays no other one's terms");
+});
+
 test("no redirect carries a payment to another origin", async () => {
   const page = await openPage();
   await page.get("/articles/1");

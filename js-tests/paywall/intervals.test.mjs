@@ -3,13 +3,15 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
 import fc from "fast-check";
+import pg from "pg";
 import { packageFile } from "../support/env.mjs";
 import { Payer, folder, furnish } from "../support/paying.mjs";
+import { startPostgres } from "../support/postgres.mjs";
 import { settings } from "../support/properties.mjs";
 
-const { sqlite } = await packageFile("paywall/index.mjs");
+const { sqlite, postgres } = await packageFile("paywall/index.mjs");
 
 const UNITS = 24;
 const IDS = 8;
@@ -27,8 +29,8 @@ const model = () => ({ requests: new Map(), dead: 0 });
 
 /** The processes of a site. One that dies says nothing more, and another one takes its place. */
 class Site {
-  constructor(path, payer) {
-    this.path = path;
+  constructor(open, payer) {
+    this.open = open;
     this.payer = payer;
     this.processes = [];
   }
@@ -37,7 +39,7 @@ class Site {
     await furnish(this.processes[0].store, this.payer);
     return this;
   }
-  fresh = () => ({ store: sqlite(this.path), serving: new Map() });
+  fresh = () => ({ store: this.open(), serving: new Map() });
 
   async die(index) {
     const { store } = this.processes[index];
@@ -159,8 +161,27 @@ class Die {
   toString = () => `die(process ${this.process})`;
 }
 
-test("every unit is sold once, and what is charged is what was served, whoever asks and whatever dies", async (t) => {
-  const path = folder(t);
+let server, pool;
+before(async () => {
+  server = await startPostgres();
+  pool = new pg.Pool({ connectionString: server.url, max: 12 });
+});
+after(async () => {
+  await pool.end();
+  await server.stop();
+});
+
+/** How a process opens the store of the site with this number. In one database each site has a stream of its own. */
+const KINDS = {
+  sqlite(t) {
+    const path = folder(t);
+    return (count) => () => sqlite(join(path, `${count}.db`));
+  },
+  postgres: () => () => () => postgres(pool),
+};
+
+for (const [kind, make] of Object.entries(KINDS)) test(`${kind}: every unit is sold once, and what is charged is what was served, whoever asks and whatever dies`, async (t) => {
+  const siteOf = make(t);
   let count = 0;
   const process = fc.nat(PROCESSES - 1);
   const death = fc.oneof({ weight: 4, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.constantFrom(...DEATHS) });
@@ -176,7 +197,7 @@ test("every unit is sold once, and what is charged is what was served, whoever a
   );
   await fc.assert(
     fc.asyncProperty(commands, async (all) => {
-      const site = new Site(join(path, `${(count += 1)}.db`), new Payer({ units: UNITS, root: Buffer.alloc(32, 7) }));
+      const site = new Site(siteOf((count += 1)), new Payer({ units: UNITS, root: Buffer.alloc(32, count) }));
       await site.start();
       try {
         await fc.asyncModelRun(() => ({ model: model(), real: site }), all);

@@ -54,14 +54,14 @@ const HARDHAT: [&str; 8] = [
 
 /// How many files of a folder are tried at once. Node's runner takes one less than there are cores, so one where there are
 /// two; but most tests wait for blocks, timers and each other most of the time. Each file has a chain, a hub and ports of
-/// its own. Browsers work more. What counts time, kills, or takes ports that it is known by is not named here.
-const AT_ONCE: [(&str, &str); 6] = [
-    ("package in Node", "4"),
+/// its own. Browsers work more. What counts time, kills, has no
+/// second chance, or takes ports that it is known by is not named here.
+const AT_ONCE: [(&str, &str); 5] = [
+    ("package in Node", "3"),
     ("package on Hardhat", "3"),
     ("package in Chromium", "2"),
     ("pages in Chromium", "2"),
     ("RPC faults", "2"),
-    ("adversaries", "3"),
 ];
 
 /// All steps of a full or a quick run. Of what takes longest a run that was asked for by name does more.

@@ -4,7 +4,7 @@
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { build as bundle } from "vite";
@@ -85,5 +85,5 @@ export async function build() {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({ options: { wallet: { type: "string" }, package: { type: "string" } } });
   if (values.wallet === undefined) await build();
-  else await buildWallet({ out: values.wallet, folder: values.package });
+  else await buildWallet({ out: resolve(values.wallet), folder: values.package && resolve(values.package) });
 }

@@ -228,6 +228,41 @@ test("a program that ends by itself ends all, in one sentence with its reason", 
   assert.equal(free.code, 2, free.all);
 });
 
+test("a platform without a program, a package that npm left out, and one of another version: one sentence each", async () => {
+  const { cwd } = readmes;
+  const platform = `${process.platform}-${process.arch}`;
+  const [wrapper, native] = [join(cwd, "node_modules/farthing-hub"), join(cwd, "node_modules/@farthing", `hub-${platform}`)];
+  const file = join(wrapper, "package.json");
+  const whole = readFileSync(file, "utf8");
+  const { version, optionalDependencies } = JSON.parse(whole);
+  assert.deepEqual(optionalDependencies, Object.fromEntries(["darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64", "win32-x64"].map((name) => [`@farthing/hub-${name}`, version])), "all of one version");
+  const own = JSON.parse(readFileSync(join(native, "package.json"), "utf8"));
+  assert.deepEqual([own.version, own.os, own.cpu], [version, [process.platform], [process.arch]]);
+  const refusals = async (says) => {
+    for (const line of ["npx farthing dev", `node ${join(wrapper, "bin/farthing-hub.mjs")} --help`].slice(0, says.length)) {
+      const { code, all } = await run(line, { cwd, env }).ends();
+      assert.equal(code, 1, all);
+      assert.match(all, says.shift());
+      assert.equal(all.trimEnd().split("\n").length, 1);
+    }
+  };
+  renameSync(native, `${native}.away`);
+  try {
+    await refusals([/^farthing: no-program: The program of the hub for \S+ is not there, as npm left out the optional package @farthing\/hub-/, /^farthing-hub: the program for \S+ is not there, as npm left out/]);
+    delete optionalDependencies[`@farthing/hub-${platform}`];
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(whole), optionalDependencies }));
+    const others = Object.keys(optionalDependencies).map((name) => name.slice("@farthing/hub-".length)).join(", ");
+    const none = `there is no program (of the hub )?for ${platform}: there are packages for ${others}`;
+    await refusals([new RegExp(`^farthing: no-program: ${none}; build it from the repository`, "i"), new RegExp(`^farthing-hub: ${none}\\. Build it from the repository\\.`)]);
+  } finally {
+    renameSync(`${native}.away`, native);
+    writeFileSync(file, whole);
+  }
+  writeFileSync(file, whole.replace(`"version": "${version}"`, '"version": "0.0.9"'));
+  await refusals([/^farthing: other-version: .+ is version 0\.0\.9, and farthing is \S+: npm install --save-dev farthing-hub@/]);
+  writeFileSync(file, whole);
+});
+
 test("many at once in one folder: one of them runs, whoever died there before", { timeout: 120_000 }, async () => {
   const cwd = project("many");
   mkdirSync(join(cwd, ".farthing-dev"));

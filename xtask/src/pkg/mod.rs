@@ -17,6 +17,7 @@ mod assemble;
 mod bundle;
 pub(crate) mod hub;
 mod local;
+mod machine;
 mod page;
 mod require;
 mod size;

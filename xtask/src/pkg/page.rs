@@ -36,7 +36,11 @@ fn demand(page: &Path, most: u64) -> Result<()> {
     }
     ui::note(&format!("{:<32} {:>9} gzip of {}", paths::shown(page), ui::thousands(gzip), ui::thousands(most)));
     if gzip == 0 || gzip > most {
-        bail!("the wallet page is {} bytes after gzip of {} in wasm-pack.toml", ui::thousands(gzip), ui::thousands(most));
+        bail!(
+            "the wallet page is {} bytes after gzip of {} in wasm-pack.toml",
+            ui::thousands(gzip),
+            ui::thousands(most)
+        );
     }
     Ok(())
 }

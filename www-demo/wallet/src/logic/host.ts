@@ -65,7 +65,7 @@ export function limitsOf(limits: HostLimits, decimals: number): Limits {
 export function hostOf(given: unknown): Host {
   if (!isRecord(given)) throw new NotSetUp("It is no JSON object.");
   const unknown = Object.keys(given).find((name) => !FIELDS.includes(name));
-  if (unknown !== undefined) throw new NotSetUp(`${unknown} is nothing that this page knows.`);
+  if (unknown !== undefined) throw new NotSetUp(`“${unknown.slice(0, 40)}” in it is nothing that this page knows.`);
   if (!isUrl(given.hub)) throw new NotSetUp("hub is no URL.");
   if (given.rpc !== undefined && !isUrl(given.rpc)) throw new NotSetUp("rpc is no URL.");
   if (given.name !== undefined && !isName(given.name)) throw new NotSetUp("name is up to 40 letters, digits and spaces.");

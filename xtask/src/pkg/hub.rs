@@ -50,6 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         None if own => Hub::Release.build()?,
         None => cross(target)?,
     };
+    demand_for(&program, &platform)?;
     if own {
         demand_version(&program)?;
     }
@@ -86,6 +87,11 @@ fn cross(target: &str) -> Result<PathBuf> {
     Ok(paths::cargo_target().join(target).join("release").join(file))
 }
 
+fn demand_for(program: &Path, platform: &str) -> Result<()> {
+    let content = std::fs::read(program).with_context(|| format!("cannot read {}", paths::shown(program)))?;
+    machine::demand(&content, platform).with_context(|| format!("{} is not packed", paths::shown(program)))
+}
+
 /// The packages are of one version, and so is what is in them; of other machines' programs nobody here can ask.
 fn demand_version(program: &Path) -> Result<()> {
     let version = super::version("farthing")?;
@@ -116,8 +122,7 @@ fn this_platform() -> Result<String> {
 
 fn pack(program: &Path, platform: &str) -> Result<[PathBuf; 2]> {
     target_of(platform)?;
-    let content = std::fs::read(program).with_context(|| format!("cannot read {}", paths::shown(program)))?;
-    machine::demand(&content, platform).with_context(|| format!("{} is not packed", paths::shown(program)))?;
+    demand_for(program, platform)?;
     let version = super::version("farthing")?;
     let stage = paths::out("npm/hub");
     paths::remove(&stage)?;

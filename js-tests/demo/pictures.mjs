@@ -2,35 +2,17 @@
 // `target/screenshots/NAME-{light,dark}-{desktop,phone}.png`. All of it on a real chain and hub.
 // Run by `node demo/pictures.mjs [NAME…]` in `js-tests/`, with the environment of `cargo xtask test`.
 
-import { mkdirSync } from "node:fs";
 import { chromium as playwright } from "playwright-core";
 import { chromium } from "../support/env.mjs";
+import { FOLDER, SIZES, shoot } from "../support/shoot.mjs";
 import { createWorld } from "../support/world.mjs";
 import { scenes } from "./scenes.mjs";
 import { startMagazines, startWallet } from "./sites.mjs";
 
-const FOLDER = new URL("../../target/screenshots/", import.meta.url).pathname;
-const SIZES = { desktop: { width: 1100, height: 780 }, phone: { width: 390, height: 780 } };
-
 const wanted = process.argv.slice(2);
 const cleanups = [];
 
-async function shoot(page, name) {
-  for (const [size, viewport] of Object.entries(SIZES)) {
-    await page.setViewportSize(viewport);
-    // As tall as it is: what is fixed to the foot stays at the foot.
-    const height = await page.evaluate(() => document.documentElement.scrollHeight);
-    await page.setViewportSize({ ...viewport, height: Math.max(viewport.height, height) });
-    for (const colorScheme of ["light", "dark"]) {
-      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-      await page.screenshot({ path: `${FOLDER}${name}-${colorScheme}-${size}.png` });
-    }
-  }
-  console.log(`  ${name}`);
-}
-
 try {
-  mkdirSync(FOLDER, { recursive: true });
   const world = await createWorld();
   cleanups.push(() => world.stop());
   const wallet = await startWallet(world);

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -11,6 +12,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { anvilProgram } from "../support/env.mjs";
 import { blocksOf, follow, run } from "../support/markdown.mjs";
+import { openHosted, readArticle } from "./browser.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "farthing-quick-"));
 const { FARTHING_PKG_HUB_TGZ, FARTHING_PKG_HUB_NATIVE_TGZ, FARTHING_PKG_TGZ } = process.env;
@@ -126,10 +128,42 @@ test("the wallet page's host: its headers, its settings, a faucet that takes JSO
   };
   assert.equal((await ask(JSON.stringify({ address }), "text/plain")).status, 415);
   for (const bad of ["{", "{}", JSON.stringify({ address: "0x12" }), "x".repeat(5_000)]) assert.equal((await ask(bad)).status, 400);
+  // A name that a stranger's name server leads here: its page is of that origin, and would be told all of this.
+  for (const [host, status] of [["wallet.example:7191", 421], ["127.0.0.1.example", 421], ["localhost:7191", 200], ["127.0.0.1:7191", 200]]) {
+    assert.equal(await statusFor("/config.json", host), status, host);
+    if (status === 421) assert.equal(await statusFor("/faucet", host, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ address }) }), 421);
+  }
   assert.equal(await balance(), 0n);
   assert.equal((await ask(JSON.stringify({ address }))).status, 200);
   assert.equal(await balance(), 10n ** 18n);
   assert.equal((await ask(JSON.stringify({ address: address.toLowerCase() }))).status, 429);
+});
+
+/** The status of an answer to a request that names another host than it asks. */
+function statusFor(path, host, { method = "GET", headers = {}, body } = {}) {
+  return new Promise((resolve, reject) => {
+    const asked = request({ host: "127.0.0.1", port: 7191, path, method, headers: { ...headers, host } }, (response) => response.resume().on("end", () => resolve(response.statusCode)));
+    asked.on("error", reject).end(body);
+  });
+}
+
+test("the wallet page runs the package's own engine, under names that caches may keep", async () => {
+  const url = "http://127.0.0.1:7191";
+  const installed = join(readmes.cwd, "node_modules/farthing");
+  const modules = readdirSync(installed, { recursive: true }).filter((name) => name.endsWith(".wasm"));
+  assert.deepEqual(modules, ["core_bg.wasm"], "one copy of the module");
+  const { folder: engine, files } = JSON.parse(readFileSync(join(installed, "wallet/engine.json"), "utf8"));
+  for (const name of files) {
+    const answer = await fetch(`${url}/${engine}/${name.replace(/\.mjs$/, ".js")}`);
+    assert.equal(answer.status, 200, name);
+    assert.equal(answer.headers.get("cache-control"), "public, max-age=31536000, immutable");
+    assert.match(answer.headers.get("content-type"), name.endsWith(".wasm") ? /^application\/wasm$/ : /^text\/javascript/);
+    const text = name.endsWith(".wasm") ? "" : await answer.text();
+    for (const [, path] of text.matchAll(/(?:from ?|import\()"(\.[^"]+)"/g)) assert.doesNotMatch(path, /\.mjs$/, name);
+  }
+  for (const name of ["package.json", "bin/dev.mjs", "node.mjs", "paywall/index.mjs"]) assert.equal((await fetch(`${url}/${engine}/${name}`)).status, 404);
+  for (const path of ["/", "/config.json"]) assert.equal((await fetch(`${url}${path}`)).headers.get("cache-control"), "no-store");
+  assert.equal((await fetch(`${url}/engine.json`)).status, 404);
 });
 
 /** What a client that comes back finds. */
@@ -194,10 +228,126 @@ test("a program that ends by itself ends all, in one sentence with its reason", 
   assert.equal(free.code, 2, free.all);
 });
 
+test("a platform without a program, a package that npm left out, and one of another version: one sentence each", async () => {
+  const { cwd } = readmes;
+  const platform = `${process.platform}-${process.arch}`;
+  const [wrapper, native] = [join(cwd, "node_modules/farthing-hub"), join(cwd, "node_modules/@farthing", `hub-${platform}`)];
+  const file = join(wrapper, "package.json");
+  const whole = readFileSync(file, "utf8");
+  const { version, optionalDependencies } = JSON.parse(whole);
+  assert.deepEqual(optionalDependencies, Object.fromEntries(["darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64", "win32-x64"].map((name) => [`@farthing/hub-${name}`, version])), "all of one version");
+  const own = JSON.parse(readFileSync(join(native, "package.json"), "utf8"));
+  assert.deepEqual([own.version, own.os, own.cpu], [version, [process.platform], [process.arch]]);
+  const refusals = async (says) => {
+    for (const line of ["npx farthing dev", `node ${join(wrapper, "bin/farthing-hub.mjs")} --help`].slice(0, says.length)) {
+      const { code, all } = await run(line, { cwd, env }).ends();
+      assert.equal(code, 1, all);
+      assert.match(all, says.shift());
+      assert.equal(all.trimEnd().split("\n").length, 1);
+    }
+  };
+  renameSync(native, `${native}.away`);
+  try {
+    await refusals([/^farthing: no-program: The program of the hub for \S+ is not there, as npm left out the optional package @farthing\/hub-/, /^farthing-hub: the program for \S+ is not there, as npm left out/]);
+    delete optionalDependencies[`@farthing/hub-${platform}`];
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(whole), optionalDependencies }));
+    const others = Object.keys(optionalDependencies).map((name) => name.slice("@farthing/hub-".length)).join(", ");
+    const none = `there is no program (of the hub )?for ${platform}: there are packages for ${others}`;
+    await refusals([new RegExp(`^farthing: no-program: ${none}; build it from the repository`, "i"), new RegExp(`^farthing-hub: ${none}\\. Build it from the repository\\.`)]);
+  } finally {
+    renameSync(`${native}.away`, native);
+    writeFileSync(file, whole);
+  }
+  writeFileSync(file, whole.replace(`"version": "${version}"`, '"version": "0.0.9"'));
+  await refusals([/^farthing: other-version: .+ is version 0\.0\.9, and farthing is \S+: npm install --save-dev farthing-hub@/]);
+  writeFileSync(file, whole);
+});
+
+test("many at once in one folder: one of them runs, whoever died there before", { timeout: 120_000 }, async () => {
+  const cwd = project("many");
+  mkdirSync(join(cwd, ".farthing-dev"));
+  // A process that was killed, and one that died while it wrote.
+  for (const left of [JSON.stringify({ pid: 2 ** 30, nonce: "x" }), "{"]) {
+    writeFileSync(join(cwd, ".farthing-dev/running.json"), left);
+    writeFileSync(join(cwd, "holds.mjs"), `
+      import { existsSync } from "node:fs";
+      import { lock } from ${JSON.stringify(join(readmes.cwd, "node_modules/farthing/dev/lock.mjs"))};
+      while (!existsSync("go")) await new Promise(setImmediate);
+      try { lock(".farthing-dev/running.json"); console.log("done: has it"); setInterval(() => {}, 1000); }
+      catch (error) { console.log("done:", error.code); }`);
+    const many = Array.from({ length: 8 }, () => run("exec node holds.mjs", { cwd, env }));
+    running.push(...many);
+    writeFileSync(join(cwd, "go"), "");
+    const said = await Promise.all(many.map((one) => one.says("done:")));
+    assert.deepEqual(said.sort(), [...Array(7).fill("done: already-running\n"), "done: has it\n"]);
+    for (const one of many) one.signal("SIGKILL");
+    await Promise.all(many.map((one) => one.ends()));
+    rmSync(join(cwd, "go"));
+    assert.deepEqual(readdirSync(join(cwd, ".farthing-dev")).filter((name) => /running/.test(name)), ["running.json"]);
+  }
+});
+
 test("the quick start leads from an empty folder to a paid article", async (t) => {
   const cwd = project("quick");
   const { count } = await follow(blocksOf(page("docs/quick-start.md")), { cwd, env, command, running });
   t.diagnostic(`${count.commands} commands, ${count.lines} lines`);
-  const said = readFileSync(page("docs/quick-start.md"), "utf8");
-  assert.match(said, new RegExp(`${count.commands} commands and ${count.lines} lines`));
+  assert.ok(readFileSync(page("docs/quick-start.md"), "utf8").includes(`${count.commands} commands and ${count.lines} lines`), "what the page says of itself");
+});
+
+test("a reader opens the quick start's article in a browser, and pays through the wallet page", async () => {
+  const { first, second, windows, problems, asked } = await readArticle("http://127.0.0.1:3000/");
+  assert.equal(first, "The whole article.\n");
+  assert.equal(second, first);
+  assert.equal(windows, 1, "the second one asked nobody");
+  assert.deepEqual(problems, []);
+  const elsewhere = asked.filter((url) => !["http://127.0.0.1:3000", "http://127.0.0.1:7191", "http://127.0.0.1:7190", "http://127.0.0.1:8545"].includes(new URL(url).origin));
+  assert.deepEqual(elsewhere, []);
+  assert.equal(asked.filter((url) => url.endsWith(".wasm")).every((url) => /^http:\/\/127\.0\.0\.1:7191\/engine-[0-9a-f]{12}\/core_bg\.wasm$/.test(url)), true);
+  const { code, all } = await run("npx farthing paywall report --store .farthing-dev/paywall.sqlite --json", { cwd: join(folder, "quick"), env }).ends();
+  assert.equal(code, 0, all);
+  // The program's one, and the browser's two.
+  assert.match(all, /"6000000000000000"/);
+});
+
+test("the guide for hosts gives a page that runs from its folder, and refuses what would not", async () => {
+  const cwd = project("host");
+  const { running: started } = await follow(blocksOf(page("docs/host-a-wallet.md")), { cwd, env, command });
+  running.push(...started);
+  const { limits } = JSON.parse(readFileSync(join(cwd, "site/config.json"), "utf8"));
+  const config = join(cwd, "trial/config.json");
+  writeFileSync(config, JSON.stringify({ ...JSON.parse(readFileSync(config, "utf8")), limits, name: "The Example Wallet" }));
+  const found = await openHosted("http://127.0.0.1:7200/", { privateKey: "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a", rpcUrl: "http://127.0.0.1:8545" });
+  assert.deepEqual(found.problems, []);
+  assert.equal(found.brand, "The Example Wallet");
+  assert.match(found.title, / – The Example Wallet$/);
+  assert.deepEqual(found.limits, ["0.5", "3", "6"]);
+  assert.equal(found.shown, 0, "nothing in a frame");
+  assert.match(found.headers["content-security-policy"], /connect-src 'self' http:\/\/127\.0\.0\.1:7190 ws:\/\/127\.0\.0\.1:7190 http:\/\/127\.0\.0\.1:8545 ws:\/\/127\.0\.0\.1:8545;.+frame-ancestors 'none'/);
+  assert.equal(found.headers["cache-control"], "no-cache");
+  assert.match(readFileSync(join(cwd, "site/index.html"), "utf8"), /http-equiv="Content-Security-Policy" content="[^"]+https:\/\/hub\.example wss:\/\/hub\.example https:\/\/node\.example/);
+
+  const before = readdirSync(cwd);
+  for (const [args, code, says] of [
+    ["site --hub https://hub.example", 1, /^farthing: not-empty: .+\/site has something in it, and nothing was written/],
+    ["serve.mjs --hub https://hub.example", 1, /^farthing: not-empty: .+ is a file/],
+    ["serve.mjs/x --hub https://hub.example", 1, /^farthing: not-written: /],
+    ["new", 2, /^farthing: bad-usage: Which hub\?/],
+    ["--hub https://hub.example", 2, /^farthing: bad-usage: Which folder\?/],
+    ["new old --hub https://hub.example", 2, /^farthing: bad-usage: One folder, not 2/],
+    ["new --hub hub.example", 2, /^farthing: bad-usage: --hub takes a URL/],
+    ["new --hub wss://hub.example", 2, /^farthing: bad-usage: --hub takes a URL that begins with https/],
+    ["new --hub http://hub.example", 2, /^farthing: bad-usage: --hub http:\/\/hub\.example is not encrypted/],
+    ["new --hub http://127.0.0.1.example", 2, /is not encrypted/],
+    ["new --hub https://me:secret@hub.example", 2, /^farthing: bad-usage: --hub has a name or password in it/],
+    ["new --hub https://hub.example/?a=1", 2, /no query/],
+    ["new --hub https://hub.example --rpc http://node.example", 2, /^farthing: bad-usage: --rpc http:\/\/node\.example is not encrypted/],
+    ["new --hub https://hub.example --name '<b>'", 2, /^farthing: bad-usage: --name takes/],
+    ["new --hub https://hub.example --browser-key", 2, /^farthing: bad-usage: /],
+  ]) {
+    const tried = await run(`node_modules/.bin/farthing wallet ${args}`, { cwd, env }).ends();
+    assert.equal(tried.code, code, `${args}: ${tried.all}`);
+    assert.match(tried.all, says);
+    assert.doesNotMatch(tried.all, /me:secret/);
+  }
+  assert.deepEqual(readdirSync(cwd), before);
 });

@@ -1,4 +1,4 @@
-// Does what a page of documentation says, as a reader would: ```js NAME is a file, ```sh are commands one after the other, and
+// Does what a page of documentation says, as a reader would: ```js NAME and ```json NAME are files, ```sh are commands one after the other, and
 // ```text is what the last one says, in this order, among other things. A command that ends with "# keeps running" does.
 
 import assert from "node:assert/strict";
@@ -60,7 +60,7 @@ export async function follow(blocks, { cwd, env, command = (line) => line, runni
   const count = { commands: 0, lines: 0 };
   let last;
   for (const { kind, name, text } of blocks) {
-    if (kind === "js" && name !== "") {
+    if (["js", "json"].includes(kind) && name !== "") {
       writeFileSync(join(cwd, name), text);
       count.lines += text.split("\n").filter((line) => line.trim() !== "").length;
     } else if (kind === "sh") {

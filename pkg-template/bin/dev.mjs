@@ -4,9 +4,9 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { startChain } from "../dev/chain.mjs";
 import { startHub } from "../dev/hub.mjs";
+import { lock } from "../dev/lock.mjs";
 import { servePages } from "../dev/pages.mjs";
 import { DevError } from "../dev/problem.mjs";
 import { Keeper } from "../dev/process.mjs";
@@ -48,27 +48,6 @@ function read(file) {
   }
 }
 
-/** @param {number} pid */
-function lives(pid) {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (/** @type {any} */ error) {
-    return error.code === "EPERM";
-  }
-}
-
-/** Nobody else may work in the folder meanwhile. @param {string} folder */
-function lock(folder) {
-  const file = join(folder, RUNNING);
-  const pid = read(file)?.pid;
-  if (Number.isInteger(pid) && pid !== process.pid && lives(pid)) {
-    throw new DevError("already-running", `farthing dev runs in this folder already, as process ${pid}; end it, or delete ${file} if that process is another program.`);
-  }
-  write(file, { pid: process.pid });
-  return () => rmSync(file, { force: true });
-}
-
 /** @param {number} port @param {string} option */
 function demandFree(port, option) {
   const probe = createServer();
@@ -85,6 +64,15 @@ function demandFree(port, option) {
 function demandOurs(folder) {
   if (!existsSync(folder) || existsSync(join(folder, SET)) || readdirSync(folder).length === 0) return;
   throw new DevError("not-ours", `${folder} was not made by farthing dev; move it away, or run this in another folder.`);
+}
+
+/** Marks the folder as ours; what is there already stays. @param {string} file */
+function claim(file) {
+  try {
+    writeFileSync(file, "{}\n", { mode: 0o600, flag: "wx" });
+  } catch (/** @type {any} */ error) {
+    if (error.code !== "EEXIST") throw error;
+  }
 }
 
 const hexKey = () => `0x${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex")}`;
@@ -106,22 +94,13 @@ async function makeOrFind(chain, folder) {
   return made;
 }
 
-/** The wallet page where this package has it, or the page to leave by. */
-function pages() {
-  for (const name of ["wallet", "exit"]) {
-    const folder = fileURLToPath(new URL(`../${name}`, import.meta.url));
-    if (existsSync(join(folder, "index.html"))) return { name, folder };
-  }
-  throw new DevError("no-program", "This package has no pages; install it again.");
-}
-
-/** @param {{ hub: string, rpc: string, page: string, name: string, made: Made }} set */
-const told = ({ hub, rpc, page, name, made }) => `
+/** @param {{ hub: string, rpc: string, page: string, made: Made }} set */
+const told = ({ hub, rpc, page, made }) => `
 Farthing runs on this machine. Nothing here is worth money.
 
   hub             ${hub}
   chain (RPC)     ${rpc}, chain 31337
-  ${`${name} page`.padEnd(14)}  ${page}/
+  wallet page     ${page}/
   contract        ${made.contract}
   test token DAI  ${made.token}
   keys with money ${KEYS.join("\n                  ")}
@@ -151,12 +130,11 @@ Ready. Ctrl-C ends it; it goes on from here the next time.`;
  */
 export async function dev({ reset, rpc, hub: hubPort, wallet, program }) {
   const programs = { anvil: anvilProgram(), hub: hubProgram(program) };
-  const page = pages();
   const folder = resolve(FOLDER);
   demandOurs(folder);
   mkdirSync(folder, { recursive: true });
-  if (!existsSync(join(folder, SET))) write(join(folder, SET), {});
-  const unlock = lock(folder);
+  claim(join(folder, SET));
+  const unlock = lock(join(folder, RUNNING));
   const keeper = new Keeper();
   const signals = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]);
   const onSignal = () => keeper.end();
@@ -167,8 +145,8 @@ export async function dev({ reset, rpc, hub: hubPort, wallet, program }) {
     const made = await makeOrFind(chain, folder);
     const hub = await startHub(keeper, { program: programs.hub, folder, port: hubPort, rpc: chain.url, ...made });
     const give = (/** @type {string} */ address) => chain.give(made, address, 1n, 100n);
-    const { url } = keeper.keep(await servePages({ folder: page.folder, hub: hub.url, rpc: chain.url, give, port: wallet }));
-    console.log(told({ hub: hub.url, rpc: chain.url, page: url, name: page.name, made }));
+    const { url } = keeper.keep(await servePages({ hub: hub.url, rpc: chain.url, give, port: wallet }));
+    console.log(told({ hub: hub.url, rpc: chain.url, page: url, made }));
   }
 
   try {
@@ -177,7 +155,9 @@ export async function dev({ reset, rpc, hub: hubPort, wallet, program }) {
     await demandFree(hubPort, "--hub-port");
     await demandFree(wallet, "--wallet-port");
     if (reset) {
-      for (const name of readdirSync(folder)) if (![SET, RUNNING].includes(name)) rmSync(join(folder, name), { recursive: true });
+      // What another one has beside the lock while it asks for it is its own.
+      const kept = (/** @type {string} */ name) => name === SET || name.startsWith(RUNNING);
+      for (const name of readdirSync(folder)) if (!kept(name)) rmSync(join(folder, name), { recursive: true });
       write(join(folder, SET), {});
     }
     // Keys that are worth nothing, and a chain: no part of anybody's repository.

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The program `farthing`: runs chain and hub for whoever develops; leaves a channel with nothing but an exit kit and an RPC, no
-// hub, no store; and tells the owner of a site what came in.
+// The program `farthing`: runs chain and hub for whoever develops; writes the wallet page for a host; leaves a channel with
+// nothing but an exit kit and an RPC, no hub, no store; and tells the owner of a site what came in.
 // @ts-check
 
 /** @import { Action, Kit } from "../internal.js" */
@@ -16,6 +16,9 @@ const HELP = `Usage:
     --reset            forget all of it first (.farthing-dev/ in this folder)
     --rpc-port N       and --hub-port N, --wallet-port N: other ports than 8545, 7190 and 7191
     --hub-program FILE the hub's program, where no package has it for this platform
+  farthing wallet FOLDER --hub URL     write the wallet page into a folder, for a host of static files
+    --rpc URL          a node that every reader's page asks; without it each reader's own wallet is asked
+    --name NAME        what the page calls itself
   farthing exit --kit FILE --rpc URL   take everything out of the channel, without the hub
     --rpc URL          once more: another node, asked when the first fails, and which must agree with it
     --key-file FILE    the owner's or signer's private key, 0x and 64 hex digits; or the environment's FARTHING_KEY
@@ -32,7 +35,7 @@ const HELP = `Usage:
 
 Codes: 0 done, 1 failed (run it again: it goes on where the chain is), 2 wrong use, a bad kit or key,
 3 to be continued, 4 done, but the chain holds locks that only a newer kit can claim.
-docs/exit.md of the repository says more.
+docs/ of the repository says more.
 `;
 
 const [DONE, FAILED, MISUSED, LATER, INCOMPLETE] = [0, 1, 2, 3, 4];
@@ -47,6 +50,7 @@ const OPTIONS = {
     "wallet-port": { type: "string" },
     "hub-program": { type: "string" },
   },
+  wallet: { hub: { type: "string" }, rpc: { type: "string" }, name: { type: "string" } },
   exit: {
     kit: { type: "string" },
     rpc: { type: "string", multiple: true },
@@ -65,10 +69,10 @@ const OPTIONS = {
 /** @param {string} message */
 const misuse = (message) => new ExitError("bad-usage", `${message} See farthing --help.`);
 
-/** @param {keyof typeof OPTIONS} command @param {string[]} args @returns {Record<string, any>} */
+/** @param {keyof typeof OPTIONS} command @param {string[]} args @returns {{ values: Record<string, any>, positionals: string[] }} */
 function options(command, args) {
   try {
-    return parseArgs({ args, options: OPTIONS[command], strict: true, allowPositionals: false }).values;
+    return parseArgs({ args, options: OPTIONS[command], strict: true, allowPositionals: command === "wallet" });
   } catch (/** @type {any} */ error) {
     throw misuse(`${error.message.split("\n")[0].replace(/\.?$/, ".")}`);
   }
@@ -152,6 +156,18 @@ async function income(values) {
   return DONE;
 }
 
+/** @param {string[]} folders @param {Record<string, any>} values */
+async function page(folders, values) {
+  const { DevError, Misuse, printWallet } = await import("./wallet.mjs");
+  try {
+    printWallet(folders, values);
+  } catch (/** @type {any} */ error) {
+    if (error instanceof Misuse) throw misuse(error.message);
+    throw error instanceof DevError ? new ExitError(error.code, error.message) : error;
+  }
+  return DONE;
+}
+
 /** @param {string | undefined} text @param {number} usual @param {string} option */
 function port(text, usual, option) {
   const number = text === undefined ? usual : Number(text || NaN);
@@ -184,8 +200,9 @@ async function main([command, ...args]) {
     return DONE;
   }
   if (command === "paywall" && args.shift() !== "report") throw misuse("There is `farthing paywall report`.");
-  const values = options(/** @type {keyof typeof OPTIONS} */ (command), args);
+  const { values, positionals } = options(/** @type {keyof typeof OPTIONS} */ (command), args);
   if (command === "dev") return local(values);
+  if (command === "wallet") return page(positionals, values);
   if (command === "paywall") return income(values);
   if (command === "exit") return exit(values);
   describe(open(values.check));

@@ -8,6 +8,9 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize, sep } from "node:path";
+import { walletFiles, walletHeaders } from "./page.mjs";
+
+export { walletHeaders };
 
 /** @type {Record<string, string>} */
 const TYPES = {
@@ -15,30 +18,10 @@ const TYPES = {
   ".json": "application/json", ".svg": "image/svg+xml", ".wasm": "application/wasm",
 };
 const LONGEST_BODY = 1_024;
+/** A year. */
+const KEPT = "public, max-age=31536000, immutable";
 /** Milliseconds until an account gets more. */
 const FAUCET_PAUSE = 10_000;
-
-/** Origins of a URL, for requests and for sockets. @param {string} url */
-const reach = (url) => [new URL(url).origin, new URL(url).origin.replace(/^http/, "ws")];
-
-/** What the wallet page may do: run what it brings, and speak to its hub and its node. Nobody may frame it. @param {{ hub: string, rpc?: string }} host */
-export function walletHeaders({ hub, rpc }) {
-  const connect = ["'self'", ...reach(hub), ...(rpc === undefined ? [] : reach(rpc))];
-  const policy = [
-    "default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "style-src 'self'", "img-src 'self' data:", `connect-src ${connect.join(" ")}`,
-    "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'",
-  ];
-  return {
-    "content-security-policy": policy.join("; "),
-    "x-frame-options": "DENY",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
-    // A site's window must reach the one that it opened; nobody else has a reason to.
-    "cross-origin-opener-policy": "unsafe-none",
-    "cross-origin-resource-policy": "same-origin",
-  };
-}
 
 /**
  * Sends a file of a folder; `false` if there is none. Only what is named by its content is kept by caches.
@@ -49,7 +32,7 @@ export async function sendFile(folder, path, response, headers = {}) {
   if (!file.startsWith(folder.endsWith(sep) ? folder : `${folder}${sep}`) || path.includes("\0")) return false;
   const found = await stat(file).catch(() => undefined);
   if (!found?.isFile()) return false;
-  const kept = path.startsWith("/assets/") ? "public, max-age=31536000, immutable" : "no-store";
+  const kept = path.startsWith("/assets/") ? KEPT : "no-store";
   response.writeHead(200, { ...headers, "content-type": TYPES[extname(file)] ?? "application/octet-stream", "content-length": found.size, "cache-control": kept });
   // One that is gone meanwhile ends this answer, not the server.
   createReadStream(file).on("error", () => response.destroy()).pipe(response);
@@ -88,12 +71,17 @@ export async function listen(handler, port = 0) {
   };
 }
 
+/** Names that lead here whatever a name server says: one that a stranger owns may lead here too, and its pages must read nothing. */
+const HERE = /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/i;
+
 /**
- * The wallet page. `give(address)` is the faucet, where there is one; with it a key may be made in the browser, too.
- * @param {{ folder: string, hub: string, rpc?: string, give?: (address: string) => Promise<void>, port?: number }} options
+ * The wallet page, of this package or of `folder` with the package in `engine`. `give(address)` is the faucet, where there is
+ * one; with it a key may be made in the browser, too.
+ * @param {{ folder?: string, engine?: string, hub: string, rpc?: string, give?: (address: string) => Promise<void>, port?: number }} options
  */
-export async function servePages({ folder, hub, rpc, give, port }) {
+export async function servePages({ folder, engine, hub, rpc, give, port }) {
   const headers = walletHeaders({ hub, rpc });
+  const files = new Map(walletFiles({ folder, engine }).files.map((file) => [`/${file.path}`, file]));
   const host = { hub, rpc, ...(give === undefined ? {} : { faucet: "faucet", browserKey: true }) };
   /** @type {Map<string, number>} */
   const served = new Map();
@@ -121,12 +109,17 @@ export async function servePages({ folder, hub, rpc, give, port }) {
     }
     return sendJson(response, 200, {});
   };
-  return listen(async (request, response) => {
+  return listen((request, response) => {
+    if (!HERE.test(request.headers.host ?? "")) return sendJson(response, 421, { message: "This server is this machine's alone, under 127.0.0.1 and localhost." }, headers);
     const path = pathOf(request.url ?? "/");
     if (path === "/config.json" && request.method === "GET") return sendJson(response, 200, host, headers);
     if (path === "/faucet" && request.method === "POST" && give !== undefined) return faucet(give, request, response);
-    if (request.method !== "GET" && request.method !== "HEAD") return response.writeHead(405).end();
-    if (path === undefined || !(await sendFile(folder, path, response, headers))) response.writeHead(404, headers).end("not found");
+    if (request.method !== "GET" && request.method !== "HEAD") return response.writeHead(405, headers).end();
+    const file = path === undefined ? undefined : files.get(path === "/" ? "/index.html" : path);
+    if (file === undefined) return response.writeHead(404, headers).end("not found");
+    const { content, kept } = file;
+    response.writeHead(200, { ...headers, "content-type": TYPES[extname(file.path)] ?? "application/octet-stream", "content-length": content.length, "cache-control": kept ? KEPT : "no-store" });
+    return response.end(content);
   }, port);
 }
 

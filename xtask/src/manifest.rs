@@ -122,6 +122,18 @@ table! {
     }
 }
 
+table! {
+    /// The wallet page, which is built upon the package.
+    Page {
+        /// The folder with its build.
+        "source" source: String,
+        /// Its folder in the package.
+        "folder" folder: String,
+        /// Bytes of its own scripts and styles after gzip.
+        "gzip-bytes" gzip_bytes: u64,
+    }
+}
+
 /// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,6 +142,7 @@ pub(crate) struct Manifest {
     #[serde(rename = "wasm-opt")]
     pub(crate) wasm_opt: WasmOpt,
     pub(crate) package: Package,
+    pub(crate) page: Page,
     pub(crate) bundle: Vec<Bundle>,
     pub(crate) budget: Budget,
 }
@@ -150,6 +163,7 @@ impl Manifest {
             ("build", self.build.unread()),
             ("wasm-opt", self.wasm_opt.unread()),
             ("package", self.package.unread()),
+            ("page", self.page.unread()),
             ("budget", self.budget.unread()),
         ];
         let tables = tables.into_iter().chain(self.bundle.iter().map(|bundle| ("bundle", bundle.unread())));
@@ -169,11 +183,12 @@ mod tests {
     const COMPLETE: &str = include_str!("../../wasm-pack.toml");
 
     fn read_all_but_budget(manifest: &Manifest) {
-        let Manifest { build, wasm_opt, package, bundle, budget: _ } = manifest;
+        let Manifest { build, wasm_opt, package, page, bundle, budget: _ } = manifest;
         let _ = (build.package.read(), build.profile.read(), build.target.read(), build.name.read());
         let _ = (build.outputs.read(), build.inline.read(), wasm_opt.flags.read());
         let _ = (package.template.read(), package.entries.read(), package.pages.read(), package.licences.read());
         let _ = package.require.read();
+        let _ = (page.source.read(), page.folder.read(), page.gzip_bytes.read());
         let _ = (package.contracts.read(), package.bytecode.read());
         for one in bundle {
             let _ = (one.entry.read(), one.with.read(), one.inside.read(), one.gzip_bytes.read());

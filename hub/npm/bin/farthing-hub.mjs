@@ -8,11 +8,16 @@ import { dirname, join } from "node:path";
 const name = `@farthing/hub-${process.platform}-${process.arch}`;
 
 function program() {
+  const require = createRequire(import.meta.url);
+  const { optionalDependencies: made = {} } = require("../package.json");
   try {
-    const folder = dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
+    const folder = dirname(require.resolve(`${name}/package.json`));
     return join(folder, "bin", process.platform === "win32" ? "farthing-hub.exe" : "farthing-hub");
   } catch {
-    console.error(`farthing-hub: there is no program for ${process.platform}-${process.arch}: ${name} is not installed. Build it from the repository.`);
+    const here = `${process.platform}-${process.arch}`;
+    const left = `the program for ${here} is not there, as npm left out the optional package ${name}: install again without --omit=optional, or without a node_modules that is another platform's.`;
+    const none = `there is no program for ${here}: there are packages for ${Object.keys(made).map((each) => each.replace(/^.*\/hub-/, "")).join(", ")}. Build it from the repository.`;
+    console.error(`farthing-hub: ${Object.hasOwn(made, name) ? left : none}`);
     process.exit(1);
   }
 }

@@ -22,12 +22,15 @@ const PAGES = [
   ["settings", "Settings"],
 ] as const;
 
+/** What the page calls itself. */
+let name = "Farthing wallet";
+
 const main = document.querySelector("main") as HTMLElement;
 
 function show(view: Node, focus = false): void {
   main.replaceChildren(view);
   const heading = main.querySelector("h1");
-  document.title = heading === null ? "Farthing wallet" : `${heading.textContent} – Farthing wallet`;
+  document.title = heading === null ? name : `${heading.textContent} – ${name}`;
   if (!focus || heading === null) return;
   // Whoever can't see that the page is another one hears it.
   heading.tabIndex = -1;
@@ -54,6 +57,7 @@ async function start(): Promise<void> {
     return show(screen("bad", "This request is not in order", `${(error as Error).message} Nothing was allowed.`));
   }
   const session = new Session(await readHost(), await Records.open());
+  called(session.host.name);
   // For whoever drives this page where money is worth nothing: the demo and the tests.
   if (session.host.browserKey) Object.assign(window, { farthing: { get client() { return session.open.client; } } });
   header(session, what.way === "none");
@@ -62,6 +66,14 @@ async function start(): Promise<void> {
   document.body.dataset.mode = "asking";
   keep(location.hash);
   await Promise.all([resumed, ask(what, session, (view) => show(view, true))]);
+}
+
+/** By whose wallet page this is, where its host says so. */
+function called(given: string | undefined): void {
+  const brand = document.querySelector("header .brand")?.lastChild;
+  if (given === undefined || !(brand instanceof Text)) return;
+  name = given;
+  brand.data = given;
 }
 
 /** One request a window: whoever opened it may change its address, and asks nothing by that. */

@@ -6,6 +6,7 @@ import { Cell } from "./dom.ts";
 import { end } from "./grants.ts";
 import type { Host } from "./host.ts";
 import { isOpen, type GrantRecord } from "./logic/book.ts";
+import { limitsOf } from "./logic/host.ts";
 import { defaults, type Limits } from "./logic/limits.ts";
 import type { Records } from "./records.ts";
 
@@ -196,7 +197,9 @@ export class Session {
   }
 
   async limits({ token, asset, decimals }: AssetInfo): Promise<Limits> {
-    return (await this.records.setting<Limits>(`limits:${token.toLowerCase()}`)) ?? defaults(asset, decimals);
+    const given = this.host.limits;
+    const [known, own] = [await this.records.setting<Limits>(`limits:${token.toLowerCase()}`), given !== undefined && Object.hasOwn(given, asset) ? given[asset] : undefined];
+    return known ?? (own === undefined ? defaults(asset, decimals) : limitsOf(own, decimals));
   }
 
   async setLimits({ token }: AssetInfo, limits: Limits): Promise<void> {

@@ -17,6 +17,8 @@ mod assemble;
 mod bundle;
 pub(crate) mod hub;
 mod local;
+mod machine;
+mod page;
 mod require;
 mod size;
 mod slim;
@@ -62,6 +64,7 @@ pub(crate) fn build() -> Result<Packed> {
     let size = size::measure(&folder, &exclude)?;
     let budget = Budget::of(&manifest);
     size.demand(&budget)?;
+    page::build(&manifest, &folder)?;
     manifest.demand_all_read()?;
     pack(&folder, &tgz)?;
     size.print(&budget);

@@ -255,7 +255,7 @@ fn quick_start() -> Result<Tally> {
         bail!("the hub does not compile\n{}", hub.tail(20));
     }
     let [wrapper, native] = pkg::hub::pack_here(Hub::Dev)?;
-    node_test("quick start", "quick", false, |node| {
+    node_test("quick start", "quick", true, |node| {
         node.env("FARTHING_PKG_HUB_TGZ", wrapper).env("FARTHING_PKG_HUB_NATIVE_TGZ", native);
     })
 }

@@ -21,6 +21,21 @@ pub(crate) fn ensure_wasm() -> Result<()> {
     Ok(())
 }
 
+/// The standard library for another machine, of which `rust-toolchain.toml` knows nothing.
+pub(crate) fn ensure_target(target: &str) -> Result<()> {
+    if present(target) {
+        return Ok(());
+    }
+    ui::step(&format!("the Rust target {target} is missing: rustup target add"));
+    if let Err(error) = process::run(process::command("rustup").args(["target", "add", target])) {
+        ui::note(&format!("{error:#}"));
+    }
+    if !present(target) {
+        bail!("no Rust standard library for {target}: run `rustup target add {target}` in this folder");
+    }
+    Ok(())
+}
+
 /// rustfmt and clippy.
 pub(crate) fn ensure_components() -> Result<()> {
     if components_present() {
@@ -47,8 +62,12 @@ fn install(why: &str) {
 }
 
 fn wasm_present() -> bool {
+    present(WASM)
+}
+
+fn present(target: &str) -> bool {
     let mut rustc = process::command("rustc");
-    let libdir = process::probe(rustc.args(["--print", "target-libdir", "--target", WASM]));
+    let libdir = process::probe(rustc.args(["--print", "target-libdir", "--target", target]));
     libdir.is_some_and(|libdir| Path::new(&libdir).is_dir())
 }
 

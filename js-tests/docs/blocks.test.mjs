@@ -7,6 +7,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { run } from "../support/markdown.mjs";
 import { startPostgres } from "../support/postgres.mjs";
 import { PAGES, blocksIn, repository } from "./blocks.mjs";
@@ -17,6 +18,7 @@ import { createSet, stand } from "./set.mjs";
 /** Blocks that nobody runs. A further one is a decision. */
 const NOT_RUN = 4;
 
+const support = fileURLToPath(new URL("../support", import.meta.url));
 const all = PAGES.flatMap(blocksIn);
 const wanted = all.filter(({ runs, followed, reason }) => runs && !followed && reason === undefined);
 const nameOf = ({ page, line }) => `${page}:${line}`;
@@ -50,7 +52,7 @@ test("JSON is JSON", () => {
 function program(block) {
   const { before: prelude, after: end } = CONTEXTS[block.context];
   const lines = (text) => text.split(/\n|(?<=;) (?=import )/);
-  const own = lines(stand(block.text, set, { port: block.port }));
+  const own = lines(stand(block.text, set, { port: block.port, site: CONTEXTS[block.context].site }));
   const isImport = (line) => /^import .* from /.test(line);
   const inside = [...lines(prelude), ...own];
   const taken = inside.join("\n");
@@ -64,6 +66,7 @@ function program(block) {
     ...lines(prelude).filter((line) => !isImport(line)),
     // A scope of its own: a block may call something as the world around it does.
     "{",
+    CONTEXTS[block.context].inside ?? "",
     ...own.filter((line) => !isImport(line)).map((line) => line.replace(/^export (?=const )/, "")),
     ...lines(end),
     "}",
@@ -97,7 +100,7 @@ const accounts = () =>
 describe("programs", { concurrency: 3 }, () => {
   for (const block of scripts) {
     test(nameOf(block), async () => {
-      const env = { ...set.env, ...(await accounts()), PORT: String(block.port) };
+      const env = { ...set.env, ...(await accounts()), PORT: String(block.port), SUPPORT: support };
       const cwd = join(set.folder, fileOf(block).replace(".mjs", ""));
       mkdirSync(cwd);
       const postgres = CONTEXTS[block.context].postgres ? await startPostgres() : undefined;

@@ -1,6 +1,6 @@
 // In what a block of the documentation runs. `before` and `after` are JavaScript around it; what they have beside is what
 // `./world.mjs` gives: hub, rpc, key, to, port, articles, wallet, options, `joins(key)` and `reads(url)`. A name here is what a page
-// writes in its comment `<!-- block: in NAME -->`.
+// writes in its comment `<!-- block: in NAME -->`. `inside` is what the block may call by a name that the world has, too.
 
 const end = "await client.disconnect();";
 const joined = "const client = await joins(key);";
@@ -38,11 +38,11 @@ await first.deposit({ asset: "ETH", amount: 10n ** 15n }); await first.pay({ to,
     after: `const [eth] = await client.balances();\nassert.equal(eth.available, 10n ** 15n - 5n);\n${end}\nassert.equal(said.length, 1);`,
   },
   /** A payer and a payee. */
-  streams: { before: `${joined}\nconst payee = await joins(key2);`, after: `assert.equal(response.status, 200);\nconst [taken] = (await payee.streams()).filter(({ direction }) => direction === "received");\nassert.ok(taken !== undefined);\n${end}\nawait payee.disconnect();` },
+  streams: { before: `${joined}\nconst payee = await joins(key2);`, after: `assert.equal(response.status, 200);\nawait new Promise((resolve) => payee.on("stream", ({ stream }) => stream.proved === 3 && resolve(undefined)));\n${end}\nawait payee.disconnect();` },
   film: { before: `${joined}\nconst unitPrice = 10n ** 12n; const id = /** @type {const} */ ("0x5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"); let sent = 0; const send = (interval) => void (interval, sent += 1);`, after: "while (sent === 0) await new Promise((resolve) => setImmediate(resolve));\nawait film.end(); await client.disconnect(); process.exit(0);" },
   /** Somebody who has a budget, and no channel yet. */
-  reads: { before: "", after: end, fund: true },
-  switches: { before: "import { createWallet } from \"farthing-test/wallet.mjs\";\nconst wallet = createWallet({ privateKey: key, rpcUrl: rpc });\nconst base = { id: 31337, name: \"Local\", nativeCurrency: { name: \"Ether\", symbol: \"ETH\", decimals: 18 }, rpcUrls: { default: { http: [rpc] } } };", after: "process.exit(0);" },
+  reads: { before: "", after: end, site: true },
+  switches: { before: "const { createWallet } = await import(`${process.env.SUPPORT}/wallet.mjs`);\nconst injected = createWallet({ privateKey: key, rpcUrl: rpc });\nconst base = { id: 31337, name: \"Local\", nativeCurrency: { name: \"Ether\", symbol: \"ETH\", decimals: 18 }, rpcUrls: { default: { http: [rpc] } } };", after: end, inside: "const wallet = injected;" },
   /** A server, and after it a reader who pays. */
   server: { before: "", after: `await once(server, "listening");\nassert.equal(await reads(\`http://127.0.0.1:\${port}/articles/7\`), "The whole article.\\n");\nserver.closeAllConnections(); server.close(); ${walled}` },
   wall: { before: route, after: `assert.deepEqual([article, search, film, model, feed].map((one) => typeof one.handle), Array(5).fill("function"));\n${walled}` },
@@ -52,7 +52,7 @@ await first.deposit({ asset: "ETH", amount: 10n ** 15n }); await first.pay({ to,
   /** A database of PostgreSQL, at `connectionString`. */
   processes: { before: `import pg from "pg";\n${joined}\nconst connectionString = process.env.POSTGRES; const [origin, asset, unitPrice] = ["https://news.example", "DAI", 10n ** 15n];`, after: "process.exit(0);", postgres: true },
   /** A receipt of a paid request. */
-  receipt: { before: `${route}\nconst payee = client.info.address; const contract = client.info.contract;\nconst receipt = await sold(wall, \`http://127.0.0.1:\${port}/a\`);\nconst recover = (digest, signature) => recovered(digest, signature);`, after: `assert.equal(sold.charged, 1);\n${walled}` },
+  receipt: { before: `${route}\nconst payee = client.info.address; const contract = client.info.contract;\nconst chainId = 31337;\nconst receipt = await sold(wall, \`http://127.0.0.1:\${port}/a\`);\nconst recover = (digest, signature) => recovered(digest, signature);`, after: `assert.equal(sold.charged, 1);\n${walled}` },
 
   /** In a browser, which has a wallet: `wallet.mjs` of the tests' support. */
   picks: { browser: "wallet" },

@@ -13,7 +13,7 @@ const modules = fileURLToPath(new URL("../node_modules", import.meta.url));
 const NAMES = ["farthing", "viem", "ethers", "express", "hono", "@hono", "@types", "pg", "@noble", "playwright-core"];
 
 /** What each program imports beside what it says itself. */
-const WORLD = (set) => `
+const WORLD = (set) => `// @ts-nocheck
 import { connect as plain } from "farthing";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { keccak_256 } from "@noble/hashes/sha3.js";
@@ -77,7 +77,6 @@ export async function createSet() {
 
   mkdirSync(join(folder, "node_modules/.bin"), { recursive: true });
   for (const name of NAMES) symlinkSync(name === "farthing" ? packageFolder() : join(modules, name), join(folder, "node_modules", name));
-  symlinkSync(fileURLToPath(new URL("../support", import.meta.url)), join(folder, "node_modules/farthing-test"));
   mkdirSync(join(folder, "bin"));
   writeFileSync(join(folder, "node_modules/.bin/farthing"), `#!/bin/sh\nexec "${process.execPath}" "${join(packageFolder(), "bin/start.mjs")}" "$@"\n`, { mode: 0o755 });
   symlinkSync(hubProgram(), join(folder, "bin/farthing-hub"));
@@ -108,14 +107,14 @@ export async function createSet() {
 }
 
 /** What stands for something else on a page, as it is here. */
-export const stand = (text, set, { port, key = "" } = {}) =>
+export const stand = (text, set, { port, key = "", site = false } = {}) =>
   text
     .replaceAll("https://hub.example", set.world.hubUrl)
     .replaceAll("https://rpc.example", set.world.rpcUrl)
     // The same node by another name.
     .replaceAll("https://node.example", set.world.rpcUrl.replace("127.0.0.1", "localhost"))
     .replaceAll(/https:\/\/(api|site)\.example/g, set.site.url)
-    .replaceAll("https://news.example", `http://127.0.0.1:${port}`)
+    .replaceAll("https://news.example", site ? set.site.url : `http://127.0.0.1:${port}`)
     .replaceAll("listen(3000)", `listen(${port}, "127.0.0.1")`)
     .replaceAll("contract = \"0x…\"", `contract = "${set.world.contract}"`)
     .replaceAll("KEY=0x…", `KEY=${key}`)

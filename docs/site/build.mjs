@@ -38,7 +38,13 @@ function leads(page, href) {
   return way(page.html, `source/${source}.txt`) + hash;
 }
 
-for (const page of pages) page.made = render(page.text, { link: (href) => leads(page, href), trusted: page.trusted });
+/** What the page of a link is called. */
+function titleOf(page, href) {
+  const target = bySource.get(posix.normalize(posix.join(posix.dirname(page.source), href.split("#")[0])));
+  return target?.called;
+}
+
+for (const page of pages) page.made = render(page.text, { link: (href) => leads(page, href), titleOf: (href) => titleOf(page, href), trusted: page.trusted });
 
 const byHtml = new Map(pages.map((page) => [page.html, page]));
 const anchors = new Map(pages.map(({ html, made }) => [html, new Set([...made.html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id))]));

@@ -33,8 +33,8 @@ const withoutComments = (text) => {
     .join("\n");
 };
 
-/** `{ html, headings: [{ level, id, text }], links: [href] }`; `link(href)` says where a link leads. `trusted`: its HTML is ours. */
-export function render(text, { link, trusted = false }) {
+/** `{ html, headings: [{ level, id, text }], links: [href] }`; `link(href)` says where a link leads, `titleOf(href)` what that is called. `trusted`: its HTML is ours. */
+export function render(text, { link, titleOf = () => undefined, trusted = false }) {
   const md = new MarkdownIt({ html: trusted, linkify: false });
   const headings = [];
   const taken = new Map();
@@ -62,10 +62,18 @@ export function render(text, { link, trusted = false }) {
   };
   md.renderer.rules.table_open = () => '<div class="table" tabindex="0"><table>\n';
   md.renderer.rules.table_close = () => "</table></div>\n";
+  // The policy lets no style in that stands with an element.
+  for (const cell of ["th_open", "td_open"]) {
+    md.renderer.rules[cell] = (tokens, at) => (/right/.test(tokens[at].attrGet("style") ?? "") ? `<${tokens[at].tag} class="number">` : `<${tokens[at].tag}>`);
+  }
   const links = [];
   const plain = md.renderer.rules.link_open ?? ((tokens, at, options, _, self) => self.renderToken(tokens, at, options));
   md.renderer.rules.link_open = (tokens, at, ...rest) => {
-    const href = link(tokens[at].attrGet("href"));
+    const before = tokens[at].attrGet("href");
+    const href = link(before);
+    // Where a link's text is a file's name, a reader of the site wants to know the page's.
+    const [inner] = tokens.slice(at + 1, at + 2);
+    if (inner?.type === "text" && inner.content === before.split("#")[0]) inner.content = titleOf(before) ?? inner.content;
     links.push(href);
     tokens[at].attrSet("href", href);
     if (/^https?:/.test(href)) tokens[at].attrSet("rel", "noreferrer");

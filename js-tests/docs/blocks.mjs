@@ -9,8 +9,8 @@ export const repository = fileURLToPath(new URL("../../", import.meta.url));
 
 export const PAGES = ["README.md", "pkg-template/README.md", "hub/README.md", ...readdirSync(join(repository, "docs")).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)];
 
-/** What the quick start's test follows as a whole. */
-const FOLLOWED = { "docs/quick-start.md": "", "pkg-template/README.md": "From an empty folder to a payment" };
+/** What tests of their own follow as a whole, or by section. */
+const FOLLOWED = { "docs/quick-start.md": "", "docs/host-a-wallet.md": "", "docs/react.md": "", "pkg-template/README.md": "From an empty folder to a payment" };
 
 const RUN = new Set(["js", "mjs", "ts", "jsx", "tsx", "sh", "bash"]);
 

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -52,7 +52,7 @@ test("JSON is JSON", () => {
 function program(block) {
   const { before: prelude, after: end } = CONTEXTS[block.context];
   const lines = (text) => text.split(/\n|(?<=;) (?=import )/);
-  const own = lines(stand(block.text, set, { port: block.port, site: CONTEXTS[block.context].site }));
+  const own = lines(stand(block.text, set, { port: block.port, site: CONTEXTS[block.context].site, payTo: CONTEXTS[block.context].payTo }));
   const isImport = (line) => /^import .* from /.test(line);
   const inside = [...lines(prelude), ...own];
   const taken = inside.join("\n");
@@ -118,15 +118,25 @@ describe("pages", () => {
   }
 });
 
+/** A kit and a paywall, made once for all that want one: `{ folder, key }` by what is in it. */
+const made = new Map();
+
 /** What has to lie in a folder before commands are run there. */
-async function lay(cwd, { kit, paywall, installs, config, file }, key) {
-  symlinkSync(join(set.folder, "node_modules"), join(cwd, "node_modules"));
+async function lay(cwd, { kit, paywall, installs, config, file }) {
+  if (!made.has(kit) || !(kit || paywall)) symlinkSync(join(set.folder, "node_modules"), join(cwd, "node_modules"));
   if (installs) writeFileSync(join(cwd, "wallet.sqlite"), "");
   if (config !== undefined) {
     const block = all.find((one) => one.page === config && one.name === file);
     writeFileSync(join(cwd, file), stand(block.text, set));
   }
-  if (!kit && !paywall) return;
+  const { KEY: key } = await accounts();
+  if (!kit && !paywall) return key;
+  const known = made.get(kit);
+  if (known !== undefined) {
+    cpSync(known.folder, cwd, { recursive: true });
+    return known.key;
+  }
+  made.set(kit, { folder: cwd, key });
   const make = kit
     ? 'const client = await joins(key); await client.pay({ to, asset: "ETH", amount: 7n }); writeFileSync("kit.json", await client.exportExitKit()); await client.disconnect();'
     : 'const client = await joins(key); for (const name of ["paywall.db", "paywall.sqlite"]) await (await paywall({ client, store: sqlite(name), origin: "http://x.example", asset: "DAI", unitPrice: 1n })).close(); await client.disconnect();';
@@ -134,6 +144,7 @@ async function lay(cwd, { kit, paywall, installs, config, file }, key) {
   writeFileSync(join(cwd, "make.mjs"), source);
   const { code, all: told } = await run("exec node make.mjs", { cwd, env: { ...set.env, ...(await accounts()), KEY: key } }).ends();
   assert.equal(code, 0, told);
+  return key;
 }
 
 /** Commands that are run by a person who waits, or asks others than we have: the same, as far as a test can. */
@@ -148,14 +159,14 @@ describe("commands", () => {
   for (const block of wanted.filter(({ context }) => CONTEXTS[context]?.shell)) {
     test(nameOf(block), async () => {
       const context = CONTEXTS[block.context];
-      const { KEY: key } = await accounts();
+      let key;
       const cwd = context.repository ? repository : join(set.folder, fileOf(block).replace(".mjs", ""));
       if (!context.repository) {
         mkdirSync(cwd);
-        await lay(cwd, context, key);
+        key = await lay(cwd, context);
       }
       const port = context.listen === undefined ? undefined : await set.freePort();
-      const env = { ...set.env, FARTHING_KEY: key, ...(port !== undefined && { FARTHING_HUB_LISTEN: `127.0.0.1:${port}`, FARTHING_WATCH_LISTEN: `127.0.0.1:${port}`, FARTHING_HUB_GAS__RESERVE: "1" }) };
+      const env = { ...set.env, ...(key && { FARTHING_KEY: key }), ...(port !== undefined && { FARTHING_HUB_LISTEN: `127.0.0.1:${port}`, FARTHING_WATCH_LISTEN: `127.0.0.1:${port}`, FARTHING_HUB_GAS__RESERVE: "1" }) };
       const running = [];
       try {
         for (const line of block.text.trimEnd().split("\n")) {

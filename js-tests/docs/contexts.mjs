@@ -38,7 +38,7 @@ await first.deposit({ asset: "ETH", amount: 10n ** 15n }); await first.pay({ to,
     after: `const [eth] = await client.balances();\nassert.equal(eth.available, 10n ** 15n - 5n);\n${end}\nassert.equal(said.length, 1);`,
   },
   /** A payer and a payee. */
-  streams: { before: `${joined}\nconst payee = await joins(key2);`, after: `assert.equal(response.status, 200);\nawait stream.end();\nconst ended = (await client.streams()).find((one) => one.stream.key === stream.key);\nassert.equal(ended.stream.paid, 3);\n${end}\nawait payee.disconnect();` },
+  streams: { before: `${joined}\nconst payee = await joins(key2);`, after: `assert.equal(response.status, 200);\nawait stream.end();\nconst ended = (await client.streams()).find((one) => one.stream.key === stream.key);\nassert.equal(ended.stream.paid, 3);\n${end}\nawait payee.disconnect();`, payTo: "payee.info.address" },
   film: { before: `${joined}\nconst unitPrice = 10n ** 12n; const id = /** @type {const} */ ("0x5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"); let sent = 0; const send = (interval) => void (sent += interval.to - interval.from);`, after: "while (sent === 0) await new Promise((resolve) => setImmediate(resolve));\nawait film.end(); await client.disconnect(); process.exit(0);" },
   /** Somebody who has a budget, and no channel yet. */
   reads: { before: `{ const one = await connect({ hub, rpc, wallet }); await one.deposit({ asset: "DAI", amount: 10n ** 18n }); await one.disconnect(); }`, after: end, site: true },

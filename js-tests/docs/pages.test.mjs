@@ -101,7 +101,7 @@ describe("the site", () => {
       assert.equal(await page.evaluate(() => getComputedStyle(document.querySelector("header")).position), "sticky", "the style is there");
     }));
 
-  const SHOWN = ["index", "quick-start", "charge", "errors", "costs", "compare", "protocol", "api/farthing"];
+  const SHOWN = ["index", "quick-start", "errors", "costs", "api/farthing"];
   for (const [device, viewport] of Object.entries({ desktop: { width: 1360, height: 900 }, phone: { width: 390, height: 844 } })) {
     for (const colorScheme of ["light", "dark"]) {
       test(`${device}, ${colorScheme}: letters can be told from what is behind them`, () =>

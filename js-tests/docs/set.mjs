@@ -107,7 +107,7 @@ export async function createSet() {
 }
 
 /** What stands for something else on a page, as it is here. */
-export const stand = (text, set, { port, key = "", site = false } = {}) =>
+export const stand = (text, set, { port, key = "", site = false, payTo = `"${set.payee.info.address}"` } = {}) =>
   text
     .replaceAll("https://hub.example", set.world.hubUrl)
     .replaceAll("https://rpc.example", set.world.rpcUrl)
@@ -118,4 +118,4 @@ export const stand = (text, set, { port, key = "", site = false } = {}) =>
     .replaceAll("listen(3000)", `listen(${port}, "127.0.0.1")`)
     .replaceAll("contract = \"0x…\"", `contract = "${set.world.contract}"`)
     .replaceAll("KEY=0x…", `KEY=${key}`)
-    .replaceAll('"0x…"', `"${set.payee.info.address}"`);
+    .replaceAll('"0x…"', payTo);

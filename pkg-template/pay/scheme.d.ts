@@ -2,7 +2,7 @@
  * The scheme by which content is paid for, on the wire: for wallet pages, servers and tests that speak it. `docs/content.md`
  * of the repository has the rules, `vectors/content.json` what every implementation agrees on.
  *
- * Readers refuse what is not right with a {@link PayError}: `bad-answer` for what a server or wallet said, `bad-payment` and
+ * Readers refuse what is not right with a `PayError`: `bad-answer` for what a server or wallet said, `bad-payment` and
  * `bad-request` for what a payer said. Writers refuse what their readers would.
  *
  * @packageDocumentation

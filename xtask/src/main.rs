@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod contracts;
 mod demo;
+mod docs;
 mod manifest;
 mod paths;
 mod pkg;
@@ -43,6 +44,8 @@ enum Command {
     HubPackage(pkg::hub::Args),
     /// Build the contracts and write target/contracts/*.json
     Contracts,
+    /// Build the documentation into target/docs/
+    Docs,
     /// Write the golden vectors to vectors/
     Vectors(vectors::Args),
     /// Install what the other commands need, and nothing else
@@ -66,6 +69,7 @@ impl Command {
             Self::Pkg => drop(pkg::build()?),
             Self::HubPackage(args) => pkg::hub::run(&args)?,
             Self::Contracts => contracts::build()?,
+            Self::Docs => docs::run()?,
             Self::Vectors(args) => vectors::run(&args)?,
             Self::Tools => tools::ensure_all()?,
         }

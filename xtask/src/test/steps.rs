@@ -12,7 +12,7 @@ use super::{Tally, abuse, adversary, crash, kills, model, mutants, second};
 use crate::process::{self, Watched};
 use crate::stage::{self, Hub};
 use crate::tools::{firefox, node, npm, rust};
-use crate::{contracts, paths, pkg, vectors};
+use crate::{contracts, docs, paths, pkg, vectors};
 
 /// A part of the whole test.
 pub(crate) struct Step {
@@ -89,6 +89,7 @@ pub(crate) fn all(quick: bool, named: bool) -> Vec<Step> {
         Step { name: "package build", run: package_build },
         Step { name: "package in Node", run: package_node },
         Step { name: "quick start", run: quick_start },
+        Step { name: "documentation", run: documentation },
         Step { name: "paywall", run: paywall },
         Step { name: "package in Chromium", run: package_chromium },
         Step { name: "packaging", run: if named && !quick { packaging } else { packaging_quick } },
@@ -135,6 +136,7 @@ fn lockfiles() -> Result<Tally> {
     let mut tally = Tally::default();
     for lock in [
         "contracts/package-lock.json",
+        "docs/site/package-lock.json",
         "js-tests/package-lock.json",
         "js-tests/packaging/package-lock.json",
         "js-tests/bench/peers/package-lock.json",
@@ -257,6 +259,15 @@ fn quick_start() -> Result<Tally> {
     let [wrapper, native] = pkg::hub::pack_here(Hub::Dev)?;
     node_test("quick start", "quick", true, |node| {
         node.env("FARTHING_PKG_HUB_TGZ", wrapper).env("FARTHING_PKG_HUB_NATIVE_TGZ", native);
+    })
+}
+
+/// The pages, their code, their links, and how they look.
+fn documentation() -> Result<Tally> {
+    docs::ensure()?;
+    node_test("documentation", "docs", true, |node| {
+        // Each file starts programs that take both cores.
+        node.arg("--test-concurrency=1");
     })
 }
 

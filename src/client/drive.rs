@@ -23,6 +23,7 @@ impl Client {
             if let Err(failure) = self.commit_all().await {
                 self.fail(failure);
             }
+            self.tell_balances();
             self.rested.notify();
         }
         if let Err(failure) = self.store.close().await {
@@ -56,6 +57,8 @@ impl Client {
             }
             let effects = self.wallet.borrow_mut().committed(commit.durable())?;
             self.carry_out(effects)?;
+            // Under load there is always something more to do.
+            self.tell_balances();
         }
     }
 

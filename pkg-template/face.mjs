@@ -25,6 +25,8 @@ const SETTLING = 2_000;
 async function called(work, log, method) {
   const here = new Error();
   const begun = Date.now();
+  // What the log's hook calls is not told to it: it would never end.
+  if (log?.telling) log = undefined;
   log?.add("debug", "call", { method });
   try {
     const value = await work();

@@ -42,7 +42,8 @@ export class Log {
   #hook;
   /** @type {LogEntry[]} */
   #waiting = [];
-  #telling = false;
+  /** The hook is being called. */
+  telling = false;
   #scheduled = false;
   /** The last failures, oldest first. @type {{ at: number, what: string, code: string }[]} */
   failures = [];
@@ -55,12 +56,12 @@ export class Log {
 
   /** @param {LogLevel} level @param {string} what @param {object} [details] */
   add(level, what, details = {}) {
-    // What a hook does itself is not told to it, or it would never end.
-    if (this.#hook === undefined || this.#telling) return;
+    if (this.#hook === undefined || this.telling) return;
     if (this.#waiting.push(Object.freeze({ level, at: Date.now(), what, ...details })) > WAITING) this.#waiting.shift();
     if (this.#scheduled) return;
     this.#scheduled = true;
-    queueMicrotask(() => this.#tell());
+    // Not in the middle of our work; and a hook that makes entries itself keeps nobody else from working.
+    setTimeout(() => this.#tell(), 0);
   }
 
   /** @param {LogLevel} level @param {string} what @param {any} error @param {object} [details] */
@@ -91,7 +92,7 @@ export class Log {
 
   #tell() {
     this.#scheduled = false;
-    this.#telling = true;
+    this.telling = true;
     for (const entry of this.#waiting.splice(0)) {
       try {
         const done = /** @type {(entry: LogEntry) => any} */ (this.#hook)(entry);
@@ -100,6 +101,6 @@ export class Log {
         // The hook's mistake: there is nobody to tell, and it must not stop the client's work.
       }
     }
-    this.#telling = false;
+    this.telling = false;
   }
 }

@@ -59,6 +59,11 @@ const planted = () => ({
   watchtowers: ["http://s3cretUser:s3cretPassword@127.0.0.1:1/s3cretTower"],
 });
 
+/** What has happened is told a moment later. */
+const until = async (condition) => {
+  while (!condition()) await new Promise(setImmediate);
+};
+
 const json = (entry) => JSON.stringify(entry, (_, value) => (typeof value === "bigint" ? String(value) : value));
 
 for (const kind of ["privateKey", "mnemonic"]) {
@@ -94,6 +99,7 @@ for (const kind of ["privateKey", "mnemonic"]) {
       await report();
       await alice.disconnect();
       await report();
+      await until(() => entries.some(({ what }) => what === "disconnect"));
     } finally {
       heard.restore();
     }
@@ -155,7 +161,7 @@ test("a hook that throws, rejects, is no end of work or calls the client harms n
 test("a failed connect is logged, and entries come in order", async () => {
   const entries = [];
   await assert.rejects(connect({ hub: "http://127.0.0.1:1/s3cretPathOfHub", rpc: world.rpcUrl, wallet: await world.account(), store: "memory", log: (entry) => entries.push(entry) }), { code: "not-connected" });
-  await new Promise(setImmediate);
+  await until(() => entries.some(({ what }) => what === "failed"));
   assert.deepEqual([entries[0].what, entries.at(-1).what, entries.at(-1).level, entries.at(-1).code], ["call", "failed", "error", "not-connected"]);
   assert.deepEqual(entries.map(({ at }) => at), entries.map(({ at }) => at).sort((a, b) => a - b));
   assertClean(entries.map(json).join("\n"), SECRETS);

@@ -587,7 +587,7 @@ function isNewer(one, other) {
   return at >= 0 && left[at] > right[at];
 }
 
-const closed = () => fault("client-closed", "Call connect() again.");
+const closed = () => fault("client-closed", "The client is disconnected, and nothing more is signed or sent: call connect() again.");
 /** @param {AbortSignal | undefined} signal @param {string} known */
 const aborted = (signal, known) => fault("aborted", `${known} The caller's AbortSignal fired.`, signal?.reason);
 

@@ -260,7 +260,11 @@ impl Client {
         if let Some(failure) = self.failed.borrow().clone() {
             return Err(failure);
         }
-        if self.closed.is_sent() { Err(Code::ClientClosed.into()) } else { Ok(()) }
+        if self.closed.is_sent() {
+            let said = "The client is disconnected, and nothing more is signed or sent: call connect() again.";
+            return Err(Failure::advised(Code::ClientClosed, said));
+        }
+        Ok(())
     }
 
     /// The signer's key, for what can't be done without.

@@ -29,8 +29,16 @@ const GAS_TESTS: &str = "test/Gas*";
 const GAS_SNAPSHOTS: &str = "contracts/snapshots";
 
 /// Tests of the package in Node that ask no EVM node, so that another one changes nothing.
-const NODELESS: [&str; 5] =
-    ["arguments.test.mjs", "fetch.test.mjs", "paying.test.mjs", "stores.test.mjs", "types.test.mjs"];
+const NODELESS: [&str; 8] = [
+    "arguments.test.mjs",
+    "codes.test.mjs",
+    "codes-loading.test.mjs",
+    "fetch.test.mjs",
+    "paying.test.mjs",
+    "stores.test.mjs",
+    "types.test.mjs",
+    "units.test.mjs",
+];
 
 /// Those that are run on Hardhat's node each time: they send every kind of transaction, and read logs and receipts.
 const HARDHAT: [&str; 8] = [

@@ -62,7 +62,7 @@ test("an update that the hub can't take", async () => {
   await provokes("bad-expiry", () => changed((update) => locks(update, { expiry: 1_000 })), NOTHING);
 });
 
-test("a hub without gas money to make room for a payment, and one that has too little of its own", async () => {
+test("why a payment comes back is told with it, while it is still on its way", async () => {
   const client = await opened();
   // What the hub says of a payment that it can't forward.
   const failing = (code) => {

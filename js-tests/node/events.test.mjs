@@ -38,6 +38,19 @@ const opened = async (options) => {
   return client;
 };
 
+function mapStore() {
+  const entries = new Map();
+  return {
+    broken: false,
+    load: async (prefix) => [...entries].filter(([name]) => name.startsWith(prefix)).sort(([a], [b]) => (a < b ? -1 : 1)),
+    async commit(writes) {
+      if (this.broken) throw new Error("no space left");
+      for (const [name, value] of writes) value === null ? entries.delete(name) : entries.set(name, value);
+    },
+    close: async () => {},
+  };
+}
+
 test("balances are told when they change, with all that balances() gives, and are not told when they don't", async () => {
   const [alice, bob] = [await opened(), await opened()];
   const told = [];
@@ -144,23 +157,14 @@ test("an exit is told, and a snapshot shows where it stands", async () => {
 });
 
 test("a store that fails is told as storage trouble, once, with what to do", async () => {
-  const [key, entries] = [await world.account(), new Map()];
-  let broken = false;
-  const store = {
-    load: async (prefix) => [...entries].filter(([name]) => name.startsWith(prefix)).sort(([a], [b]) => (a < b ? -1 : 1)),
-    commit: async (writes) => {
-      if (broken) throw new Error("no space left");
-      for (const [name, value] of writes) value === null ? entries.delete(name) : entries.set(name, value);
-    },
-    close: async () => {},
-  };
-  const alice = await local(key, { store });
+  const store = mapStore();
+  const alice = await local(await world.account(), { store });
   await alice.deposit({ asset: "ETH", amount: 1_000n });
   const told = [];
   alice.on("storage", (event) => told.push(event));
   const failed = next(alice, "error");
   const trouble = next(alice, "storage");
-  broken = true;
+  store.broken = true;
   const paying = alice.pay({ to: world.hub.owner, asset: "ETH", amount: 1n });
   await assert.rejects(paying);
   assert.equal((await trouble).error.code, "storage-failed");
@@ -175,6 +179,18 @@ test("a hub that speaks a newer protocol says that the package is to be updated"
   const newer = (version) => async (method, params, ask) => (method === "farthing_config" ? { ...(await ask()), protocolVersion: version } : ask());
   proxy.rules.call = newer(2);
   await assert.rejects(local(key, { hub: proxy.url }), { code: "bad-terms", message: /newer version of the protocol: update the package/ });
+  // A channel that is stored opens all the same, and tells whoever listens, however late.
+  const store = mapStore();
+  proxy.rules.call = undefined;
+  const first = await local(key, { hub: proxy.url, store });
+  await first.deposit({ asset: "ETH", amount: 1_000n });
+  await first.disconnect();
+  proxy.rules.call = newer(2);
+  const later = await local(key, { hub: proxy.url, store });
+  const told = await next(later, "update");
+  assert.deepEqual([told.newer, told.error.code], ["hub", "bad-terms"]);
+  assert.equal(later.snapshot().update, told);
+  assert.equal(later.snapshot().status, "connecting");
   proxy.rules.call = newer(0);
   await assert.rejects(local(key, { hub: proxy.url }), { code: "bad-terms", message: /older version of the protocol/ });
 });

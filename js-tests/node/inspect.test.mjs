@@ -79,7 +79,7 @@ for (const kind of ["privateKey", "mnemonic"]) {
       const bob = await local(await world.account());
       const report = async () => reports.push(json(await alice.inspect()));
       await report();
-      await alice.deposit({ asset: "ETH", amount: parseEther("1"), onProgress: () => { throw new Error("the application's own"); } });
+      await alice.deposit({ asset: "ETH", amount: parseEther("1"), onProgress: () => { throw new Error("see https://user:s3cretPassword@app.example/s3cretPathOfRpc?key=s3cretQueryOfRpc"); } });
       preimages.push((await alice.pay({ to: bob.info.address, asset: "ETH", amount: 7n, memo: "s3cret memo", wait: true })).preimage.slice(2));
       bob.on("stream", () => {});
       const stream = await alice.stream({ to: bob.info.address, asset: "ETH", unitPrice: 1n, units: 9, memo: "s3cret memo" });

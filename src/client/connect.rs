@@ -150,7 +150,7 @@ impl Client {
     /// Starts the loops, and waits until the hub knows who we are. A channel that was stored is not kept from its owner
     /// by a hub that lets nobody in: it is waited for a little, and then in the background.
     async fn start(self: &Rc<Self>) -> Result<()> {
-        self.tell_balances();
+        self.tell_seen(self.seen());
         spawn_local(Rc::clone(self).drive());
         if let Some(reading) = self.reading.take() {
             spawn_local(Rc::clone(self).follow_chain(reading));

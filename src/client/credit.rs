@@ -137,7 +137,7 @@ impl Client {
                 self.tell(Notice::Credit { asset: terms.asset, amount });
             }
         }
-        self.tell_balances();
+        self.work.ring();
         Ok(())
     }
 }

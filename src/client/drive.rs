@@ -23,7 +23,6 @@ impl Client {
             if let Err(failure) = self.commit_all().await {
                 self.fail(failure);
             }
-            self.tell_balances();
             self.rested.notify();
         }
         if let Err(failure) = self.store.close().await {
@@ -48,7 +47,12 @@ impl Client {
                 return Ok(());
             }
             let polled = self.wallet.borrow_mut().poll_commit(self.chain.now())?;
-            let Some(mut commit) = polled else { return Ok(()) };
+            // As it is once this is durable, whatever comes in meanwhile.
+            let seen = self.seen();
+            let Some(mut commit) = polled else {
+                self.tell_seen(seen);
+                return Ok(());
+            };
             let writes = std::mem::take(&mut commit.writes);
             if !writes.is_empty() {
                 self.store.commit(writes).await?;
@@ -57,8 +61,7 @@ impl Client {
             }
             let effects = self.wallet.borrow_mut().committed(commit.durable())?;
             self.carry_out(effects)?;
-            // Under load there is always something more to do.
-            self.tell_balances();
+            self.tell_seen(seen);
         }
     }
 

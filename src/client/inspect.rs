@@ -4,9 +4,13 @@
 use super::{Client, Notice};
 use crate::chain::Skew;
 use crate::failure::Failure;
+use farthing_protocol::Amount;
 use farthing_protocol::channel::ExitStage;
 use farthing_protocol::types::Asset;
 use farthing_protocol::wallet::{Balance, Status};
+
+/// Balances with credits, and streams that wait.
+pub(super) type Seen = (Vec<(Balance, Amount)>, usize);
 
 /// Where a client stands.
 #[derive(Clone, Debug)]
@@ -81,16 +85,20 @@ impl Client {
         self.terms().assets.iter().map(|terms| wallet.balance(terms.asset)).collect()
     }
 
-    /// Tells what there is, and how many streams wait, if that is not what was told last.
-    pub(super) fn tell_balances(&self) {
-        let now: Vec<_> =
-            self.last_balances().into_iter().map(|of| (of, self.credit(of.asset).unwrap_or_default())).collect();
-        let before = self.told_balances.replace(Some(now.clone()));
+    /// What there is, with what the contract keeps, and how many streams wait for somebody who takes them.
+    pub(super) fn seen(&self) -> Seen {
+        let credit = |of: Balance| (of, self.credit(of.asset).unwrap_or_default());
+        let all = self.last_balances().into_iter().map(credit).collect();
+        (all, self.wallet.borrow().undecided_streams())
+    }
+
+    /// Tells what was seen, if that is not what was told last.
+    pub(super) fn tell_seen(&self, (all, waiting): Seen) {
+        let before = self.told_balances.replace(Some(all.clone()));
         // What there is at the start is not news: whoever connects asks for it.
-        if before.is_some_and(|before| before != now) {
-            self.tell(Notice::Balance(now.into_iter().map(|(balance, _)| balance).collect()));
+        if before.is_some_and(|before| before != all) {
+            self.tell(Notice::Balance(all.into_iter().map(|(balance, _)| balance).collect()));
         }
-        let waiting = self.wallet.borrow().undecided_streams();
         if self.told_offers.replace(waiting) != waiting {
             self.tell(Notice::Offers(waiting));
         }

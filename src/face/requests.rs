@@ -58,6 +58,8 @@ pub struct Connect {
     _budget: Raw,
     #[serde(rename = "spending")]
     _spending: Raw,
+    #[serde(rename = "log")]
+    _log: Raw,
     /// For `face.mjs`, likewise.
     #[serde(rename = "switchChain")]
     _switch_chain: Raw,

@@ -1,12 +1,14 @@
 // What a user pastes into a bug report, and what the log's hook hears: all that helps, and no secret, whatever fails.
 
 import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { parseEther } from "viem";
 import { english, generateMnemonic, mnemonicToAccount } from "viem/accounts";
 import { createProxy } from "../adversary/proxy.mjs";
 import { clientsOf } from "../support/clients.mjs";
-import { farthing } from "../support/env.mjs";
+import { farthing, packageFolder } from "../support/env.mjs";
 import { faultyRpc } from "../support/rpc-faults.mjs";
 import { createWorld } from "../support/world.mjs";
 
@@ -156,6 +158,13 @@ test("a hook that throws, rejects, is no end of work or calls the client harms n
   assert.deepEqual(rejections, []);
   assert.ok(told.length > 0 && told.length < 4_000);
   for (const log of [7, "console", {}, null]) await assert.rejects(local(await world.account(), { log }), { code: "invalid-argument", message: /log must be a function/ });
+});
+
+test("nothing that an application loads can write to the console, the module and what it says when it panics neither", () => {
+  const files = readdirSync(packageFolder()).filter((name) => /^(?!core_bg\.wasm\.).*\.(mjs|js)$/.test(name)).concat("pay/index.mjs", "wallets/accepted.mjs", "wallets/index.mjs", "store/sqlite.mjs");
+  assert.ok(files.includes("core_bg.js") && files.includes("face.mjs"));
+  for (const file of files) assert.doesNotMatch(readFileSync(join(packageFolder(), file), "utf8"), /\bconsole\s*[.[?]/, file);
+  assert.ok(!WebAssembly.Module.imports(new WebAssembly.Module(readFileSync(join(packageFolder(), "core_bg.wasm")))).some(({ name }) => /_(log|warn|error|debug|info)_[0-9a-f]+$/.test(name)));
 });
 
 test("a failed connect is logged, and entries come in order", async () => {

@@ -160,11 +160,10 @@ test("a hook that throws, rejects, is no end of work or calls the client harms n
   for (const log of [7, "console", {}, null]) await assert.rejects(local(await world.account(), { log }), { code: "invalid-argument", message: /log must be a function/ });
 });
 
-test("nothing that an application loads can write to the console, the module and what it says when it panics neither", () => {
+test("nothing that an application loads can write to the console, the module's glue and so its panics neither", () => {
   const files = readdirSync(packageFolder()).filter((name) => /^(?!core_bg\.wasm\.).*\.(mjs|js)$/.test(name)).concat("pay/index.mjs", "wallets/accepted.mjs", "wallets/index.mjs", "store/sqlite.mjs");
   assert.ok(files.includes("core_bg.js") && files.includes("face.mjs"));
   for (const file of files) assert.doesNotMatch(readFileSync(join(packageFolder(), file), "utf8"), /\bconsole\s*[.[?]/, file);
-  assert.ok(!WebAssembly.Module.imports(new WebAssembly.Module(readFileSync(join(packageFolder(), "core_bg.wasm")))).some(({ name }) => /_(log|warn|error|debug|info)_[0-9a-f]+$/.test(name)));
 });
 
 test("a failed connect is logged, and entries come in order", async () => {

@@ -14,3 +14,5 @@ const copy = async () => (await import("./inside.mjs")).bytes();
 export const initAsync = (source) => (source === undefined ? start(wasm, copy) : start(source));
 
 export const { connect, errorCodes, preload, _testing } = face(initAsync, {}, connectShared);
+
+export { formatUnits, parseUnits } from "./units.mjs";

@@ -11,3 +11,5 @@ const wasm = () => new URL("./core_bg.wasm", import.meta.url);
 export const initAsync = (source = wasm) => start(source);
 
 export const { connect, errorCodes, preload, _testing } = face(initAsync, {}, connectShared);
+
+export { formatUnits, parseUnits } from "./units.mjs";

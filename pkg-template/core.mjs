@@ -6,6 +6,7 @@
 
 import * as glue from "./core_bg.js";
 import { fault } from "./faults.mjs";
+import { tellDefect } from "./log.mjs";
 
 /** How long the module may take to load, in milliseconds. */
 const LOADING = 120_000;
@@ -29,7 +30,7 @@ function run(instance) {
   if (started) return;
   glue.__wbg_set_wasm(instance.exports);
   instance.exports.__wbindgen_start();
-  glue._jsonWith(toJSON);
+  glue._jsonWith(toJSON, tellDefect);
   started = true;
 }
 

@@ -7,32 +7,33 @@
 /** @typedef {ClientEvent["type"]} Name */
 
 import { glue } from "./core.mjs";
+import { Events, call, following } from "./events.mjs";
 import { fault } from "./faults.mjs";
+import { inspected, shownOptions } from "./inspect.mjs";
+import { Log } from "./log.mjs";
+import { State } from "./state.mjs";
 import { Streams } from "./streams.mjs";
 
 /** Milliseconds that streams have, to note what they paid, before the client goes. */
 const SETTLING = 2_000;
 
-/** Events that an iterator keeps for a slow reader, before it drops the oldest. */
-const BACKLOG = 4096;
-
-/** Told once, and often before `connect` has given the client: they wait for the first who listens.
- * @type {Name[]} */
-const KEPT = ["restored", "credit", "error"];
-
-/** @type {Name[]} */
-const EVENTS = ["payment", "stream", "renewal", "deposit", "withdrawal", "closing", "credit", "exit", "restored", "watched", "wallet", "connected", "disconnected", "error"];
-
 /**
  * What a call gives. An error that comes from the module was made where no line of the application is on the stack: it gets
  * the lines of who called.
- * @template Value @param {() => Promise<Value>} work
+ * @template Value @param {() => Promise<Value>} work @param {Log} [log] @param {string} [method]
  */
-async function called(work) {
+async function called(work, log, method) {
   const here = new Error();
+  const begun = Date.now();
+  // What the log's hook calls is not told to it: it would never end.
+  if (log?.telling) log = undefined;
+  log?.add("debug", "call", { method });
   try {
-    return await work();
+    const value = await work();
+    log?.add("debug", "done", { method, ms: Date.now() - begun });
+    return value;
   } catch (error) {
+    log?.failed("warn", "failed", error, { method, ms: Date.now() - begun });
     throw traced(error, here.stack);
   }
 }
@@ -59,14 +60,33 @@ export function face(init, environment, open = glue.connect) {
     async connect(options) {
       return called(async () => {
         await ready(init);
-        const { engine, own } = await parted(await owned(options));
+        const { engine, own, hook } = await parted(await owned(options));
+        const log = new Log(hook);
         const events = new Events();
-        const streams = new Streams((event) => events.emit(event));
-        const core = await open(engine, environment, (/** @type {ClientEvent | Inner} */ event) => {
-          if (streams.hears(event)) events.emit(event);
+        const state = new State();
+        const tell = (/** @type {ClientEvent} */ event) => {
+          for (const told of following(event)) {
+            log.event(told);
+            state.hear(told);
+            events.emit(told);
+          }
+        };
+        const streams = new Streams(tell);
+        const hear = (/** @type {ClientEvent | Inner} */ event) => {
+          if (event.type === "_trouble") log.trouble(event);
+          else if (streams.hears(event)) tell(event);
+        };
+        log.add("debug", "call", { method: "connect" });
+        const core = await open(engine, environment, hear).catch((error) => {
+          log.failed("error", "failed", error, { method: "connect" });
+          log.end();
+          throw error;
         });
         streams.use(core);
-        return new Client(core, events, streams, (client) => loaded().then(({ attach }) => attach(client, own, environment)));
+        state.use(core);
+        log.add("info", "open", { channelId: core.info().channelId, connected: core.info().connected });
+        const attach = (/** @type {any} */ client) => loaded().then(({ attach }) => attach(client, own, environment));
+        return new Client({ core, events, streams, state, log, shown: shownOptions(options), attach });
       });
     },
     async errorCodes() {
@@ -125,25 +145,32 @@ function isEngines(wallet) {
 
 /** What of the options is the engine's, and what is of the fetch. A budget is refused before anything is opened. @param {ConnectOptions} options */
 async function parted(options) {
-  if (typeof options !== "object" || options === null || !("budget" in options || "spending" in options)) return { engine: options, own: { store: options?.store } };
-  const { budget, spending, ...engine } = options;
+  if (typeof options !== "object" || options === null || !["budget", "spending", "log"].some((name) => name in options)) return { engine: options, own: { store: options?.store } };
+  const { budget, spending, log: hook, ...engine } = options;
   if (budget !== undefined) (await loaded()).checkedBudget(budget);
-  return { engine, own: { store: engine.store, budget, spending } };
+  if (hook !== undefined && typeof hook !== "function") throw fault("invalid-argument", "connect(): log must be a function. Nothing was signed or sent.");
+  return { engine, own: { store: engine.store, budget, spending }, hook };
 }
 
 class Client {
   #core;
   #events;
   #streams;
+  #state;
+  #log;
+  #shown;
   #attach;
   /** @type {ReturnType<typeof import("./fetch.mjs").attach> | undefined} */
   #paying;
 
-  /** @param {Core} core @param {Events} events @param {Streams} streams @param {(client: any) => ReturnType<typeof import("./fetch.mjs").attach>} attach */
-  constructor(core, events, streams, attach) {
+  /** @param {{ core: Core, events: Events, streams: Streams, state: State, log: Log, shown: ReturnType<typeof shownOptions>, attach: (client: any) => ReturnType<typeof import("./fetch.mjs").attach> }} parts */
+  constructor({ core, events, streams, state, log, shown, attach }) {
     this.#core = core;
     this.#events = events;
     this.#streams = streams;
+    this.#state = state;
+    this.#log = log;
+    this.#shown = shown;
     this.#attach = attach;
   }
 
@@ -155,11 +182,11 @@ class Client {
 
   /** @param {RequestInfo | URL} input @param {PaidRequestInit} [init] */
   async fetch(input, init) {
-    return called(async () => (await this.#paid()).fetch(input, init));
+    return called(async () => (await this.#paid()).fetch(input, init), this.#log, "fetch");
   }
 
   async spending() {
-    return called(async () => (await this.#paid()).spending());
+    return called(async () => (await this.#paid()).spending(), this.#log, "spending");
   }
 
   get info() {
@@ -168,17 +195,17 @@ class Client {
 
   /** @param {unknown} options */
   async deposit(options) {
-    return called(() => this.#core.deposit(options));
+    return called(() => this.#core.deposit(options), this.#log, "deposit");
   }
 
   /** @param {unknown} options */
   async pay(options) {
-    return called(() => this.#core.pay(options));
+    return called(() => this.#core.pay(options), this.#log, "pay");
   }
 
   /** @param {unknown} options */
   async stream(options) {
-    return called(() => this.#streams.place(options));
+    return called(() => this.#streams.place(options), this.#log, "stream");
   }
 
   /** @param {import("./index.js").PaymentFilter} [filter] */
@@ -189,54 +216,64 @@ class Client {
       if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 1)) return this.#core.payments(filter);
       const all = await this.#core.payments(filter === undefined || limit === undefined ? filter : rest);
       return all.filter((/** @type {import("./index.js").Payment} */ { stream }) => stream !== undefined).slice(0, limit);
-    });
+    }, this.#log, "streams");
   }
 
   /** @param {unknown} options */
   async signReceiptKey(options) {
-    return called(() => this.#core.signReceiptKey(options));
+    return called(() => this.#core.signReceiptKey(options), this.#log, "signReceiptKey");
   }
 
   /** @param {unknown} id @param {object} options */
   async cancel(id, options) {
-    return called(() => this.#core.cancel({ ...options, _id: id }));
+    return called(() => this.#core.cancel({ ...options, _id: id }), this.#log, "cancel");
   }
 
   /** @param {unknown} options */
   async withdraw(options) {
-    return called(() => this.#core.withdraw(options));
+    return called(() => this.#core.withdraw(options), this.#log, "withdraw");
   }
 
   /** @param {unknown} options */
   async close(options) {
-    return called(() => this.#core.close(options));
+    return called(() => this.#core.close(options), this.#log, "close");
   }
 
   /** @param {unknown} options */
   async collectCredit(options) {
-    return called(() => this.#core.collectCredit(options));
+    return called(() => this.#core.collectCredit(options), this.#log, "collectCredit");
   }
 
   /** @param {unknown} options */
   async exit(options) {
-    return called(() => this.#core.exit(options));
+    return called(() => this.#core.exit(options), this.#log, "exit");
   }
 
   async exportExitKit() {
-    return called(() => this.#core.exitKit());
+    return called(() => this.#core.exitKit(), this.#log, "exportExitKit");
   }
 
   async balances() {
-    return called(() => this.#core.balances());
+    return called(() => this.#core.balances(), this.#log, "balances");
   }
 
   /** @param {unknown} options */
   async payments(options) {
-    return called(() => this.#core.payments(options));
+    return called(() => this.#core.payments(options), this.#log, "payments");
   }
 
   events() {
     return this.#events.iterate();
+  }
+
+  /** What there is to show; the same object until something of it changes. */
+  snapshot = () => this.#state.snapshot;
+
+  /** @param {() => void} listener */
+  subscribe = (listener) => this.#state.subscribe(listener);
+
+  async inspect() {
+    return inspected(this.#core, this.#shown, this.#log, this.#state.connection);
   }
 
   /** @param {Name} name @param {Tell} listener */
@@ -264,6 +301,9 @@ class Client {
       await this.#core.disconnect();
     } finally {
       this.#events.end();
+      this.#state.end();
+      this.#log.add("info", "disconnect");
+      this.#log.end();
     }
   }
 
@@ -271,105 +311,3 @@ class Client {
     await this.disconnect();
   }
 }
-
-class Events {
-  /** @type {Map<Name, Set<Tell>>} */
-  #listeners = new Map(EVENTS.map((name) => [name, new Set()]));
-  /** @type {Set<{ push: Tell, end(): void }>} */
-  #iterators = new Set();
-  /** @type {ClientEvent[]} */
-  #early = [];
-  #ended = false;
-
-  /** @type {Tell} */
-  emit(event) {
-    const listeners = [...(this.#listeners.get(event.type) ?? [])];
-    if (KEPT.includes(event.type) && listeners.length + this.#iterators.size === 0) this.#keep(event);
-    for (const listener of listeners) call(listener, event);
-    for (const iterator of this.#iterators) iterator.push(event);
-  }
-
-  /** @type {Tell} */
-  #keep(event) {
-    if (this.#early.push(event) > BACKLOG) this.#early.shift();
-  }
-
-  /** @param {Name} name @param {Tell} listener */
-  #of(name, listener) {
-    const listeners = this.#listeners.get(name);
-    if (listeners === undefined) throw invalid(`There is no event ${JSON.stringify(name)}; there are ${EVENTS.join(", ")}.`);
-    if (typeof listener !== "function") throw invalid("A listener must be a function.");
-    return listeners;
-  }
-
-  /** @param {Name} name @param {Tell} listener */
-  add(name, listener) {
-    this.#of(name, listener).add(listener);
-    for (const event of this.#early.filter(({ type }) => type === name)) queueMicrotask(() => call(listener, event));
-    this.#early = this.#early.filter(({ type }) => type !== name);
-    return () => this.remove(name, listener);
-  }
-
-  /** @param {Name} name @param {Tell} listener */
-  remove(name, listener) {
-    this.#of(name, listener).delete(listener);
-  }
-
-  end() {
-    this.#ended = true;
-    for (const iterator of this.#iterators) iterator.end();
-    this.#iterators.clear();
-  }
-
-  iterate() {
-    /** @type {((result: IteratorResult<ClientEvent, undefined>) => void)[]} */
-    const waiting = [];
-    /** @type {ClientEvent[]} */
-    const backlog = [];
-    let done = this.#ended;
-    const iterator = {
-      /** @type {Tell} */
-      push(event) {
-        const reader = waiting.shift();
-        if (reader !== undefined) reader({ value: event, done: false });
-        else if (backlog.push(event) > BACKLOG) backlog.shift();
-      },
-      end() {
-        done = true;
-        for (const reader of waiting.splice(0)) reader({ value: undefined, done: true });
-      },
-    };
-    if (!done) this.#iterators.add(iterator);
-    for (const event of this.#early.splice(0)) iterator.push(event);
-    return {
-      next: () => {
-        if (backlog.length > 0) return Promise.resolve({ value: backlog.shift(), done: false });
-        if (done) return Promise.resolve({ value: undefined, done: true });
-        return new Promise((reader) => waiting.push(reader));
-      },
-      return: async () => {
-        this.#iterators.delete(iterator);
-        iterator.end();
-        return { value: undefined, done: true };
-      },
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
-  }
-}
-
-/** @param {Tell} listener @param {ClientEvent} event */
-function call(listener, event) {
-  try {
-    listener(event);
-  } catch (error) {
-    // The application's mistake; it must not stop the client's work.
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
-}
-
-/** @param {string} message */
-const invalid = (message) => fault("invalid-argument", message);

@@ -226,6 +226,12 @@ export interface ConnectOptions {
   chainId?: number;
   /** Refuse a hub with any other contract. */
   contract?: Address;
+  /**
+   * Called with what happens, in order, from `connect` on: for developing and for reports. No entry holds a key, a phrase, a
+   * word, a preimage or a memo, nor of a URL more than its origin. Whatever the hook throws is dropped, and a promise that it
+   * gives is not waited for. Without a hook nothing is logged, and never anything on the console.
+   */
+  log?: (entry: LogEntry) => void | Promise<void>;
   /** Stops waiting (`aborted`), and lets go of what was opened. */
   signal?: AbortSignal;
   /**
@@ -388,9 +394,16 @@ export interface Info {
   };
 }
 
-/** What happens, each after it is durable. `restored`, `credit` and `error` that come before anybody listens wait for the first who does. */
+/**
+ * What happens, each after it is durable; also in other tabs that share the wallet. `restored`, `credit`, `storage`, `update`,
+ * `offers` and `error` that come before anybody listens wait for the first who does.
+ */
 export type ClientEvent =
   | { readonly type: "payment"; readonly payment: Payment }
+  /** There is more or less of something: what {@link Client.balances} gives, all of it. Not told where it is the same as before. */
+  | { readonly type: "balance"; readonly balances: readonly Balance[] }
+  /** So many streams to you wait for somebody who takes them by `on("stream", …)`; they are given back after a minute. */
+  | { readonly type: "offers"; readonly waiting: number }
   /** Told only to who listens with `on("stream", …)`: of each that is open then, and of each that comes. Where nobody does, streams are declined after a minute. */
   | { readonly type: "stream"; readonly stream: IncomingStream }
   /** Of a stream that renews itself: the next one stands (`next` is its key), or it could not be placed, and is tried again. No money moved. */
@@ -436,7 +449,95 @@ export type ClientEvent =
     }
   | { readonly type: "connected" }
   | { readonly type: "disconnected" }
+  /**
+   * The store failed, or somebody else uses it, and the client has stopped: nothing is signed until `connect` has read it again.
+   * Or a copy of the backup or the exit kit could not be kept; the message says which. An `error` event tells the same.
+   */
+  | { readonly type: "storage"; readonly error: FarthingError }
+  /**
+   * A newer version of this package is needed: the `hub` speaks a newer protocol, the `store` was written by a newer version,
+   * or another `tab` runs one (then `version` says which, and loading the page again is enough).
+   */
+  | { readonly type: "update"; readonly newer: "hub" | "store"; readonly error: FarthingError; readonly version?: undefined }
+  | { readonly type: "update"; readonly newer: "tab"; readonly version: string; readonly error?: undefined }
   | { readonly type: "error"; readonly error: FarthingError };
+
+/** How much an entry of the log matters. */
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/**
+ * An entry of the log. `what` is the name of an event (`info`; `error` and `storage` as `error`), or `open` and `disconnect`;
+ * `call`, `done` (`debug`) and `failed` (`warn`) of a `method`; `trouble` (`warn`) with the `hub` or the `chain`, which is
+ * tried again; `defect` (`error`) of this package. What fails has a `code` and a `message`; other details may come.
+ */
+export interface LogEntry {
+  readonly level: LogLevel;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly what: string;
+  readonly [detail: string]: unknown;
+}
+
+/** What there is to show of a client. */
+export interface Snapshot {
+  /** `connecting`: the hub is away, and called again; `closed`: after `disconnect`. */
+  readonly status: "connected" | "connecting" | "closed";
+  readonly info: Info;
+  readonly balances: readonly Balance[];
+  /** Streams to you that wait for `on("stream", …)`. */
+  readonly offers?: number;
+  /** Where an exit stands, since there is one. */
+  readonly exit?: EventOf<"exit">;
+  /** What was last wrong with the store. */
+  readonly storage?: FarthingError;
+  /** What asks for a newer version of this package. */
+  readonly update?: EventOf<"update">;
+}
+
+/** What {@link Client.inspect} gives: all of it JSON, amounts as decimal strings. What can't be told is left out. */
+export interface Inspection {
+  /** The package's version. */
+  readonly farthing?: string;
+  readonly at: number;
+  readonly environment: { readonly runtime: string; readonly page?: string; readonly online?: boolean };
+  /** Of its URL only the origin. */
+  readonly hub: { readonly url?: string; readonly owner?: Address; readonly signer?: Address };
+  readonly connection: { readonly state: "connected" | "connecting" | "disconnected"; readonly since: number };
+  readonly channel: { readonly address?: Address; readonly signer?: Address; readonly channelId?: Hex; readonly chainId?: number; readonly contract?: Address; readonly confirmations?: number };
+  /** Of the options of `connect`, what is no secret. */
+  readonly options: {
+    readonly store: "default" | "memory" | "path" | "own";
+    readonly wallet: "key" | "phrase" | "provider";
+    readonly rpc: readonly string[];
+    readonly watchtowers: readonly string[];
+    readonly adopt: boolean;
+    readonly shared: boolean;
+    readonly budget?: unknown;
+  };
+  /** Whether the engine runs in this tab. */
+  readonly tab: "alone" | "leads" | "follows";
+  readonly engine?: {
+    readonly protocol: number;
+    readonly storeFormat: number;
+    /** Block numbers, and how many seconds the newest is old. */
+    readonly chain: { readonly head: number; readonly final: number; readonly lag: number };
+    /** Seconds by which this device's clock is ahead of the chain, negative if behind. */
+    readonly clock: { readonly aheadBy: number; readonly sure: boolean };
+    /** Nonces: the highest signed, the newest that the hub accepted, the newest that was accepted of it, the highest seen. */
+    readonly lanes: ReadonlyArray<{ readonly asset: string; readonly signed: number; readonly accepted: number; readonly received: number; readonly seen: number }>;
+    /** Payments that are not over, by status, and calls that wait for the hub's signature. */
+    readonly open: { readonly pending: number; readonly held: number; readonly returning: number; readonly asking: number };
+    readonly exit: EventOf<"exit">["stage"];
+    readonly synced: boolean;
+    readonly closed: boolean;
+    /** Why the hub is not connected, and why the client has stopped. */
+    readonly obstacle?: ErrorCode;
+    readonly failed?: ErrorCode;
+  };
+  readonly balances?: ReadonlyArray<{ readonly [Name in keyof Balance]: Balance[Name] extends bigint | undefined ? string : Balance[Name] }>;
+  /** The last twenty failures, oldest first. */
+  readonly failures: ReadonlyArray<{ readonly at: number; readonly what: string; readonly code: string }>;
+}
 
 /** The event with this name. */
 export type EventOf<Name extends ClientEvent["type"]> = Extract<ClientEvent, { type: Name }>;
@@ -510,6 +611,15 @@ export interface Client {
   events(): AsyncIterableIterator<ClientEvent>;
   /** Calls `listener` at each event with this name; returns a function that ends it. */
   on<Name extends ClientEvent["type"]>(name: Name, listener: (event: EventOf<Name>) => void): () => void;
+  /**
+   * Calls `listener` each time that {@link Client.snapshot} gives another object; returns a function that ends it. Both are
+   * bound: `useSyncExternalStore(client.subscribe, client.snapshot)`.
+   */
+  subscribe(this: void, listener: () => void): () => void;
+  /** What there is to show, now and at once; the same object until something of it changes. */
+  snapshot(this: void): Snapshot;
+  /** For bug reports: plain JSON without secrets, within a second, whatever has failed; also after `disconnect`. */
+  inspect(): Promise<Inspection>;
   /** Ends what `on` began. */
   off<Name extends ClientEvent["type"]>(name: Name, listener: (event: EventOf<Name>) => void): void;
   /** Lets the hub and the store go; other tabs that share the wallet go on. The channel stays; `connect` takes it up again. */
@@ -534,6 +644,18 @@ export declare function connect(options: ConnectOptions): Promise<Client>;
 
 /** Every code that an error can have. */
 export declare function errorCodes(): Promise<ErrorCode[]>;
+
+/**
+ * The base units of an amount as people write it: `parseUnits("0.05", 18)`. An asset's `decimals` are in `info.hub.assets`; what
+ * is worth money should use those that it knows of the token. As viem's, but strict: an amount with more decimals than there
+ * are is refused instead of rounded (zeros at the end are none), and so is a text without digits.
+ *
+ * @throws {@link FarthingError} `invalid-amount` if it is no decimal number, `invalid-argument` if `decimals` is none from 0 to 255.
+ */
+export declare function parseUnits(value: string, decimals: number): bigint;
+
+/** The same the other way, exact, without zeros at the end. As viem's. */
+export declare function formatUnits(value: bigint, decimals: number): string;
 
 /** A `WebAssembly.Module`; declared like this for compilers without the browser's library. */
 export type CompiledModule = object;

@@ -11,3 +11,5 @@ import { connectShared } from "./tabs.mjs";
 export const initAsync = () => start(bytes);
 
 export const { connect, errorCodes, preload, _testing } = face(initAsync, {}, connectShared);
+
+export { formatUnits, parseUnits } from "./units.mjs";

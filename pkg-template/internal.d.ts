@@ -2,7 +2,7 @@
  * What the files of this package hand to each other. For the compiler, which checks them; nothing is loaded from here.
  */
 
-import type { ClientEvent, ConnectOptions, ErrorCode, FarthingError, Hex, Info, Payment, Store } from "./index.js";
+import type { Balance, ClientEvent, ConnectOptions, ErrorCode, FarthingError, Hex, Info, Payment, Store } from "./index.js";
 
 /** What a call of the application is called between face, tabs and engine. */
 export type Method =
@@ -16,6 +16,7 @@ export type Method =
   | "exitKit"
   | "balances"
   | "payments"
+  | "standing"
   | "stream"
   | "takeStreams"
   | "noteShown"
@@ -44,11 +45,22 @@ export interface StreamPart {
 }
 
 /** An event that is not for applications. */
-export type Inner = { type: "_endAsked"; id: Hex };
+export type Inner = { type: "_endAsked"; id: Hex } | Trouble;
+
+/** What went wrong and is tried again, for the log. */
+export interface Trouble {
+  type: "_trouble";
+  with: "hub" | "chain";
+  error: FarthingError;
+}
 
 /** The engine in the Rust module, or a tab in its place. It checks what it is given. */
 export interface Core extends Record<Method, (argument?: any) => Promise<any>> {
   info(): Info;
+  balancesNow(): readonly Balance[];
+  /** Of a tab: whether the engine runs in it, and what `standing` says wherever it does. */
+  role?(): "leads" | "follows";
+  report?(): any;
   disconnect(): Promise<void>;
 }
 
@@ -125,8 +137,9 @@ export interface Call {
 }
 
 type Kinds =
-  | { kind: "hello" | "ping" }
-  | { kind: "beat"; epoch: number; ready: boolean; info?: Info | undefined }
+  | { kind: "hello"; version?: string }
+  | { kind: "ping" }
+  | { kind: "beat"; epoch: number; ready: boolean; version?: string; info?: Info | undefined; balances?: readonly Balance[] | undefined }
   | { kind: "event"; epoch: number; event: Told; info: Info }
   | { kind: "failed"; error: Packed }
   | { kind: "call"; epoch: number; id: Hex; method: Method; argument: unknown; signal: boolean; progress: boolean }

@@ -38,3 +38,5 @@ const environment = {
 };
 
 export const { connect, errorCodes, preload, _testing } = face(init, environment);
+
+export { formatUnits, parseUnits } from "./units.mjs";

@@ -2,7 +2,7 @@
 // the others crosses a BroadcastChannel and is done there. docs/tabs.md says why each rule is there.
 // @ts-check
 
-/** @import { ClientEvent, ConnectOptions, ErrorCode, FarthingError, Hex, Info } from "./index.js" */
+/** @import { Balance, ClientEvent, ConnectOptions, ErrorCode, FarthingError, Hex, Info } from "./index.js" */
 /** @import { Asked, Call, Core, Environment, Fault, Message, Method, Open, Packed, Served, Tell, Tenure } from "./internal.js" */
 
 import { glue, toJSON } from "./core.mjs";
@@ -28,13 +28,13 @@ const METHODS = new Map([
   ["deposit", false], ["pay", true], ["cancel", true], ["withdraw", false], ["close", false], ["collectCredit", false],
   ["exit", true],
   ["exitKit", true],
-  ["balances", true], ["payments", true],
+  ["balances", true], ["payments", true], ["standing", true],
   ["stream", true], ["takeStreams", true], ["noteShown", true], ["reveal", true], ["endStream", true], ["signReceiptKey", true],
 ]);
 
 /** Milliseconds that a call is waited for where nobody leads who would end it: somewhat longer than whoever leads would.
  * @type {Map<Method, number>} */
-const LIMITS = new Map([["pay", 90_000], ["stream", 90_000], ["cancel", 60_000], ["balances", 60_000], ["payments", 60_000], ["exitKit", 60_000],
+const LIMITS = new Map([["pay", 90_000], ["stream", 90_000], ["cancel", 60_000], ["balances", 60_000], ["payments", 60_000], ["exitKit", 60_000], ["standing", 0],
   ["takeStreams", 60_000], ["noteShown", 60_000], ["reveal", 60_000], ["endStream", 60_000], ["signReceiptKey", 60_000]]);
 const LIMIT = 3_600_000;
 const CONNECT = 2_700_000;
@@ -86,6 +86,12 @@ class Tab {
   #pause = PAUSE[0];
   /** @type {Info | undefined} */
   #info;
+  /** @type {readonly Balance[]} */
+  #balances = [];
+  /** The engine that ran here last. @type {Core | undefined} */
+  #last;
+  /** The newest version of the package that another tab has told. */
+  #newest = glue._version();
   /** Calls of this tab that are not answered.
    * @type {Map<Hex, Call>} */
   #calls = new Map();
@@ -112,6 +118,20 @@ class Tab {
 
   info() {
     return this.#info;
+  }
+
+  balancesNow() {
+    return this.#balances;
+  }
+
+  role() {
+    return this.#tenure?.core !== undefined ? "leads" : "follows";
+  }
+
+  /** Where the engine stands, wherever it is; after the end, the one that was here. */
+  report() {
+    const core = this.#tenure?.core ?? (this.#closed ? this.#last : undefined);
+    return core?.standing() ?? (this.#closed ? undefined : this.#call("standing", undefined));
   }
 
   /** @returns {Promise<Core>} */
@@ -233,8 +253,11 @@ class Tab {
     if (core !== undefined && failure === undefined && !tenure.over) {
       tenure.core = core;
       this.#pause = PAUSE[0];
+      this.#last = core;
       this.#info = core.info();
-      this.#post({ kind: "beat", epoch: tenure.epoch, ready: true, info: this.#info });
+      const balances = core.balancesNow();
+      this.#post({ kind: "beat", epoch: tenure.epoch, ready: true, info: this.#info, balances });
+      this.#has(balances);
       this.#ready();
       for (const event of tenure.early.splice(0)) this.#happened(tenure, event);
       return;
@@ -284,6 +307,9 @@ class Tab {
     if (event.type === "error" && event.error.code === "storage-locked") return this.#end(tenure);
     if (tenure.core === undefined) return void tenure.early.push(event);
     this.#info = tenure.core.info();
+    // For the log of this tab.
+    if (/** @type {any} */ (event).type === "_trouble") return this.#tell(event);
+    if (event.type === "balance") this.#balances = event.balances;
     const told = event.type === "error" ? { ...event, error: pack(event.error) } : event;
     this.#post({ kind: "event", epoch: tenure.epoch, event: told, info: this.#info });
     this.#tell(event);
@@ -328,6 +354,21 @@ class Tab {
     this.#away();
   }
 
+  /** What there is, as a leader tells it: news, if another one told otherwise. @param {readonly Balance[]} balances */
+  #has(balances) {
+    const before = JSON.stringify(this.#balances);
+    this.#balances = balances;
+    if (this.#joining || before === JSON.stringify(balances)) return;
+    this.#tell(Object.freeze({ type: "balance", balances }));
+  }
+
+  /** Another tab has a newer package: this page is to be loaded again. @param {string | undefined} version */
+  #meet(version) {
+    if (typeof version !== "string" || !isNewer(version, this.#newest)) return;
+    this.#newest = version;
+    this.#tell(Object.freeze({ type: "update", newer: "tab", version }));
+  }
+
   #away() {
     if (!this.#info?.connected) return;
     this.#info = Object.freeze({ ...this.#info, connected: false });
@@ -354,19 +395,21 @@ class Tab {
 
   /** @param {Message} message */
   #post(message) {
-    this.#channel?.postMessage(message);
+    this.#channel?.postMessage(message.kind === "hello" || message.kind === "beat" ? { ...message, version: glue._version() } : message);
   }
 
   /** @param {Message} message */
   #receive(message) {
     const { kind, epoch, id } = message;
+    this.#meet(message.version);
     const tenure = this.#tenure;
     const call = this.#calls.get(/** @type {Hex} */ (id));
     if (kind === "hello" || kind === "ping") {
       if (tenure === undefined) return;
       tenure.crowd = true;
       const ready = tenure.core !== undefined;
-      this.#post({ kind: "beat", epoch: tenure.epoch, ready, info: ready && kind === "hello" ? this.#info : undefined });
+      const asked = ready && kind === "hello";
+      this.#post({ kind: "beat", epoch: tenure.epoch, ready, info: asked ? this.#info : undefined, balances: asked ? this.#balances : undefined });
     } else if (kind === "beat" || kind === "event") {
       if (epoch < this.#leader.epoch) return;
       if (epoch > this.#leader.epoch) {
@@ -375,8 +418,10 @@ class Tab {
       }
       this.#hear();
       if (message.info !== undefined) this.#info = freeze(message.info);
+      if (message.balances !== undefined) this.#has(freeze(message.balances));
       if (kind === "event") {
         const { event } = message;
+        if (event.type === "balance") this.#balances = freeze(event.balances);
         this.#tell(event.type === "error" ? Object.freeze({ ...event, error: unpack(event.error) }) : freeze(event));
       } else if (message.ready && !this.#leader.ready) {
         if (message.info === undefined) this.#post({ kind: "hello" });
@@ -535,7 +580,14 @@ function limit(method, argument) {
   return (LIMITS.get(method) ?? LIMIT) + GRACE;
 }
 
-const closed = () => fault("client-closed", "Call connect() again.");
+/** Of two versions as npm has them, by their numbers. @param {string} one @param {string} other */
+function isNewer(one, other) {
+  const [left, right] = [one, other].map((text) => text.split(/[.-]/).slice(0, 3).map(Number));
+  const at = left.findIndex((number, place) => number !== right[place]);
+  return at >= 0 && left[at] > right[at];
+}
+
+const closed = () => fault("client-closed", "The client is disconnected, and nothing more is signed or sent: call connect() again.");
 /** @param {AbortSignal | undefined} signal @param {string} known */
 const aborted = (signal, known) => fault("aborted", `${known} The caller's AbortSignal fired.`, signal?.reason);
 

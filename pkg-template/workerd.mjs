@@ -13,3 +13,5 @@ const init = () => startSync(module);
 export const initAsync = async () => init();
 
 export const { connect, errorCodes, preload, _testing } = face(init, {});
+
+export { formatUnits, parseUnits } from "./units.mjs";

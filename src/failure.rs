@@ -1,7 +1,7 @@
 //! An error of the client: the protocol's [`Error`] and, where there is one, the JavaScript value that caused it.
 
 use farthing_protocol::wallet::PaymentId;
-use farthing_protocol::{Code, Error};
+use farthing_protocol::{Blame, Code, Error};
 use std::borrow::Cow;
 use std::fmt;
 use wasm_bindgen::prelude::*;
@@ -146,6 +146,7 @@ impl From<Failure> for JsValue {
             true => sentence(detail),
             false => format!("{} {}", sentence(detail), code.advice()),
         };
+        let message = if is_disagreement(code) { format!("{message} {DISAGREEMENT}") } else { message };
         let error = js_sys::Error::new(&message);
         error.set_name("FarthingError");
         crate::js::set(&error, "code", code.as_str());
@@ -157,6 +158,18 @@ impl From<Failure> for JsValue {
         }
         error.into()
     }
+}
+
+/// What to do where one side takes the other's messages for wrong: applications can't mend them.
+const DISAGREEMENT: &str = "The hub and this package do not keep to the same rules: update the package; if that does not help, take the money home with close() or exit().";
+
+/// Whether the code says that one side broke the protocol, and not yet what to do.
+fn is_disagreement(code: Code) -> bool {
+    code.blame() == Blame::PeerFault
+        && !matches!(
+            code,
+            Code::HubFault | Code::RateLimited | Code::BadTerms | Code::MessageTooLarge | Code::BadEvidence
+        )
 }
 
 /// The protocol's words about an error as a sentence; what is one already stays as it is.

@@ -233,9 +233,21 @@ pub fn random<const N: usize>() -> Result<[u8; N]> {
     }
 }
 
-/// A warning for whoever looks at the console.
-pub fn warn(text: &str) {
-    web_sys::console::warn_1(&text.into());
+thread_local! {
+    static DEFECTS: RefCell<Option<Function>> = const { RefCell::new(None) };
+}
+
+/// Whom defects of ours are told, and of applications' callbacks: the log, never the console.
+pub fn tell_defects(listener: Function) {
+    DEFECTS.replace(Some(listener));
+}
+
+/// Tells of a defect.
+pub fn defect(text: &str) {
+    let listener = DEFECTS.try_with(|told| told.try_borrow().ok().and_then(|told| told.clone())).ok().flatten();
+    if let Some(listener) = listener {
+        let _ = listener.call1(&JsValue::UNDEFINED, &text.into());
+    }
 }
 
 /// Refuses with the name of what is wrong.

@@ -44,6 +44,7 @@ impl Client {
                     News::Restored(restored) => Notice::Restored(restored),
                     News::Error(failure) => Notice::Error(failure),
                 },
+                &|_| None,
             );
         };
         let found = match race(find(&settings, &known, &hear), stop.wait()).await {
@@ -118,6 +119,8 @@ impl Client {
             submissions: RefCell::default(),
             paying_out: RefCell::default(),
             declined: RefCell::default(),
+            told_balances: RefCell::default(),
+            told_offers: Cell::default(),
             told_deposits: RefCell::new(told_deposits),
             early: RefCell::default(),
             asking: Cell::default(),
@@ -147,6 +150,7 @@ impl Client {
     /// Starts the loops, and waits until the hub knows who we are. A channel that was stored is not kept from its owner
     /// by a hub that lets nobody in: it is waited for a little, and then in the background.
     async fn start(self: &Rc<Self>) -> Result<()> {
+        self.tell_seen(self.seen());
         spawn_local(Rc::clone(self).drive());
         if let Some(reading) = self.reading.take() {
             spawn_local(Rc::clone(self).follow_chain(reading));

@@ -36,6 +36,7 @@ impl Client {
                     self.serve(&socket).await;
                 }
                 Either::Second(Err(failure)) => {
+                    self.tell(Notice::Trouble { with: "hub", failure: failure.clone() });
                     self.obstacle.replace(Some(failure.clone()));
                     self.changes.notify();
                     self.tell_unknown(failure);

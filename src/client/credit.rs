@@ -137,6 +137,7 @@ impl Client {
                 self.tell(Notice::Credit { asset: terms.asset, amount });
             }
         }
+        self.work.ring();
         Ok(())
     }
 }

@@ -47,7 +47,12 @@ impl Client {
                 return Ok(());
             }
             let polled = self.wallet.borrow_mut().poll_commit(self.chain.now())?;
-            let Some(mut commit) = polled else { return Ok(()) };
+            // As it is once this is durable, whatever comes in meanwhile.
+            let seen = self.seen();
+            let Some(mut commit) = polled else {
+                self.tell_seen(seen);
+                return Ok(());
+            };
             let writes = std::mem::take(&mut commit.writes);
             if !writes.is_empty() {
                 self.store.commit(writes).await?;
@@ -56,6 +61,7 @@ impl Client {
             }
             let effects = self.wallet.borrow_mut().committed(commit.durable())?;
             self.carry_out(effects)?;
+            self.tell_seen(seen);
         }
     }
 

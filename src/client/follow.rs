@@ -54,6 +54,7 @@ impl Client {
             match looked {
                 Ok(()) => failures = 0,
                 Err(failure) => {
+                    self.tell(Notice::Trouble { with: "chain", failure: failure.clone() });
                     failures = failures.saturating_add(1);
                     if failures == PATIENCE {
                         self.tell(Notice::Error(failure));

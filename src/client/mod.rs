@@ -14,6 +14,7 @@ mod drive;
 mod evidence;
 mod exit;
 mod follow;
+mod inspect;
 mod kit;
 mod pay;
 mod payout;
@@ -26,6 +27,7 @@ pub use attempt::{Attempt, OFFLINE};
 pub use credit::CollectRequest;
 pub use deposit::DepositRequest;
 pub use exit::{ExitProgress, ExitStep};
+pub use inspect::Bearings;
 pub use pay::{PayOptions, Receipt};
 pub use payout::{CloseRequest, Progress, WithdrawRequest};
 pub use stream::{ReceiptKey, StreamOptions};
@@ -49,7 +51,7 @@ use farthing_protocol::message::Message;
 use farthing_protocol::reading::Reading;
 use farthing_protocol::sign::SecretKey;
 use farthing_protocol::types::{Asset, ChannelDef, ChannelId};
-use farthing_protocol::wallet::{Payment, PaymentId, Wallet};
+use farthing_protocol::wallet::{Balance, Payment, PaymentId, Wallet};
 use farthing_protocol::{Amount, Code, Matter};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -70,6 +72,10 @@ pub enum Notice {
         /// Confirmed deposits in all.
         total: Amount,
     },
+    /// There is more or less of something than before: all that there is.
+    Balance(Vec<Balance>),
+    /// So many streams to us wait for somebody who takes them.
+    Offers(usize),
     /// A withdrawal has both signatures.
     Withdrawal(SignedWithdrawal),
     /// A closing has both signatures.
@@ -108,10 +114,17 @@ pub enum Notice {
     Disconnected,
     /// Something went wrong that no call was waiting for.
     Error(Failure),
+    /// What went wrong and is tried again, for the log alone.
+    Trouble {
+        /// Whom it was with.
+        with: &'static str,
+        /// What it was.
+        failure: Failure,
+    },
 }
 
 /// Hears of what happened, and the hub's terms at that time.
-pub type Listener = Rc<dyn Fn(&Terms, Notice)>;
+pub type Listener = Rc<dyn Fn(&Terms, Notice, &dyn Fn(Asset) -> Option<Amount>)>;
 
 /// A payment that somebody waits for.
 #[derive(Debug, Default)]
@@ -179,6 +192,10 @@ pub struct Client {
     paying_out: RefCell<Vec<CallId>>,
     /// Withdrawals and closings that the hub did not sign, newest last.
     declined: RefCell<Option<(Matter, Failure)>>,
+    /// Balances that the application was told last, with what the contract keeps.
+    told_balances: RefCell<Option<Vec<(Balance, Amount)>>>,
+    /// Streams that wait, as the application was told.
+    told_offers: Cell<usize>,
     /// Deposits that the application was told of.
     told_deposits: RefCell<SmallMap<Asset, Amount>>,
     /// Messages that came before the connection was ours to use, or the chain seen.
@@ -235,7 +252,7 @@ impl Client {
     }
 
     fn tell(&self, notice: Notice) {
-        (self.listener)(&self.terms(), notice);
+        (self.listener)(&self.terms(), notice, &|asset| self.credit(asset));
     }
 
     /// Refuses calls after `disconnect` and after a failure that only a reload can heal.
@@ -243,7 +260,11 @@ impl Client {
         if let Some(failure) = self.failed.borrow().clone() {
             return Err(failure);
         }
-        if self.closed.is_sent() { Err(Code::ClientClosed.into()) } else { Ok(()) }
+        if self.closed.is_sent() {
+            let said = "The client is disconnected, and nothing more is signed or sent: call connect() again.";
+            return Err(Failure::advised(Code::ClientClosed, said));
+        }
+        Ok(())
     }
 
     /// The signer's key, for what can't be done without.

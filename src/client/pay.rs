@@ -382,7 +382,7 @@ pub(super) fn came_back(payment: &Payment) -> Failure {
     let id = text(payment.id);
     let failure = match payment.status {
         Status::Returning => Failure::new(code, returning(&id)),
-        _ => Failure::new(code, format!("Payment {id} failed.")),
+        _ => Failure::new(code, format!("Payment {id} failed: nothing was paid, and nothing can be any more.")),
     };
     failure.about(payment.id)
 }

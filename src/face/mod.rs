@@ -1,6 +1,7 @@
 //! The exported functions. They check what JavaScript hands over, call the client, and turn what comes back into
 //! plain objects. After a panic all of them refuse: the memory can't be trusted, and a reload reads the store again.
 
+pub mod inspect;
 pub mod options;
 pub mod requests;
 pub mod streams;
@@ -20,7 +21,8 @@ use crate::signer::Owner;
 use crate::task::{Either, Once, Work, race, sleep};
 use crate::transport::Hub;
 use crate::transport::terms::Terms;
-use farthing_protocol::Code;
+use farthing_protocol::types::Asset;
+use farthing_protocol::{Amount, Code};
 use js_sys::{Array, Function, Promise};
 use options::read;
 use requests::{asset, exit_progress, patience, progress};
@@ -52,7 +54,7 @@ thread_local! {
 fn start() {
     std::panic::set_hook(Box::new(|panic| {
         PANICKED.set(true);
-        crate::js::warn(&format!("farthing: a defect; please report it: {panic}"));
+        crate::js::defect(&format!("A defect; please report it: {panic}"));
     }));
 }
 
@@ -99,10 +101,18 @@ fn boxed_promise(work: Work<'static, JsValue>) -> Promise {
     })
 }
 
-/// Runs once, before anything else: what objects with amounts have as `toJSON`.
+/// Runs once, before anything else: what objects with amounts have as `toJSON`, and who is told of defects.
 #[wasm_bindgen(js_name = _jsonWith)]
-pub fn json_with(to_json: Function) {
+pub fn json_with(to_json: Function, defect: Function) {
     crate::js::json_with(to_json);
+    crate::js::tell_defects(defect);
+}
+
+/// The package's version.
+#[wasm_bindgen(js_name = _version)]
+#[must_use]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
 }
 
 /// Every stable code, as in `error.code`.
@@ -134,8 +144,8 @@ pub fn connect(options: JsValue, environment: JsValue, tell: Function) -> Promis
     promise(async move {
         let options: requests::Connect = read("connect", options)?;
         let patience = options.patience(CONNECT)?;
-        let tell = Rc::new(move |terms: &Terms, happened: Notice| {
-            let _ = tell.call1(&JsValue::UNDEFINED, &notice(terms, &happened));
+        let tell = Rc::new(move |terms: &Terms, happened: Notice, credit: &dyn Fn(Asset) -> Option<Amount>| {
+            let _ = tell.call1(&JsValue::UNDEFINED, &notice(terms, &happened, credit));
         });
         let connected: Once<Result<Rc<Client>>> = Once::default();
         let (done, enough) = (connected.clone(), Once::<()>::default());
@@ -345,6 +355,19 @@ impl Core {
             client.credits_asked().await;
             Ok(balances(&client.terms(), &client.balances()?, |asset| client.credit(asset)))
         }))
+    }
+
+    /// The same at once, as far as it is known, whatever has failed.
+    #[wasm_bindgen(js_name = balancesNow)]
+    #[must_use]
+    pub fn balances_now(&self) -> JsValue {
+        balances(&self.client.terms(), &self.client.last_balances(), |asset| self.client.credit(asset))
+    }
+
+    /// For bug reports: where it stands, without secrets, whatever has failed.
+    #[must_use]
+    pub fn standing(&self) -> JsValue {
+        inspect::engine(&self.client)
     }
 
     /// Payments, newest first.

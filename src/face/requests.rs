@@ -58,6 +58,8 @@ pub struct Connect {
     _budget: Raw,
     #[serde(rename = "spending")]
     _spending: Raw,
+    #[serde(rename = "log")]
+    _log: Raw,
     /// For `face.mjs`, likewise.
     #[serde(rename = "switchChain")]
     _switch_chain: Raw,
@@ -371,7 +373,7 @@ fn teller(callback: Option<Callback>) -> impl Fn(Told<'_>) + 'static {
         let Some(Callback(callback)) = &callback else { return };
         // What the application does with it is its own affair, and must not stop a deposit.
         if let Err(thrown) = callback.call1(&JsValue::UNDEFINED, &present(&told)) {
-            crate::js::warn(&format!("onProgress threw: {}", crate::js::message(&thrown)));
+            crate::js::defect(&format!("onProgress threw: {}", crate::js::message(&thrown)));
         }
     }
 }

@@ -79,7 +79,7 @@ pub fn present<T: Serialize>(value: &T) -> JsValue {
 
 /// A value within another one, frozen as well.
 #[derive(Debug)]
-struct Sealed<T>(T);
+pub(super) struct Sealed<T>(pub(super) T);
 
 impl<T: Serialize> Serialize for Sealed<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> core::result::Result<S::Ok, S::Error> {
@@ -99,12 +99,12 @@ pub fn date(seconds: u64) -> f64 {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "chain ids and block counts stay below 2^53")]
-const fn number(value: u64) -> f64 {
+pub(super) const fn number(value: u64) -> f64 {
     value as f64
 }
 
 /// The name that the hub gives an asset, or its address.
-fn symbol(terms: &Terms, asset: Asset) -> String {
+pub(super) fn symbol(terms: &Terms, asset: Asset) -> String {
     let listed = terms.assets.iter().find(|terms| terms.asset == asset);
     listed.map_or_else(|| asset.to_string(), |terms| terms.symbol.clone())
 }
@@ -415,6 +415,12 @@ enum Event<'a> {
         token: String,
         total: u128,
     },
+    Balance {
+        balances: Sealed<Vec<Sealed<Balance>>>,
+    },
+    Offers {
+        waiting: usize,
+    },
     Withdrawal {
         asset: String,
         token: String,
@@ -460,11 +466,30 @@ enum Event<'a> {
         #[serde(with = "serde_wasm_bindgen::preserve")]
         error: JsValue,
     },
+    /// For the face, which logs it.
+    #[serde(rename = "_trouble")]
+    Trouble {
+        with: &'static str,
+        #[serde(with = "serde_wasm_bindgen::preserve")]
+        error: JsValue,
+    },
+}
+
+/// Where an exit stands: its name, until when, and how many locks are left.
+pub(super) fn exit_stage(stage: ExitStage) -> (&'static str, Option<f64>, Option<u32>) {
+    match stage {
+        ExitStage::None => ("none", None, None),
+        ExitStage::Starting => ("starting", None, None),
+        ExitStage::Challenge { ends_at } => ("challenge", Some(date(ends_at)), None),
+        ExitStage::Settling => ("settling", None, None),
+        ExitStage::Claiming { locks, until } => ("claiming", Some(date(until)), Some(locks)),
+        ExitStage::Done => ("done", None, None),
+    }
 }
 
 /// An event.
 #[must_use]
-pub fn notice(terms: &Terms, notice: &Notice) -> JsValue {
+pub fn notice(terms: &Terms, notice: &Notice, credit: &dyn Fn(Asset) -> Option<Amount>) -> JsValue {
     let named = |asset: Asset| (symbol(terms, asset), asset.to_string());
     present(&match notice {
         Notice::Payment(changed) => Event::Payment { payment: Sealed(Payment::of(terms, changed)) },
@@ -473,6 +498,11 @@ pub fn notice(terms: &Terms, notice: &Notice) -> JsValue {
             let ((asset, token), total) = (named(*asset), money(*total));
             Event::Deposit { asset, token, total }
         }
+        Notice::Balance(all) => {
+            let of_asset = |found: &wallet::Balance| Sealed(Balance::of(terms, found, credit(found.asset)));
+            Event::Balance { balances: Sealed(all.iter().map(of_asset).collect()) }
+        }
+        Notice::Offers(waiting) => Event::Offers { waiting: *waiting },
         Notice::Withdrawal(signed) => {
             let (asset, token) = named(signed.withdrawal.asset);
             let (total, to) = (money(signed.withdrawal.total), signed.withdrawal.recipient.to_string());
@@ -487,14 +517,7 @@ pub fn notice(terms: &Terms, notice: &Notice) -> JsValue {
             Event::Credit { asset, token, amount }
         }
         Notice::Exit { stage } => {
-            let (stage, ends_at, locks) = match *stage {
-                ExitStage::None => ("none", None, None),
-                ExitStage::Starting => ("starting", None, None),
-                ExitStage::Challenge { ends_at } => ("challenge", Some(date(ends_at)), None),
-                ExitStage::Settling => ("settling", None, None),
-                ExitStage::Claiming { locks, until } => ("claiming", Some(date(until)), Some(locks)),
-                ExitStage::Done => ("done", None, None),
-            };
+            let (stage, ends_at, locks) = exit_stage(*stage);
             Event::Exit { stage, ends_at, locks }
         }
         Notice::Restored(restored) => {
@@ -510,5 +533,6 @@ pub fn notice(terms: &Terms, notice: &Notice) -> JsValue {
         Notice::Connected => Event::Connected {},
         Notice::Disconnected => Event::Disconnected {},
         Notice::Error(failure) => Event::Error { error: failure.clone().into() },
+        Notice::Trouble { with, failure } => Event::Trouble { with, error: failure.clone().into() },
     })
 }

@@ -19,6 +19,10 @@ const MAX_CONFIRMATIONS: u64 = 10_000;
 /// Most assets that a hub may list: the chain is asked about each.
 const MAX_ASSETS: usize = 256;
 
+/// What is said of a hub of another version.
+const NEWER_HUB: &str = "The hub speaks a newer version of the protocol: update the package.";
+const OLDER_HUB: &str = "The hub speaks an older version of the protocol, and has to be updated.";
+
 /// Most letters of a symbol that are shown.
 const MAX_SYMBOL: usize = 16;
 
@@ -124,7 +128,7 @@ impl Terms {
     pub fn check(&self) -> Result<(), Error> {
         let bad = |detail: &'static str| Err(Error::new(Code::BadTerms, detail));
         if self.protocol_version != PROTOCOL_VERSION {
-            return bad("The hub speaks another version of the protocol.");
+            return bad(if self.protocol_version > PROTOCOL_VERSION { NEWER_HUB } else { OLDER_HUB });
         }
         if self.hub.public_key.address()? != self.hub.signer {
             return bad("The hub's public key is not its signer's.");

@@ -236,6 +236,12 @@ impl Wallet {
         }
     }
 
+    /// How many streams to us nobody has taken yet.
+    #[must_use]
+    pub fn undecided_streams(&self) -> usize {
+        self.undecided.len()
+    }
+
     /// Whether there are streams to us that nobody has taken yet.
     #[must_use]
     pub fn has_undecided_streams(&self) -> bool {

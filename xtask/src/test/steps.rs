@@ -29,8 +29,10 @@ const GAS_TESTS: &str = "test/Gas*";
 const GAS_SNAPSHOTS: &str = "contracts/snapshots";
 
 /// Tests of the package in Node that ask no EVM node, so that another one changes nothing.
-const NODELESS: [&str; 8] = [
+const NODELESS: [&str; 11] = [
     "arguments.test.mjs",
+    "codes.test.mjs",
+    "codes-loading.test.mjs",
     "fetch.test.mjs",
     "fetch-budget.test.mjs",
     "fetch-lost.test.mjs",
@@ -38,6 +40,7 @@ const NODELESS: [&str; 8] = [
     "paying.test.mjs",
     "stores.test.mjs",
     "types.test.mjs",
+    "units.test.mjs",
 ];
 
 /// Those that are run on Hardhat's node each time: they send every kind of transaction, and read logs and receipts.

@@ -59,12 +59,14 @@ export function face(init, environment, open = glue.connect) {
     async connect(options) {
       return called(async () => {
         await ready(init);
-        const { engine, own } = await parted(await owned(options));
+        const { confirm, rest } = confirmed(options);
+        const { engine, own } = await parted(await owned(rest));
         const events = new Events();
         const streams = new Streams((event) => events.emit(event));
-        const core = await open(engine, environment, (/** @type {ClientEvent | Inner} */ event) => {
+        const opened = await open(engine, environment, (/** @type {ClientEvent | Inner} */ event) => {
           if (streams.hears(event)) events.emit(event);
         });
+        const core = confirm === undefined ? opened : (await import("./confirm.mjs")).confirming(opened, confirm);
         streams.use(core);
         return new Client(core, events, streams, (client) => loaded().then(({ attach }) => attach(client, own, environment)));
       });
@@ -129,6 +131,13 @@ async function parted(options) {
   const { budget, spending, ...engine } = options;
   if (budget !== undefined) (await loaded()).checkedBudget(budget);
   return { engine, own: { store: engine.store, budget, spending } };
+}
+
+/** A function that confirms payments is this tab's; anything else in its place is for the engine to judge. @param {any} options */
+function confirmed(options) {
+  if (typeof options?.confirm !== "function") return { rest: options };
+  const { confirm, ...rest } = options;
+  return { confirm, rest };
 }
 
 class Client {

@@ -49,13 +49,13 @@ test("one confirmation, with the allowance taken back first where the token want
   const alone = createWalletClient({ account, chain: foundry, transport: http(world.rpcUrl) });
   const { abi } = artifact("WaryToken");
   await world.chain.mined(await alone.writeContract({ address: world.dai, abi, functionName: "approve", args: [world.contract, 10n] }));
-  const { transaction } = await dai(client);
+  const { hash } = await dai(client);
   assert.equal(await available(client), 70n);
   assert.equal(wallet.sent.length, 0);
   const [{ version, from, chainId, atomicRequired, calls, id }] = wallet.batches;
   assert.deepEqual([version, from, BigInt(chainId), atomicRequired, calls.length], ["2.0.0", wallet.address, 31337n, true, 3]);
   assert.match(id, /^0x[0-9a-f]{64}$/);
-  assert.equal((await world.chain.reader.getTransactionReceipt({ hash: transaction })).status, "success");
+  assert.equal((await world.chain.reader.getTransactionReceipt({ hash })).status, "success");
   // With nothing left over there are two.
   await dai(client, 30n);
   assert.equal(wallet.batches[1].calls.length, 2);
@@ -143,8 +143,8 @@ test("the answer is lost, and the batch was carried out: the chain ends the call
   const client = await open(wallet);
   // It never answers.
   wallet.answer.wallet_sendCalls = async (params) => (await wallet.own.wallet_sendCalls(params), new Promise(() => {}));
-  const { transaction } = await dai(client);
-  assert.match(transaction, /^0x[0-9a-f]{64}$/);
+  const { hash } = await dai(client);
+  assert.match(hash, /^0x[0-9a-f]{64}$/);
   assert.equal(await available(client), 70n);
   // It fails, after it did what it was asked for.
   wallet.answer.wallet_sendCalls = async (params) => (await wallet.own.wallet_sendCalls(params), Promise.reject(refusal(-32603)));
@@ -152,7 +152,7 @@ test("the answer is lost, and the batch was carried out: the chain ends the call
     assert.equal(error.code, "wallet-unavailable");
     return dai(client, 30n);
   });
-  assert.match(again.transaction, /^0x[0-9a-f]{64}$/);
+  assert.match(again.hash, /^0x[0-9a-f]{64}$/);
   assert.deepEqual([wallet.batches.length, wallet.sent.length, await available(client)], [2, 0, 100n]);
 });
 

@@ -61,10 +61,7 @@ impl Client {
         );
         let found = self.until_end(Box::pin(self.look_for(&asked))).await?;
         // The wallet's word is good enough for not asking it twice: the hash is followed on the chain.
-        let found = match (found, provider.late_answer()) {
-            (None, Some(Ok(hash))) => Some(hash),
-            (found, _) => found,
-        };
+        let found = found.or_else(|| provider.late_hash());
         self.asked_deposit.take();
         if found.is_none() {
             known.unsent("No money moved: nothing was signed or sent.");

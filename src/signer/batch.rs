@@ -73,6 +73,7 @@ impl Eip1193 {
             self.has_code(call.to, asked).await?;
         }
         self.ready(chain_id, from).await?;
+        self.forget_late();
         let listed = calls.iter().map(|call| {
             object([
                 ("to", call.to.to_string().into()),

@@ -13,6 +13,7 @@ use alloy_primitives::{Address, Bytes, U256};
 use farthing_protocol::Code;
 use js_sys::Array;
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
@@ -32,6 +33,9 @@ const FAREWELL: u32 = 3_000;
 /// Asks for another chain (EIP-3326).
 const SWITCH: &str = "wallet_switchEthereumChain";
 
+/// What a provider says.
+type Said = core::result::Result<JsValue, JsValue>;
+
 /// A provider.
 #[derive(Clone, Debug)]
 pub struct Eip1193 {
@@ -43,7 +47,7 @@ pub struct Eip1193 {
     /// It has not said that it carries out batches as a whole, or has refused to.
     unbatched: Rc<Cell<bool>>,
     /// The last question for a transaction: its answer may come when nobody waits for it any more.
-    last: Rc<RefCell<Option<Once<Result<String>>>>>,
+    last: Rc<RefCell<Option<Once<Said>>>>,
 }
 
 impl Eip1193 {
@@ -97,8 +101,16 @@ impl Eip1193 {
     pub async fn request(&self, method: &str, params: Array, otherwise: Code) -> Result<JsValue> {
         let person = ASKS_PERSON.contains(&method);
         let _asked = (person || otherwise == Code::WalletUnavailable).then(|| Waits::new(&self.asked));
+        self.answer(method, self.ask(method, params), otherwise).await
+    }
+
+    fn ask(&self, method: &str, params: Array) -> impl Future<Output = Said> + use<> {
         let call = array([object([("method", method.into()), ("params", params.into())])]);
-        let asked = settle(invoke(&self.object, "request", &call));
+        settle(invoke(&self.object, "request", &call))
+    }
+
+    async fn answer(&self, method: &str, asked: impl Future<Output = Said>, otherwise: Code) -> Result<JsValue> {
+        let person = ASKS_PERSON.contains(&method);
         match race(asked, self.silence(person)).await {
             // Some give an error in place of an answer.
             Either::First(Ok(answer)) if person && !answer.is_string() && is_refusal(&answer) => {
@@ -294,24 +306,32 @@ impl Eip1193 {
             ("value", format!("{value:#x}").into()),
             ("data", hex(data).into()),
         ]);
-        let wallet = self.clone();
-        let answer = begin(async move {
-            let sent = wallet.request("eth_sendTransaction", array([call]), Code::TransactionFailed).await?;
-            hash(&sent).ok_or_else(|| {
-                let detail = format!("The wallet gave no transaction hash. {UNKNOWN}");
-                Failure::new(Code::WalletUnavailable, detail)
-            })
-        });
-        self.last.replace(Some(answer.clone()));
-        answer.wait().await
+        let _asked = Waits::new(&self.asked);
+        // Who waits for it may stop, and its answer come all the same. No timer of ours outlives them.
+        let asked = begin(self.ask("eth_sendTransaction", array([call])));
+        self.last.replace(Some(asked.clone()));
+        let sent = self.answer("eth_sendTransaction", asked.wait(), Code::TransactionFailed).await;
+        if asked.is_sent() {
+            self.forget_late();
+        }
+        let sent = sent?;
+        hash(&sent).ok_or_else(|| {
+            let detail = format!("The wallet gave no transaction hash. {UNKNOWN}");
+            Failure::new(Code::WalletUnavailable, detail)
+        })
     }
 
-    /// What came of the last question for a transaction, if anything has; nobody else is told it again.
+    /// Nothing that comes late is of what is asked for now.
+    pub(super) fn forget_late(&self) {
+        self.last.take();
+    }
+
+    /// The hash of the transaction that was asked for last, if it came after all; nobody else is told it again.
     #[must_use]
-    pub fn late_answer(&self) -> Option<Result<String>> {
+    pub fn late_hash(&self) -> Option<String> {
         let answer = self.last.borrow().as_ref().and_then(Once::value)?;
         self.last.take();
-        Some(answer)
+        hash(&answer.ok()?)
     }
 
     /// Calls `callback` at each event with this name, until what is given is dropped.

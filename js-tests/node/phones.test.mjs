@@ -67,6 +67,7 @@ test("it was sent, is not mined yet, and its caller has stopped waiting: the sam
   const wallet = await newPhone();
   const client = await open(wallet);
   const { admin } = world.chain;
+  await admin.setIntervalMining({ interval: 0 });
   await admin.setAutomine(false);
   let answered;
   wallet.answer.eth_sendTransaction = done(wallet, () => (answered?.(), new Promise(() => {})));
@@ -77,8 +78,7 @@ test("it was sent, is not mined yet, and its caller has stopped waiting: the sam
   stop.abort();
   await assert.rejects(first, { code: "aborted" });
   const again = deposit(client);
-  await admin.setAutomine(true);
-  await admin.mine({ blocks: 2 });
+  await admin.setIntervalMining({ interval: 1 });
   await again;
   assert.deepEqual([wallet.sent.length, await available(client)], [1, 7n]);
 });
@@ -96,7 +96,11 @@ test("its answer comes when nobody waits any more: the same call takes it", asyn
 
 test("the session ends while it is asked: each question ends, and after a new one the same call succeeds", async () => {
   const wallet = await newPhone();
-  const leaves = () => (wallet.emit("session_delete", { topic: "0" }), wallet.emit("disconnect", relayed("User disconnected.", 6000)), new Promise(() => {}));
+  const leaves = () => {
+    // The relay tells of it after the question.
+    setImmediate(() => (wallet.emit("session_delete", { topic: "0" }), wallet.emit("disconnect", relayed("User disconnected.", 6000))));
+    return new Promise(() => {});
+  };
   wallet.answer.eth_signTypedData_v4 = leaves;
   await assert.rejects(open(wallet), ({ code, message }) => code === "wallet-unavailable" && message.includes("disconnected"));
   wallet.answer = {};

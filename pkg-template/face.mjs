@@ -60,7 +60,8 @@ export function face(init, environment, open = glue.connect) {
     async connect(options) {
       return called(async () => {
         await ready(init);
-        const { engine, own, hook } = await parted(await owned(options));
+        const { confirm, rest } = confirmed(options);
+        const { engine, own, hook } = await parted(await owned(rest));
         const log = new Log(hook);
         const events = new Events();
         const state = new State();
@@ -77,11 +78,12 @@ export function face(init, environment, open = glue.connect) {
           else if (streams.hears(event)) tell(event);
         };
         log.add("debug", "call", { method: "connect" });
-        const core = await open(engine, environment, hear).catch((error) => {
+        const opened = await open(engine, environment, hear).catch((error) => {
           log.failed("error", "failed", error, { method: "connect" });
           log.end();
           throw error;
         });
+        const core = confirm === undefined ? opened : (await import("./confirm.mjs")).confirming(opened, confirm);
         streams.use(core);
         state.use(core);
         log.add("info", "open", { channelId: core.info().channelId, connected: core.info().connected });
@@ -150,6 +152,13 @@ async function parted(options) {
   if (budget !== undefined) (await loaded()).checkedBudget(budget);
   if (hook !== undefined && typeof hook !== "function") throw fault("invalid-argument", "connect(): log must be a function. Nothing was signed or sent.");
   return { engine, own: { store: engine.store, budget, spending }, hook };
+}
+
+/** A function that confirms payments is this tab's; anything else in its place is for the engine to judge. @param {any} options */
+function confirmed(options) {
+  if (typeof options?.confirm !== "function") return { rest: options };
+  const { confirm, ...rest } = options;
+  return { confirm, rest };
 }
 
 class Client {

@@ -155,6 +155,19 @@ export interface BackupPlace {
   get(): Promise<Uint8Array | null | undefined> | Uint8Array | null | undefined;
 }
 
+/** What a function `confirm` of {@link ConnectOptions} is told. */
+export interface PaymentToConfirm {
+  readonly kind: "payment" | "stream";
+  readonly to: Address;
+  readonly asset: Asset;
+  /** In base units; of a stream, what all of its units cost. */
+  readonly amount: bigint;
+  readonly memo?: string;
+  /** Of a stream. */
+  readonly unitPrice?: bigint;
+  readonly units?: number;
+}
+
 /** Options of {@link connect}. */
 export interface ConnectOptions {
   /** The hub's URL, `https:` or `http:`. */
@@ -166,6 +179,12 @@ export interface ConnectOptions {
    * something is to be signed or sent; with a chain's details also to add it (EIP-3085). Default: no, and `chain-mismatch`.
    */
   switchChain?: boolean | ({ readonly id?: number } & ChainDetails);
+  /**
+   * Asks before each payment and each stream (of a stream: for all of its units at once). A function is told of it, and pays
+   * only where it gives `true`. `"wallet"`: the wallet's user signs a message that names the payee, the amount as people
+   * write it and the asset, each time; where they refuse, nothing is paid (`wallet-rejected`). Default: nobody is asked.
+   */
+  confirm?: "wallet" | ((payment: PaymentToConfirm) => boolean | Promise<boolean>);
   /** URLs of watchtowers: they answer an exit while this client is away, and can do nothing else. */
   watchtowers?: readonly string[];
   /** A second place for the backup. Without it only the hub keeps one, and a hub can give back an old one. */

@@ -129,6 +129,12 @@ impl Standing {
         self.0.said.replace(said.into());
     }
 
+    /// What might have been sent was not.
+    pub fn unsent(&self, said: impl Into<Cow<'static, str>>) {
+        self.0.sent.set(false);
+        self.0.said.replace(said.into());
+    }
+
     /// Who was waited for, after what was signed or sent, has not answered in its own time.
     #[must_use]
     pub fn unanswered(&self, who: &str) -> Failure {

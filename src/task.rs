@@ -56,6 +56,12 @@ impl<T: Clone> Once<T> {
         self.state.value.borrow().is_some()
     }
 
+    /// The value, if it is there.
+    #[must_use]
+    pub fn value(&self) -> Option<T> {
+        self.state.value.borrow().clone()
+    }
+
     /// Whether anybody but who asks has it.
     #[must_use]
     pub fn is_shared(&self) -> bool {

@@ -31,11 +31,11 @@ export async function inject(page, wallet) {
 const here = dirname(fileURLToPath(import.meta.url));
 const TYPES = { ".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
 
-/** Serves the page, under a Content-Security-Policy if there is one: `{ url, close() }`. When its title is `ready`, it has the globals `farthing`, `wallets`, `createWallet`, `storeCases`. */
-export async function servePage({ policy } = {}) {
+/** Serves the page, under a Content-Security-Policy if there is one: `{ url, close() }`. When its title is `ready`, it has the globals `farthing`, `wallets`, `createWallet`, `storeCases`, and what `more` exports. */
+export async function servePage({ policy, more = "" } = {}) {
   const tools = await build({
     stdin: {
-      contents: `export { createWallet } from "./wallet.mjs"; export { cases as storeCases } from "./store-conformance.mjs";`,
+      contents: `export { createWallet } from "./wallet.mjs"; export { cases as storeCases } from "./store-conformance.mjs";${more}`,
       resolveDir: here,
     },
     bundle: true,
@@ -74,8 +74,8 @@ export async function servePage({ policy } = {}) {
 }
 
 /** `{ url, context, newPage(), reload(page), close() }` of Chromium, with pages of `servePage`. */
-export async function openBrowser({ profile, policy } = {}) {
-  const served = await servePage({ policy });
+export async function openBrowser({ profile, policy, more } = {}) {
+  const served = await servePage({ policy, more });
   const { url } = served;
   const launch = { executablePath: chromium(), args: ["--no-sandbox"] };
   const context = profile

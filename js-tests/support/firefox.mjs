@@ -19,8 +19,8 @@ function program() {
  * `{ newPage(), close() }`; a page has `evaluate(function, argument)`, with JSON and bigints both ways,
  * `exposeFunction(name, function)`, `signal(name)` to its process, and `close()`.
  */
-export async function openFirefox() {
-  const served = await servePage();
+export async function openFirefox({ more } = {}) {
+  const served = await servePage({ more });
   const profile = mkdtempSync(join(tmpdir(), "farthing-firefox-"));
   const preferences = Object.entries(PREFERENCES).map(([name, value]) => `user_pref("${name}", ${value});\n`);
   writeFileSync(join(profile, "user.js"), preferences.join(""));

@@ -70,15 +70,31 @@ export function keyed(account, ask) {
   };
 }
 
-/** @param {SigningAccount} account @param {Ask} ask @param {Sent} call */
-async function send(account, ask, call) {
-  let signed;
+/** @param {SigningAccount} account @param {Ask} ask @param {Sent} call @param {number} [again] The number of one that was refused for its type: at most one of the two is mined. @returns {Promise<string>} */
+async function send(account, ask, call, again) {
+  let signed, nonce;
   try {
-    signed = await account.signTransaction(await filled(account.address, ask, call));
+    const transaction = await filled(account.address, ask, call, again);
+    nonce = transaction.nonce;
+    signed = await account.signTransaction(transaction);
   } catch (error) {
+    if (again === undefined && nonce !== undefined && isOfType(error)) return send(account, ask, call, nonce);
     throw Object.assign(new Error(said(error), { cause: error }), { code: /** @type {any} */ (error)?.code, _unsent: true });
   }
-  return ask("eth_sendRawTransaction", [signed]);
+  try {
+    return await ask("eth_sendRawTransaction", [signed]);
+  } catch (error) {
+    // Refused for its type, it is on no node.
+    if (again === undefined && isOfType(error)) return send(account, ask, call, nonce);
+    throw error;
+  }
+}
+
+/** A device or a node that takes no transaction with a type (EIP-2718) says so in many words; a person's no is none of them. @param {any} error */
+function isOfType(error) {
+  const text = said(error).toLowerCase();
+  const isNo = error?.code === 4001 || /reject|denied|cancel/.test(text);
+  return !isNo && /transaction type|type.{0,12}transaction|eip-?1559|tx type|legacy transactions? only|only legacy/.test(text);
 }
 
 /** @param {any} error */
@@ -93,15 +109,15 @@ function capped(fee) {
 /** @param {string} estimate */
 export const withMargin = (estimate) => (BigInt(estimate) * (100n + MARGIN)) / 100n + SLOT;
 
-/** @param {string} from @param {Ask} ask @param {Sent} call */
-async function filled(from, ask, { chainId, to, value, data }) {
+/** @param {string} from @param {Ask} ask @param {Sent} call @param {number | undefined} again */
+async function filled(from, ask, { chainId, to, value, data }, again) {
   const [estimate, nonce, block] = await Promise.all([
     ask("eth_estimateGas", [{ from, to, value, data }]),
     ask("eth_getTransactionCount", [from, "pending"]),
     ask("eth_getBlockByNumber", ["latest", false]),
   ]);
-  const common = { chainId: Number(chainId), to, value: BigInt(value), data, nonce: Number(nonce), gas: withMargin(estimate) };
-  if (block?.baseFeePerGas === undefined) return { ...common, type: "legacy", gasPrice: capped(await ask("eth_gasPrice", [])) };
+  const common = { chainId: Number(chainId), to, value: BigInt(value), data, nonce: again ?? Number(nonce), gas: withMargin(estimate) };
+  if (again !== undefined || block?.baseFeePerGas === undefined) return { ...common, type: "legacy", gasPrice: capped(await ask("eth_gasPrice", [])) };
   const tip = capped(await ask("eth_maxPriorityFeePerGas", []).catch(() => USUAL));
   // The base fee rises by an eighth a block at most: enough for six full ones.
   return { ...common, type: "eip1559", maxPriorityFeePerGas: tip, maxFeePerGas: BigInt(block.baseFeePerGas) * 2n + tip };

@@ -7,11 +7,14 @@ use super::verdict::Verdict;
 use crate::failure::{Failure, Result};
 use crate::js::{array, bytes, get, get_string, object, quantity};
 use crate::task::Work;
-use alloy_primitives::B256;
-use farthing_protocol::Code;
+use alloy_primitives::{Address, B256};
+use alloy_sol_types::{SolEvent, SolType, sol_data};
+use farthing_protocol::abi::IFarthing::Deposited;
 use farthing_protocol::chain::ChainFact;
 use farthing_protocol::condition::ConditionKey;
 use farthing_protocol::reading::{Log, Wanted, evidence_in};
+use farthing_protocol::types::{Asset, ChannelId};
+use farthing_protocol::{Amount, Code};
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
@@ -74,6 +77,51 @@ impl Chain {
             if self.block(&format!("{middle:#x}")).await?.timestamp > time { after = middle } else { before = middle }
         }
         Ok(before)
+    }
+
+    /// The transaction that put so much of an asset into our side of a channel from this block on, or one of the account's
+    /// own that put in what a token's fee left of it.
+    pub async fn deposit_since(
+        &self,
+        channel: ChannelId,
+        asset: Asset,
+        amount: Amount,
+        owner: Address,
+        from: u64,
+    ) -> Result<Option<String>> {
+        let topics = [Deposited::SIGNATURE_HASH, channel.0, asset.into_word()].map(|topic| topic.to_string());
+        let filter = object([
+            ("address", self.domain.contract().to_string().into()),
+            ("fromBlock", format!("{from:#x}").into()),
+            ("toBlock", "latest".into()),
+            ("topics", array(topics).into()),
+        ]);
+        // A block that is not there yet is the start of no range for some nodes.
+        let newest = self.rpc.number("eth_blockNumber", array::<JsValue>([])).await?;
+        if newest < from {
+            return Ok(None);
+        }
+        let logs = self.rpc.agreed("eth_getLogs", array([filter]), digest).await?;
+        for log in logs.dyn_ref::<Array>().map(|logs| logs.to_vec()).unwrap_or_default() {
+            let data = get_string(&log, "data").and_then(|data| bytes(&data)).unwrap_or_default();
+            let Ok((side, _, arrived)) =
+                <(sol_data::Uint<8>, sol_data::Uint<128>, sol_data::Uint<128>)>::abi_decode_params(&data)
+            else {
+                continue;
+            };
+            let Some(hash) = get_string(&log, "transactionHash").filter(|_| side == 0 && arrived <= amount.units())
+            else {
+                continue;
+            };
+            if arrived == amount.units() {
+                return Ok(Some(hash));
+            }
+            let sent = self.rpc.request("eth_getTransactionByHash", array([hash.as_str()])).await?;
+            if get_string(&sent, "from").and_then(|from| from.parse().ok()) == Some(owner) {
+                return Ok(Some(hash));
+            }
+        }
+        Ok(None)
     }
 
     /// The contract's logs of some blocks.

@@ -81,6 +81,8 @@ pub struct Chain {
     /// The newest final block up to which the wallet was told everything.
     told: Cell<u64>,
     sending: crate::task::Mutex,
+    /// A node has refused a transaction for its type (EIP-1559).
+    untyped: Cell<bool>,
     /// Transactions that were signed, and of which nobody has said whether a node has them.
     unsure: RefCell<Vec<send::Signed>>,
     /// And those that one has.
@@ -113,6 +115,7 @@ impl Chain {
             clock: Clock::default(),
             told: Cell::default(),
             sending: Default::default(),
+            untyped: Cell::default(),
             unsure: RefCell::default(),
             sent: RefCell::default(),
             trouble: RefCell::default(),

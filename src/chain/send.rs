@@ -6,8 +6,9 @@ use crate::failure::{Failure, Result};
 use crate::js::{array, get, hex, object, quantity, running};
 use crate::signer::Owner;
 use crate::signer::eip1193::Call;
-use crate::signer::transaction::Transaction;
+use crate::signer::transaction::{Fees, Transaction};
 use crate::task::{Either, Waits, Work, race, sleep};
+use crate::url::any;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use farthing_protocol::Code;
 use wasm_bindgen::JsValue;
@@ -37,7 +38,7 @@ const LOOKS: u32 = 3;
 const QUIET: u32 = 5_000;
 
 /// Chains whose nodes may make a block for a transaction only.
-pub(super) const DEVELOPMENT: [u64; 2] = [31_337, 1_337];
+pub const DEVELOPMENT: [u64; 2] = [31_337, 1_337];
 
 /// Longest pause between looks at a transaction, in milliseconds.
 const LOOK: u32 = 15_000;
@@ -75,6 +76,20 @@ impl Chain {
     /// Sends a transaction of the owner's account; the hash comes as soon as a node has it.
     pub fn send<'a>(&'a self, owner: &'a Owner, to: Address, value: U256, data: Bytes) -> Work<'a, String> {
         Box::pin(self.sign_and_send(owner, to, value, data))
+    }
+
+    /// Asks the owner's wallet for several calls as one. `None`: it does not do that, and nothing was sent.
+    pub fn send_batch<'a>(&'a self, owner: &'a Owner, calls: &'a [Call<'a>], id: &'a str) -> Work<'a, Option<String>> {
+        Box::pin(async move {
+            let Owner::Wallet { provider, account } = owner else { return Ok(None) };
+            let apart = !self.rpc.is_wallet();
+            if apart {
+                for call in calls {
+                    self.check_code(call.to).await?;
+                }
+            }
+            provider.send_calls(self.domain.chain_id(), *account, calls, id, apart).await
+        })
     }
 
     async fn sign_and_send(&self, owner: &Owner, to: Address, value: U256, data: Bytes) -> Result<String> {
@@ -124,8 +139,11 @@ impl Chain {
                     let mut undelivered = Undelivered { chain: self, signed: Some(signed.clone()) };
                     let delivered = self.deliver(from, signed, false).await;
                     undelivered.signed = None;
-                    if delivered? {
-                        return Ok(hash);
+                    match delivered {
+                        // It was never sent: the node takes none with a type.
+                        Err(failure) if is_untyped(&failure) && !self.untyped.replace(true) => {}
+                        delivered if delivered.clone()? => return Ok(hash),
+                        _ => {}
                     }
                 }
                 let detail = format!("Other transactions of {from} took every nonce; this one was not sent.");
@@ -303,10 +321,13 @@ impl Chain {
         let fee = |name: &str| quantity(&get(&known, name)).map_or(0, |fee| u128::from(fee).saturating_mul(5) / 4);
         let mut transaction = self.prepare(key.address(), to, U256::ZERO, data.clone()).await?;
         transaction.nonce = nonce;
-        let tip = fee("maxPriorityFeePerGas").saturating_add(1).min(u128::from(MAX_TIP));
-        transaction.max_priority_fee = transaction.max_priority_fee.max(tip);
-        transaction.max_fee = transaction.max_fee.max(fee("maxFeePerGas").saturating_add(1));
-        transaction.max_fee = transaction.max_fee.max(transaction.max_priority_fee);
+        transaction.fees = match transaction.fees {
+            Fees::Market { tip, most } => {
+                let tip = tip.max(fee("maxPriorityFeePerGas").saturating_add(1).min(u128::from(MAX_TIP)));
+                Fees::Market { tip, most: most.max(fee("maxFeePerGas").saturating_add(1)).max(tip) }
+            }
+            Fees::Price(price) => Fees::Price(price.max(fee("gasPrice").saturating_add(1))),
+        };
         let (raw, hash) = transaction.sign(key);
         // Refused, it is not known by its hash; and an answer may have been lost.
         let _ = self.rpc.tell("eth_sendRawTransaction", &array([hex(raw)])).await;
@@ -329,17 +350,24 @@ impl Chain {
         let nonce = self.rpc.number("eth_getTransactionCount", array([from.to_string().as_str(), "pending"])).await?;
         let params = array([JsValue::from("latest"), false.into()]);
         let block = self.rpc.wanting("eth_getBlockByNumber", params, JsValue::is_object).await?;
-        let Some(base_fee) = quantity(&get(&block, "baseFeePerGas")).map(u128::from) else {
-            return Err(Failure::new(Code::Unsupported, "This chain has no EIP-1559 fees."));
+        let none = array::<JsValue>([]);
+        let fees = match quantity(&get(&block, "baseFeePerGas")).map(u128::from) {
+            Some(base_fee) if !self.untyped.get() => {
+                let tip = self.rpc.number("eth_maxPriorityFeePerGas", none).await.unwrap_or(1_000_000_000);
+                let tip = u128::from(tip.min(MAX_TIP));
+                // Stays valid while the base fee doubles.
+                Fees::Market { tip, most: base_fee.saturating_mul(2).saturating_add(tip) }
+            }
+            base_fee => {
+                let price = self.rpc.number("eth_gasPrice", none).await?;
+                let price = u128::from(price.min(MAX_TIP));
+                Fees::Price(price.max(base_fee.unwrap_or_default().saturating_mul(2)))
+            }
         };
-        let tip = self.rpc.number("eth_maxPriorityFeePerGas", array::<JsValue>([])).await.unwrap_or(1_000_000_000);
-        let max_priority_fee = u128::from(tip.min(MAX_TIP));
         Ok(Transaction {
             chain_id: self.domain.chain_id(),
             nonce,
-            max_priority_fee,
-            // Stays valid while the base fee doubles.
-            max_fee: base_fee.saturating_mul(2).saturating_add(max_priority_fee),
+            fees,
             gas: estimate.saturating_add(estimate.div_euclid(4)),
             to,
             value,
@@ -485,6 +513,14 @@ impl Drop for Undelivered<'_> {
             self.chain.keep(signed);
         }
     }
+}
+
+/// Whether a transaction was never sent, since the node does not know its type.
+fn is_untyped(failure: &Failure) -> bool {
+    let text = failure.detail().to_ascii_lowercase();
+    let words =
+        ["transaction type not supported", "unsupported transaction type", "invalid transaction type", "eip-1559"];
+    failure.code() == Code::TransactionFailed && any(&text, &words)
 }
 
 /// Whether a refusal says that the node has the transaction already.

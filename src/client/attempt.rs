@@ -16,6 +16,9 @@ use std::rc::Rc;
 /// may take to find out whether the device's clock is wrong.
 const PATIENCE: u64 = 90_000;
 
+/// And longer, where its user is asked in their wallet first.
+const PERSON: u64 = 600_000;
+
 /// How long the hub's connection is waited for before anything is signed, if the caller does not say, in milliseconds.
 pub const OFFLINE: u32 = 15_000;
 
@@ -61,6 +64,7 @@ impl Client {
                 let late = terms.safety_margin.clamp(MARGIN, 3_600).saturating_add(FINALITY);
                 seconds.saturating_add(late).saturating_mul(1_000)
             }
+            false if self.consents => PATIENCE.saturating_add(PERSON),
             false => PATIENCE,
         }
     }

@@ -116,6 +116,10 @@ impl Client {
             payees: Rc::default(),
             hub_funds: RefCell::default(),
             depositing: Mutex::default(),
+            asked_deposit: RefCell::default(),
+            woken: Rc::default(),
+            page: RefCell::default(),
+            consents: settings.consents,
             submissions: RefCell::default(),
             paying_out: RefCell::default(),
             declined: RefCell::default(),
@@ -164,6 +168,7 @@ impl Client {
         spawn_local(Rc::clone(self).keep_proven());
         spawn_local(Rc::clone(self).keep_credits());
         self.watch_wallet();
+        self.watch_page();
         self.uncollected.ring();
         self.unproven.ring();
         self.unwatched.ring();

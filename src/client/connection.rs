@@ -5,7 +5,8 @@ use super::{Client, Notice};
 use crate::entrance::greeting::{ask, prove, register};
 use crate::entrance::load::policy;
 use crate::failure::{Failure, Result};
-use crate::js::random;
+use crate::global::global;
+use crate::js::{Listener, get, random};
 use crate::task::{Either, race, sleep};
 use crate::transport::socket::Socket;
 use farthing_protocol::Code;
@@ -14,6 +15,7 @@ use farthing_protocol::message::Message;
 use farthing_protocol::wallet::{Payment, Status};
 use std::rc::{Rc, Weak};
 use wasm_bindgen_futures::spawn_local;
+use web_sys::EventTarget;
 
 /// The first and the longest pause before calling again, in milliseconds.
 const BACKOFF: (u32, u32) = (250, 30_000);
@@ -23,6 +25,7 @@ const BACKOFF: (u32, u32) = (250, 30_000);
 const HEARTBEAT: u32 = 30_000;
 const OWED: u32 = 5_000;
 const ANSWERING: u32 = 10_000;
+const WAKING: u32 = 3_000;
 
 impl Client {
     /// Runs until the client ends.
@@ -42,10 +45,12 @@ impl Client {
                     self.tell_unknown(failure);
                 }
             }
-            if let Either::First(()) = race(self.closed.wait(), sleep(jittered(pause))).await {
-                return;
+            let pausing = race(self.woken.rings(), sleep(jittered(pause)));
+            match race(self.closed.wait(), pausing).await {
+                Either::First(()) => return,
+                Either::Second(Either::First(())) => pause = BACKOFF.0,
+                Either::Second(Either::Second(())) => pause = pause.saturating_mul(2).min(BACKOFF.1),
             }
-            pause = pause.saturating_mul(2).min(BACKOFF.1);
         }
     }
 
@@ -140,19 +145,45 @@ impl Client {
         self.tell(Notice::Disconnected);
     }
 
+    /// Lets a page that is looked at again, as after its user was in the wallet's app, and a network that is back, end the
+    /// pauses: the hub is called, or asked whether it is there, and the chain is looked at.
+    pub(super) fn watch_page(&self) {
+        let global = global();
+        let document = global.document();
+        let events = document.clone().into_iter().flat_map(|document| {
+            ["visibilitychange", "resume"].map(|event| (EventTarget::from(document.clone()), event))
+        });
+        let events = events.chain(["pageshow", "online"].map(|event| (EventTarget::from(global.clone()), event)));
+        let listeners = events.map(|(target, event)| {
+            let (woken, look, document) = (Rc::clone(&self.woken), Rc::clone(&self.look), document.clone());
+            Listener::new(target, event, move |_| {
+                let hidden = document.as_ref().and_then(|document| get(document, "hidden").as_bool());
+                if hidden != Some(true) {
+                    woken.ring();
+                    look.ring();
+                }
+            })
+        });
+        self.page.replace(listeners.collect());
+    }
+
     /// Returns when the hub does not answer any more.
     async fn heartbeat(&self, socket: &Rc<Socket>) {
         let channel = Channel { channel_id: self.id };
         loop {
-            let mut silent = 0_u32;
+            let (mut silent, mut patience) = (0_u32, ANSWERING);
             while silent < HEARTBEAT {
-                sleep(OWED).await;
+                if let Either::First(()) = race(self.woken.rings(), sleep(OWED)).await {
+                    // While the page slept its socket may have died without a word.
+                    patience = WAKING;
+                    break;
+                }
                 silent = silent.saturating_add(OWED);
                 if self.is_owed() {
                     break;
                 }
             }
-            match race(self.hub.call_on(socket, &channel), sleep(ANSWERING)).await {
+            match race(self.hub.call_on(socket, &channel), sleep(patience)).await {
                 Either::First(Err(failure)) if failure.code() == Code::NotConnected => return,
                 // Any answer will do, a refusal as well.
                 Either::First(_) => {}

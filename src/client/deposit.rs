@@ -7,9 +7,7 @@ use crate::global::global;
 use crate::signal::Standing;
 use crate::signer::Owner;
 use crate::task::{Either, race, sleep};
-use alloy_primitives::{Bytes, U256};
-use alloy_sol_types::SolCall;
-use farthing_protocol::abi::IERC20;
+use alloy_primitives::U256;
 use farthing_protocol::chain::{AssetStatus, ChainCall};
 use farthing_protocol::types::{Asset, ETH, Side};
 use farthing_protocol::{Amount, Code};
@@ -52,25 +50,14 @@ impl Client {
         let turn = self.depositing.lock().await;
         self.check_open()?;
         self.come_to_chain(known).await?;
-        self.check_deposit(asset, amount).await?;
-        ask_to_keep();
-        let contract = self.chain.domain.contract();
-        if asset != ETH {
-            self.approve(asset, U256::from(amount.units()), known).await?;
-        }
-        self.check_open()?;
-        let call = ChainCall::Deposit { channel: self.def, side: Side::A, asset, amount };
-        let domain = self.chain.domain;
-        let data = call.calldata(|def| def.id(domain.chain_id(), domain.contract()));
-        let before = self.wallet.borrow().balance(asset).deposited;
-        self.asks_owner(known);
-        known.sent(match self.owner {
-            Owner::Wallet { .. } => {
-                "The wallet was asked to send the deposit, which it does as soon as its user agrees: look there first."
-            }
-            Owner::Local(_) => "The deposit was signed, and a node may have it: balances() shows whether it was mined.",
-        });
-        let hash = self.chain.send(&self.owner, contract, call.value(), data).await?;
+        let before = self.deposited_before(asset, amount, known).await?;
+        // Found again, it may be counted already.
+        let least = self.wallet.borrow().balance(asset).deposited;
+        let is_found = before.is_some();
+        let hash = match before {
+            Some(hash) => hash,
+            None => self.ask_for(asset, amount, known).await?,
+        };
         known.sent(format!(
             "The deposit was sent with transaction {hash}, and is in the channel when that is mined: don't deposit again. \
              The event `deposit` tells when it can be spent."
@@ -78,8 +65,8 @@ impl Client {
         progress(Stage::Submitted, Some(&hash));
         let tell = |stage| progress(stage, Some(&hash));
         // A token may take a fee; anybody may put something in.
-        let least = if asset == ETH { before.plus(amount)? } else { before.plus(Amount::new(1))? };
-        let done = || self.wallet.borrow().balance(asset).deposited >= least;
+        let least = if asset == ETH { least.plus(amount)? } else { least.plus(Amount::new(1))? };
+        let done = || !is_found && self.wallet.borrow().balance(asset).deposited >= least;
         let (owner, confirmations) = (self.owner.address(), self.chain.confirmations());
         self.until_end(self.chain.confirmed(owner, &hash, confirmations, &done, &tell)).await?;
         // What arrived counts, whatever was sent: a token may take a fee.
@@ -103,21 +90,28 @@ impl Client {
         }
     }
 
+    /// Has the owner send it: a token's approval and the deposit in one, where the wallet has that.
+    async fn ask_for(&self, asset: Asset, amount: Amount, known: &Standing) -> Result<String> {
+        self.check_deposit(asset, amount).await?;
+        ask_to_keep();
+        let call = ChainCall::Deposit { channel: self.def, side: Side::A, asset, amount };
+        if asset != ETH {
+            if let Some(hash) = self.send_batch(asset, &call, amount, known).await? {
+                return Ok(hash);
+            }
+            self.approve(asset, U256::from(amount.units()), known).await?;
+        }
+        self.check_open()?;
+        self.send_deposit(asset, call, amount, known).await
+    }
+
     /// Lets the contract take so much of a token, unless it may already.
     async fn approve(&self, token: Asset, wanted: U256, known: &Standing) -> Result<()> {
-        let (owner, spender) = (self.owner.address(), self.chain.domain.contract());
-        let allowed = self.chain.allowance(token, owner).await?;
-        if allowed >= wanted {
-            return Ok(());
-        }
-        let approve = |amount| Bytes::from(IERC20::approveCall { spender, amount }.abi_encode());
-        // Some tokens (USDT) want an old allowance to be taken back first.
-        let is_left = !allowed.is_zero() && self.chain.reverts(owner, token, &approve(wanted)).await?;
-        let steps = if is_left { [Some(U256::ZERO), Some(wanted)] } else { [None, Some(wanted)] };
-        for amount in steps.into_iter().flatten() {
+        let owner = self.owner.address();
+        for (amount, data) in self.approvals(token, wanted).await? {
             self.asks_owner(known);
             known.note("No money moved; the approval may still be mined.");
-            let hash = self.chain.send(&self.owner, token, U256::ZERO, approve(amount)).await?;
+            let hash = self.chain.send(&self.owner, token, U256::ZERO, data).await?;
             let approved = self.until_end(self.chain.confirmed(owner, &hash, 0, &|| false, &|_| {})).await;
             if approved.is_err() {
                 // Sped up in the wallet, it was approved under another hash.

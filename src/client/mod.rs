@@ -4,6 +4,7 @@
 //! durable. All methods take `&self`; no borrow of the wallet lives across an await, nor across a call into
 //! JavaScript, which may call back.
 
+mod asking;
 mod attempt;
 mod backup;
 mod connect;
@@ -186,6 +187,13 @@ pub struct Client {
     hub_funds: RefCell<SmallMap<Asset, Amount>>,
     /// One deposit at a time.
     depositing: Mutex,
+    /// The last one that a wallet was asked for, unless it is known what became of it.
+    asked_deposit: RefCell<Option<asking::Asked>>,
+    /// Rung when the page is looked at again, or the network is back.
+    woken: Rc<Bell>,
+    page: RefCell<Vec<crate::js::Listener>>,
+    /// Whether the owner signs their consent to each payment.
+    consents: bool,
     /// Transactions that the wallet asked for, by its id.
     submissions: RefCell<SmallMap<CallId, Once<Result<String>>>>,
     /// Withdrawals and closings that a call is paying out.
@@ -286,6 +294,7 @@ impl Client {
         // From here on nothing new is signed, so the last backup holds everything that was.
         self.ending.set(true);
         self.hooks.take();
+        self.page.take();
         self.save_last_backup().await;
         if !self.closed.is_sent() {
             self.closed.send(());
@@ -303,6 +312,7 @@ impl Client {
         self.failed.replace(Some(failure.clone()));
         self.closed.send(());
         self.hooks.take();
+        self.page.take();
         self.hub.use_socket(None);
         self.wake_everybody();
         self.work.ring();

@@ -6,6 +6,7 @@ use crate::entrance::greeting::look_up;
 use crate::failure::{Failure, Result};
 use crate::js::random;
 use crate::signal::Standing;
+use crate::signer::typed_data::{self, Told};
 use crate::task::{Either, Once, Work, race, sleep};
 use alloy_primitives::Address;
 use farthing_protocol::api::PayeeInfo;
@@ -114,6 +115,8 @@ impl Client {
             true => Payee::Hub,
             false => Payee::Channel { to: options.to, info: self.payee(options.to).await.map_err(unmoved)? },
         };
+        let id = options.id.map_or_else(random, |PaymentId(id)| Ok(id))?;
+        self.consent("A payment", options.to, options.asset, options.amount, PaymentId(id), &attempt.known).await?;
         let patience = match &to {
             // The hub may first have to put money into the payee's channel.
             Payee::Channel { info, .. } if info.online && !options.wait => Some(ONLINE),
@@ -139,7 +142,7 @@ impl Client {
             memo: options.memo,
             to,
             expiry: self.expiry(seconds),
-            id: options.id.map_or_else(random, |PaymentId(id)| Ok(id))?,
+            id,
             entropy: random()?,
         };
         let queued = self.wallet.borrow_mut().pay(request, self.chain.now());
@@ -157,6 +160,33 @@ impl Client {
         attempt.is(id, &waiter);
         self.work.ring();
         self.outcome(&waiter, patience).await
+    }
+
+    /// Has the owner sign that they want this payment, where every one is to be confirmed in the wallet.
+    pub(super) async fn consent(
+        &self,
+        what: &str,
+        to: Address,
+        asset: Asset,
+        amount: Amount,
+        PaymentId(id): PaymentId,
+        known: &Standing,
+    ) -> Result<()> {
+        if !self.consents {
+            return Ok(());
+        }
+        let terms = self.terms();
+        let terms = terms.of(asset)?;
+        let told = Told {
+            purpose: format!("{what} from your channel. Nobody can take money with this signature."),
+            amount: terms.show(amount),
+            symbol: terms.symbol.clone(),
+        };
+        known.waits_for(Code::WalletUnavailable);
+        let data = typed_data::payment(&self.chain.domain, &told, to, asset, id.into());
+        let signed = self.until_end(Box::pin(self.owner.sign(&data))).await;
+        known.waits_for(Code::NotConnected);
+        signed.map(|_| ()).map_err(|failure| failure.because("Nothing was paid."))
     }
 
     /// The payment that has the caller's id already: on its way, ended lately, or, if `anywhere`, in the history.

@@ -92,6 +92,9 @@ impl Client {
         // Whether it is there is asked anew.
         let _ = self.payees.borrow_mut().remove(&options.to);
         let info = self.payee(options.to).await.map_err(unmoved)?;
+        let id = options.id.map_or_else(random, |PaymentId(id)| Ok(id))?;
+        self.consent("Up to so much, unit by unit,", options.to, options.asset, all, PaymentId(id), &attempt.known)
+            .await?;
         let patience = if info.online { PATIENCE } else { 0 };
         attempt.known.waits_for(Code::ChainUnavailable);
         self.freshen().await;
@@ -107,7 +110,7 @@ impl Client {
             to: options.to,
             info,
             expiry: self.expiry(seconds),
-            id: options.id.map_or_else(random, |PaymentId(id)| Ok(id))?,
+            id,
             entropy: random()?,
         };
         let queued = self.wallet.borrow_mut().stream(request, self.chain.now());

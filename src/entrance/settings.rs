@@ -60,6 +60,8 @@ pub struct Settings {
     pub chain_id: Option<u64>,
     /// The contract that it must be.
     pub contract: Option<Address>,
+    /// Whether the owner signs their consent to each payment.
+    pub consents: bool,
     /// Told of every new exit kit.
     pub on_exit_kit: Option<Function>,
     /// What the platform adds: `openStore(name, path)`; `shared` if tabs agree on who opens the store.

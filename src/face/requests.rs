@@ -63,6 +63,7 @@ pub struct Connect {
     /// For `face.mjs`, likewise.
     #[serde(rename = "switchChain")]
     _switch_chain: Raw,
+    confirm: Raw,
     signal: Raw,
     #[serde(deserialize_with = "optional")]
     timeout: Timeout,
@@ -425,6 +426,13 @@ impl Connect {
         if !wallet.is_object() {
             return wrong("wallet", "an EIP-1193 provider, { privateKey } or { mnemonic }");
         }
+        // A function is `face.mjs`'s.
+        let consents = match self.confirm.0.as_string().as_deref() {
+            Some("wallet") if get_function(&wallet, "request").is_some() => true,
+            Some("wallet") => return wrong("confirm", "a function: a key has no user who is asked"),
+            None if self.confirm.0.is_undefined() => false,
+            _ => return wrong("confirm", "\"wallet\" or a function"),
+        };
         // Last, since a wallet may ask its user.
         let owner = Owner::from_option(&wallet).await?;
         let rpc = match (&owner, self.rpc) {
@@ -447,6 +455,7 @@ impl Connect {
             poll_interval: u32::try_from(poll_interval).unwrap_or(u32::MAX).min(600_000),
             chain_id: self.chain_id.map(|Whole(id)| id),
             contract: self.contract.map(|Account(address)| address),
+            consents,
             on_exit_kit: self.on_exit_kit.map(|Callback(function)| function),
             environment,
             owner,

@@ -2,7 +2,7 @@
 
 use crate::failure::Result;
 use crate::js::{bytes, hex, invalid, quantity};
-use crate::signer::transaction::Transaction;
+use crate::signer::transaction::{Fees, Transaction};
 use alloy_primitives::{B256, U256};
 use farthing_protocol::sign::{SecretKey, Signature};
 use js_sys::Array;
@@ -32,8 +32,8 @@ pub fn sign_transaction(key: &[u8], fields: &Array) -> Result<String> {
     let (Ok(to), Some(data)) = (text(5).parse(), bytes(&text(6))) else {
         return invalid("A transaction has a receiver and data.");
     };
-    let (max_priority_fee, max_fee) = (u128::from(tip), u128::from(fee));
+    let fees = Fees::Market { tip: u128::from(tip), most: u128::from(fee) };
     let (value, data) = (U256::ZERO, data.into());
-    let transaction = Transaction { chain_id, nonce, max_priority_fee, max_fee, gas, to, value, data };
+    let transaction = Transaction { chain_id, nonce, fees, gas, to, value, data };
     Ok(hex(transaction.sign(&SecretKey::from_bytes(key)?).0))
 }

@@ -7,12 +7,13 @@ use super::refusal::is_refusal;
 use super::wallet_values::{address, chain_id, has_code, hash, signature};
 use crate::failure::{Failure, Result};
 use crate::js::{array, get, get_function, get_string, hex, invalid, invoke, message, object, settle};
-use crate::task::{Either, Waits, race, sleep};
+use crate::task::{Either, Once, Waits, begin, race, sleep};
 use crate::url::{any, only_origins};
 use alloy_primitives::{Address, Bytes, U256};
 use farthing_protocol::Code;
 use js_sys::Array;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
@@ -23,10 +24,17 @@ const PERSON: u32 = 600_000;
 const ITSELF: u32 = 20_000;
 
 /// What a person is asked for.
-const ASKS_PERSON: [&str; 4] = ["eth_requestAccounts", "eth_signTypedData_v4", "eth_sendTransaction", SWITCH];
+const ASKS_PERSON: [&str; 5] =
+    ["eth_requestAccounts", "eth_signTypedData_v4", "eth_sendTransaction", "wallet_sendCalls", SWITCH];
+
+/// How long an answer may still come after the wallet has said that it is disconnected, in milliseconds.
+const FAREWELL: u32 = 3_000;
 
 /// Asks for another chain (EIP-3326).
 const SWITCH: &str = "wallet_switchEthereumChain";
+
+/// What a provider says.
+type Said = core::result::Result<JsValue, JsValue>;
 
 /// A provider.
 #[derive(Clone, Debug)]
@@ -36,6 +44,10 @@ pub struct Eip1193 {
     named: Option<Address>,
     /// Questions about the account and to its user that are not answered.
     asked: Rc<Cell<u32>>,
+    /// It has not said that it carries out batches as a whole, or has refused to.
+    unbatched: Rc<Cell<bool>>,
+    /// The last question for a transaction: its answer may come when nobody waits for it any more.
+    last: Rc<RefCell<Option<Once<Said>>>>,
 }
 
 impl Eip1193 {
@@ -45,7 +57,7 @@ impl Eip1193 {
         let account = get(&object, "account");
         let kind = get(&account, "type").as_string();
         if kind.is_none() && (account.is_null() || account.is_undefined()) {
-            return Ok(Self { object, named: None, asked: Rc::default() });
+            return Ok(Self::of(object, None));
         }
         if kind.as_deref().is_some_and(|kind| kind != "json-rpc") {
             return invalid(
@@ -54,9 +66,23 @@ impl Eip1193 {
             );
         }
         match address(&account).or_else(|| address(&get(&account, "address"))) {
-            Some(named) => Ok(Self { object, named: Some(named), asked: Rc::default() }),
+            Some(named) => Ok(Self::of(object, Some(named))),
             None => invalid("wallet.account has no address that can be read, so whose money it is is not known."),
         }
+    }
+
+    fn of(object: JsValue, named: Option<Address>) -> Self {
+        Self { object, named, asked: Rc::default(), unbatched: Rc::default(), last: Rc::default() }
+    }
+
+    /// Whether calls are to be sent one by one.
+    pub(super) fn is_unbatched(&self) -> bool {
+        self.unbatched.get()
+    }
+
+    /// From now on they are.
+    pub(super) fn unbatch(&self) {
+        self.unbatched.set(true);
     }
 
     /// The JavaScript object.
@@ -75,24 +101,50 @@ impl Eip1193 {
     pub async fn request(&self, method: &str, params: Array, otherwise: Code) -> Result<JsValue> {
         let person = ASKS_PERSON.contains(&method);
         let _asked = (person || otherwise == Code::WalletUnavailable).then(|| Waits::new(&self.asked));
+        self.answer(method, self.ask(method, params), otherwise).await
+    }
+
+    fn ask(&self, method: &str, params: Array) -> impl Future<Output = Said> + use<> {
         let call = array([object([("method", method.into()), ("params", params.into())])]);
-        let asked = settle(invoke(&self.object, "request", &call));
-        match race(asked, sleep(if person { PERSON } else { ITSELF })).await {
+        settle(invoke(&self.object, "request", &call))
+    }
+
+    async fn answer(&self, method: &str, asked: impl Future<Output = Said>, otherwise: Code) -> Result<JsValue> {
+        let person = ASKS_PERSON.contains(&method);
+        match race(asked, self.silence(person)).await {
             // Some give an error in place of an answer.
             Either::First(Ok(answer)) if person && !answer.is_string() && is_refusal(&answer) => {
                 Err(failure(method, &answer, otherwise))
             }
             Either::First(Ok(answer)) => Ok(answer),
             Either::First(Err(thrown)) => Err(failure(method, &thrown, otherwise)),
-            Either::Second(()) => {
+            Either::Second(why) => {
                 let code = if person { Code::WalletUnavailable } else { otherwise };
-                let late = match method {
-                    "eth_sendTransaction" => {
+                let late = match sends(method) {
+                    true => {
                         " If it is agreed to later it is sent all the same: look into the wallet before you try again."
                     }
-                    _ => "",
+                    false => "",
                 };
-                Err(Failure::new(code, format!("{method}: the wallet has not answered.{late}")))
+                Err(Failure::new(code, format!("{method}: the wallet {why}.{late}")))
+            }
+        }
+    }
+
+    /// Returns when no answer is waited for any more, with the reason. A wallet that has gone may answer for a moment yet.
+    async fn silence(&self, person: bool) -> &'static str {
+        if !person {
+            sleep(ITSELF).await;
+            return "has not answered";
+        }
+        let gone = Once::default();
+        let told = gone.clone();
+        let _hook = self.listen("disconnect", move |_| told.send(()));
+        match race(sleep(PERSON), gone.wait()).await {
+            Either::First(()) => "has not answered",
+            Either::Second(()) => {
+                sleep(FAREWELL).await;
+                "disconnected, and has not answered"
             }
         }
     }
@@ -186,7 +238,7 @@ impl Eip1193 {
 
     /// Refuses unless the wallet shows this account and is on this chain. Asked right before whatever it is to sign or
     /// send; the chain last, since a person may take time over the account.
-    async fn ready(&self, chain_id: u64, account: Address) -> Result<()> {
+    pub(super) async fn ready(&self, chain_id: u64, account: Address) -> Result<()> {
         let shown = match self.shown().await {
             // It is locked, or has forgotten this site.
             Ok(None) if self.named.is_none() => self.account().await?,
@@ -220,7 +272,7 @@ impl Eip1193 {
 
     /// Refuses an address that the wallet's node knows no code at. A wallet that serves no such questions says nothing
     /// about it, which is enough only where another node was `asked`.
-    async fn has_code(&self, to: Address, asked: bool) -> Result<()> {
+    pub(super) async fn has_code(&self, to: Address, asked: bool) -> Result<()> {
         let params = array([to.to_string().as_str(), "latest"]);
         let answer = match self.request("eth_getCode", params, Code::ChainUnavailable).await {
             Ok(answer) => answer,
@@ -254,11 +306,32 @@ impl Eip1193 {
             ("value", format!("{value:#x}").into()),
             ("data", hex(data).into()),
         ]);
-        let sent = self.request("eth_sendTransaction", array([call]), Code::TransactionFailed).await?;
+        let _asked = Waits::new(&self.asked);
+        // Who waits for it may stop, and its answer come all the same. No timer of ours outlives them.
+        let asked = begin(self.ask("eth_sendTransaction", array([call])));
+        self.last.replace(Some(asked.clone()));
+        let sent = self.answer("eth_sendTransaction", asked.wait(), Code::TransactionFailed).await;
+        if asked.is_sent() {
+            self.forget_late();
+        }
+        let sent = sent?;
         hash(&sent).ok_or_else(|| {
             let detail = format!("The wallet gave no transaction hash. {UNKNOWN}");
             Failure::new(Code::WalletUnavailable, detail)
         })
+    }
+
+    /// Nothing that comes late is of what is asked for now.
+    pub(super) fn forget_late(&self) {
+        self.last.take();
+    }
+
+    /// The hash of the transaction that was asked for last, if it came after all; nobody else is told it again.
+    #[must_use]
+    pub fn late_hash(&self) -> Option<String> {
+        let answer = self.last.borrow().as_ref().and_then(Once::value)?;
+        self.last.take();
+        hash(&answer.ok()?)
     }
 
     /// Calls `callback` at each event with this name, until what is given is dropped.
@@ -282,6 +355,11 @@ pub struct Call<'a> {
 const UNKNOWN: &str =
     "Whether it was sent is not known: look into the wallet's history and at balances() before you try again.";
 
+/// Whether an answer to this says that money may move.
+fn sends(method: &str) -> bool {
+    matches!(method, "eth_sendTransaction" | "wallet_sendCalls")
+}
+
 /// Whether the wallet says that it does not serve this question at all.
 #[allow(clippy::cast_possible_truncation, reason = "error numbers are small integers")]
 fn is_not_served(failure: &Failure) -> bool {
@@ -296,7 +374,7 @@ fn failure(method: &str, thrown: &JsValue, otherwise: Code) -> Failure {
     let (code, meaning) = match get(thrown, "code").as_f64().map(|number| number as i64) {
         Some(4001) => (Code::WalletRejected, ""),
         _ if ASKS_PERSON.contains(&method) && is_refusal(thrown) => (Code::WalletRejected, ""),
-        Some(4100 | 4200 | -32_601) if method == "eth_sendTransaction" => {
+        Some(4100 | 4200 | -32_601) if sends(method) => {
             (Code::WalletUnavailable, "It was never sent, and no money moved.")
         }
         // Of a library's account, which the package asked for a signature that it never gave.
@@ -304,12 +382,12 @@ fn failure(method: &str, thrown: &JsValue, otherwise: Code) -> Failure {
             (Code::WalletUnavailable, "It was never sent, and no money moved.")
         }
         Some(4100 | 4200) => (Code::WalletUnavailable, ""),
-        Some(-32_002) if ASKS_PERSON.contains(&method) && method != "eth_sendTransaction" => (
+        Some(-32_002) if ASKS_PERSON.contains(&method) && !sends(method) => (
             Code::WalletUnavailable,
             "Its user has such a question already: open the wallet, answer it, and try again.",
         ),
-        Some(4900 | 4901) if method != "eth_sendTransaction" => (Code::ChainUnavailable, ""),
-        _ if method == "eth_sendTransaction" => match of_layers(thrown) {
+        Some(4900 | 4901) if !sends(method) => (Code::ChainUnavailable, ""),
+        _ if sends(method) => match of_layers(thrown) {
             Some((code, meaning, why)) => {
                 said = why;
                 (code, meaning)

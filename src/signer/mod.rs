@@ -1,6 +1,7 @@
 //! The owner of a channel: a local key, or a wallet that is asked (EIP-1193). The owner's account holds the money
 //! on chain; what signs payments is the session key, which for a local key is the key itself.
 
+pub mod batch;
 pub mod eip1193;
 mod hook;
 mod layers;

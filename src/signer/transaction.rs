@@ -1,4 +1,4 @@
-//! Transactions of a local key: EIP-1559, encoded by hand on `alloy-rlp`, which is a third of what
+//! Transactions of a local key, EIP-1559's and those before, encoded by hand on `alloy-rlp`, which is a third of what
 //! `alloy-consensus` adds to the module.
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -15,10 +15,8 @@ pub struct Transaction {
     pub chain_id: u64,
     /// Of the sender.
     pub nonce: u64,
-    /// Wei a unit of gas for the block's producer.
-    pub max_priority_fee: u128,
-    /// Wei a unit of gas in all.
-    pub max_fee: u128,
+    /// What is paid for gas.
+    pub fees: Fees,
     /// Units of gas at most.
     pub gas: u64,
     /// Whom it calls.
@@ -27,6 +25,20 @@ pub struct Transaction {
     pub value: U256,
     /// The call.
     pub data: Bytes,
+}
+
+/// Wei a unit of gas.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fees {
+    /// By EIP-1559: for the block's producer, and in all.
+    Market {
+        /// For the producer.
+        tip: u128,
+        /// In all.
+        most: u128,
+    },
+    /// A price, where a chain or a node takes no others.
+    Price(u128),
 }
 
 impl Transaction {
@@ -40,11 +52,15 @@ impl Transaction {
     }
 
     fn encode(&self, signature: Option<&[u8; 65]>) -> Vec<u8> {
+        let (tip, most) = match self.fees {
+            Fees::Market { tip, most } => (tip, most),
+            Fees::Price(price) => return self.encode_legacy(price, signature),
+        };
         let mut fields = Vec::new();
         self.chain_id.encode(&mut fields);
         self.nonce.encode(&mut fields);
-        self.max_priority_fee.encode(&mut fields);
-        self.max_fee.encode(&mut fields);
+        tip.encode(&mut fields);
+        most.encode(&mut fields);
         self.gas.encode(&mut fields);
         self.to.encode(&mut fields);
         integer(&self.value.to_be_bytes::<32>()).encode(&mut fields);
@@ -59,6 +75,32 @@ impl Transaction {
             integer(s).encode(&mut fields);
         }
         let mut out = vec![TYPE];
+        Header { list: true, payload_length: fields.len() }.encode(&mut out);
+        out.extend_from_slice(&fields);
+        out
+    }
+
+    /// As before types, for this chain alone (EIP-155).
+    fn encode_legacy(&self, price: u128, signature: Option<&[u8; 65]>) -> Vec<u8> {
+        let mut fields = Vec::new();
+        self.nonce.encode(&mut fields);
+        price.encode(&mut fields);
+        self.gas.encode(&mut fields);
+        self.to.encode(&mut fields);
+        integer(&self.value.to_be_bytes::<32>()).encode(&mut fields);
+        self.data.encode(&mut fields);
+        let (v, r, s) = match signature.map(|signature| signature.split_at(64)) {
+            Some((rs, v)) => {
+                let (r, s) = rs.split_at(32);
+                let parity = u128::from(v.contains(&28));
+                (u128::from(self.chain_id).saturating_mul(2).saturating_add(35).saturating_add(parity), r, s)
+            }
+            None => (u128::from(self.chain_id), &[][..], &[][..]),
+        };
+        v.encode(&mut fields);
+        integer(r).encode(&mut fields);
+        integer(s).encode(&mut fields);
+        let mut out = Vec::new();
         Header { list: true, payload_length: fields.len() }.encode(&mut out);
         out.extend_from_slice(&fields);
         out

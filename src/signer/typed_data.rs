@@ -1,6 +1,6 @@
 //! What owners sign, once as a digest and once as the JSON of `eth_signTypedData_v4`.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, FixedBytes, U256};
 use alloy_sol_types::{Eip712Domain, SolStruct};
 use farthing_protocol::abi;
 use farthing_protocol::eip712::Domain;
@@ -23,6 +23,8 @@ mod message {
     alloy_sol_types::sol! {
         #[derive(Debug)]
         struct Session { string purpose; string origin; address account; address hub; }
+        #[derive(Debug)]
+        struct Payment { string purpose; address payee; string amount; string asset; bytes16 id; }
     }
 }
 
@@ -46,6 +48,44 @@ pub fn session(domain: &Domain, origin: &str, account: Address, hub: Address) ->
     let fields = [("purpose", "string"), ("origin", "string"), ("account", "address"), ("hub", "address")];
     let values = [quoted(PURPOSE), quoted(origin), quoted(&account.to_string()), quoted(&hub.to_string())];
     TypedData { digest, json: json(domain, name, "Session", &fields, &values), chain_id: domain.chain_id() }
+}
+
+/// What the owner is shown before a payment, in words: whom, how much, and of what. It lets nobody take anything.
+#[must_use]
+pub fn payment(domain: &Domain, told: &Told, payee: Address, asset: Address, id: FixedBytes<16>) -> TypedData {
+    let name = "Farthing payment";
+    let eip712 = Eip712Domain::new(
+        Some(name.into()),
+        Some("1".into()),
+        Some(U256::from(domain.chain_id())),
+        Some(domain.contract()),
+        None,
+    );
+    let asset = format!("{} ({asset})", told.symbol);
+    let (purpose, amount) = (told.purpose.clone(), told.amount.clone());
+    let payment = message::Payment { purpose, payee, amount, asset: asset.clone(), id };
+    let digest = payment.eip712_signing_hash(&eip712);
+    let fields =
+        [("purpose", "string"), ("payee", "address"), ("amount", "string"), ("asset", "string"), ("id", "bytes16")];
+    let values = [
+        quoted(&told.purpose),
+        quoted(&payee.to_string()),
+        quoted(&told.amount),
+        quoted(&asset),
+        quoted(&id.to_string()),
+    ];
+    TypedData { digest, json: json(domain, name, "Payment", &fields, &values), chain_id: domain.chain_id() }
+}
+
+/// A payment in words.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// What it is for.
+    pub purpose: String,
+    /// How much, as people write it.
+    pub amount: String,
+    /// The asset's symbol.
+    pub symbol: String,
 }
 
 /// The owner's word that payments to it may go to `signer`'s key in this channel.

@@ -13,11 +13,16 @@ import { start } from "./process.mjs";
 const DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const NO_CAP = 2n ** 127n;
 
+/** Where Permit2 is on every chain. */
+const PERMIT2 = "0x000000000022D473030F116dDEE9F6B43aC78BA3";
+
 /**
+ * `relay` has the hub send deposits of owners without ETH: `{ dai, usdc, ...options }` are its fees in a token with
+ * permits and in one by ERC-3009, which is there too then, and options of `[relay]`; a double of Permit2 is at its address.
  * `hub` is laid over the hub's options, `eth` and `dai` over its assets. What it gives:
- * `{ rpcUrl, chainId, contract, dai, hubUrl, hub: { owner, signer, privateKey, signerKey, stop, start }, chain, fund, balanceOf, account, stop }`.
+ * `{ rpcUrl, chainId, contract, dai, relay, usdc, hubUrl, hub: { owner, signer, privateKey, signerKey, stop, start }, chain, fund, balanceOf, account, stop }`.
  */
-export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOptions = {} } = {}) {
+export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOptions = {}, relay } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "farthing-world-"));
   const node = await startNode();
   const { rpcUrl } = node;
@@ -26,7 +31,16 @@ export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOpti
   try {
     world.contract = await chain.deploy("Farthing", [60, 30 * 24 * 3600, [], NO_CAP]);
     world.dai = await chain.deploy("TestDai", []);
-    world.hub = await createHub(world, hubOptions, eth, daiOptions);
+    const { dai: daiFee, usdc: usdcFee, ...relaying } = relay ?? {};
+    if (relay !== undefined) {
+      world.relay = await chain.deploy("DepositRelay", []);
+      world.usdc = await chain.deploy("ListedToken", []);
+      const bytecode = await chain.reader.getCode({ address: await chain.deploy("WitnessPermits", []) });
+      await chain.admin.setCode({ address: PERMIT2, bytecode });
+      hubOptions = { relay: { contract: world.relay, ...relaying }, ...hubOptions };
+      daiOptions = { deposit_fee: daiFee ?? parseEther("0.01"), ...daiOptions };
+    }
+    world.hub = await createHub(world, hubOptions, eth, daiOptions, usdcFee ?? 10_000n);
     await world.hub.start();
   } catch (error) {
     await node.stop("SIGKILL");
@@ -87,7 +101,7 @@ function createChain(rpcUrl) {
   };
 }
 
-async function createHub(world, options, eth, dai) {
+async function createHub(world, options, eth, dai, usdcFee) {
   const privateKey = generatePrivateKey();
   const owner = privateKeyToAccount(privateKey).address;
   await world.chain.fund(world.dai, owner, { eth: parseEther("100000"), dai: parseEther("10000000") });
@@ -104,6 +118,12 @@ async function createHub(world, options, eth, dai) {
     max_collateral: parseEther("1000"),
     ...changes,
   });
+  const assets = [asset(zeroAddress, "ETH", eth), asset(world.dai, "DAI", dai)];
+  if (world.usdc !== undefined) {
+    await world.chain.fund(world.usdc, owner, { eth: parseEther("100000"), dai: 10n ** 13n });
+    const limits = { decimals: 6, channel_capacity: 10n ** 9n, max_payment: 10n ** 8n, collateral: 5_000_000n, max_collateral: 10n ** 9n };
+    assets.push(asset(world.usdc, "USDC", { ...limits, deposit_fee: usdcFee }));
+  }
   const config = join(world.folder, "hub.toml");
   const hub = { owner, privateKey, signerKey: generatePrivateKey(), url: undefined };
   let running;
@@ -117,7 +137,7 @@ async function createHub(world, options, eth, dai) {
       contract: world.contract,
       confirmations: 1,
       database: join(world.folder, "hub.sqlite"),
-      assets: [asset(zeroAddress, "ETH", eth), asset(world.dai, "DAI", dai)],
+      assets,
       challenge_period: { min: 60, max: 30 * 24 * 3600, default: 3600 },
       // All of a test are behind one address, hostile clients among them.
       limits: {

@@ -31,7 +31,7 @@ const KEYS = [
   "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
 ];
 
-/** @typedef {{ contract: string, token: string, from: string, keys: { owner: string, signer: string } }} Made what a set is made of */
+/** @typedef {{ contract: string, token: string, relay: string, from: string, keys: { owner: string, signer: string } }} Made what a set is made of */
 
 /** @param {string} file @param {unknown} value */
 function write(file, value) {
@@ -82,7 +82,7 @@ async function makeOrFind(chain, folder) {
   const file = join(folder, SET);
   const known = read(file);
   if (known?.contract !== undefined) {
-    if (await chain.has(known.contract)) return known;
+    if (await chain.has(known.contract)) return await withRelay(chain, file, known);
     throw new DevError("state-lost", `The chain in ${folder} has lost its contract, as it was ended before it was on disk; start anew with --reset.`);
   }
   // Keys of its own: what a client keeps of another set can't be mistaken for this one's.
@@ -90,6 +90,13 @@ async function makeOrFind(chain, folder) {
   const made = { ...(await chain.deploy(from)), from, keys };
   await chain.give(made, accountOf(keys.owner), 100_000n, 10_000_000n);
   for (const key of KEYS) await chain.give(made, accountOf(key), 0n, 10_000n);
+  return await withRelay(chain, file, made);
+}
+
+/** The hub refuses another relay than its version's, so an older set gets a new one. @param {Awaited<ReturnType<typeof startChain>>} chain @param {string} file @param {Omit<Made, "relay"> & { relay?: string }} known @returns {Promise<Made>} */
+async function withRelay(chain, file, known) {
+  const { relay } = known;
+  const made = { ...known, relay: relay !== undefined && (await chain.hasRelay(relay)) ? relay : await chain.deployRelay(known.from) };
   write(file, made);
   return made;
 }

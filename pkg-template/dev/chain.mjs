@@ -23,7 +23,7 @@ const quantity = (value) => `0x${value.toString(16)}`;
 const FARTHING = [60n, 2_592_000n, 128n, 2n ** 127n, 0n].map(word).join("");
 const MINT = "0x40c10f19";
 
-/** @returns {Record<"Farthing" | "TestDai", string>} bytecode, 0x and hex */
+/** @returns {Record<"Farthing" | "TestDai" | "DepositRelay", string>} bytecode, 0x and hex */
 const contracts = () => JSON.parse(readFileSync(new URL("./contracts.json", import.meta.url), "utf8"));
 
 /**
@@ -67,6 +67,16 @@ export async function startChain(keeper, { program, folder, port }) {
       const contract = (await send({ from, data: `${Farthing}${FARTHING}` })).contractAddress;
       const token = (await send({ from, data: TestDai })).contractAddress;
       return { contract, token };
+    },
+    /** Puts the relay on the chain, which takes deposits of those without ETH. @param {string} from @returns {Promise<string>} */
+    async deployRelay(from) {
+      return (await send({ from, data: contracts().DepositRelay })).contractAddress;
+    },
+    /** Whether this is the relay of this version: its code is what ends the bytecode. @param {string | undefined} address */
+    async hasRelay(address) {
+      if (address === undefined) return false;
+      const code = (await ask("eth_getCode", [address, "latest"])).slice(2);
+      return code !== "" && contracts().DepositRelay.endsWith(code);
     },
     /** Whether there is a contract. @param {string} address */
     has: async (address) => (await ask("eth_getCode", [address, "latest"])) !== "0x",

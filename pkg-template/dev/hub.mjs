@@ -34,9 +34,9 @@ const asset = (address, symbol, more = {}) =>
 
 /**
  * @param {import("./process.mjs").Keeper} keeper
- * @param {{ program: string, folder: string, port: number, rpc: string, contract: string, token: string, keys: { owner: string, signer: string } }} options
+ * @param {{ program: string, folder: string, port: number, rpc: string, contract: string, token: string, relay: string, keys: { owner: string, signer: string } }} options
  */
-export async function startHub(keeper, { program, folder, port, rpc, contract, token, keys }) {
+export async function startHub(keeper, { program, folder, port, rpc, contract, token, relay, keys }) {
   const url = `http://127.0.0.1:${port}`;
   const config = join(folder, "hub.toml");
   const settings = {
@@ -48,8 +48,9 @@ export async function startHub(keeper, { program, folder, port, rpc, contract, t
     database: join(folder, "hub.sqlite"),
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
-  lines.push(`assets = [${asset(`0x${"0".repeat(40)}`, "ETH")}, ${asset(token, "DAI", { price: String(UNIT / 3_000n) })}]`);
+  lines.push(`assets = [${asset(`0x${"0".repeat(40)}`, "ETH")}, ${asset(token, "DAI", { price: String(UNIT / 3_000n), deposit_fee: String(UNIT / 100n) })}]`);
   lines.push(`challenge_period = ${table({ min: 60, max: 2_592_000, default: 3_600 })}`);
+  lines.push(`relay = ${table({ contract: relay })}`);
   lines.push(`strangers = ${table({ gas_per_day: whole(1n) })}`);
   writeFileSync(config, `${lines.join("\n")}\n`);
   const env = { FARTHING_HUB_PRIVATE_KEY: keys.owner, FARTHING_HUB_SIGNER_KEY: keys.signer };

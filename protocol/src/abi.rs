@@ -60,6 +60,24 @@ alloy_sol_types::sol! {
     #[derive(Debug, PartialEq, Eq)]
     struct CreditOrder { address asset; address owner; address recipient; uint256 amount; bytes32 salt; uint64 deadline; }
 
+    // Of the contract DepositRelay, in a domain of its own.
+    #[derive(Debug, PartialEq, Eq)]
+    struct RelayedDeposit { address farthing; bytes32 channelId; uint8 side; address from; address asset; uint128 amount; uint128 fee; address relayer; uint64 deadline; bytes32 salt; }
+    #[derive(Debug, PartialEq, Eq)]
+    struct DaiPermit { uint256 nonce; uint256 expiry; uint8 v; bytes32 r; bytes32 s; }
+
+    #[derive(Debug)]
+    interface IDepositRelay {
+        event DepositRelayed(bytes32 indexed digest, bytes32 indexed channelId, address indexed from, address asset, uint256 deposited, uint128 fee, address relayer);
+
+        function depositWithPermit(Channel channel, RelayedDeposit wish, Permit permit, bytes signature) external;
+        function depositWithDaiPermit(Channel channel, RelayedDeposit wish, DaiPermit permit, bytes signature) external;
+        function depositWithAuthorization(Channel channel, RelayedDeposit wish, uint256 validAfter, uint256 validBefore, bytes signature) external;
+        function depositWithPermit2(Channel channel, RelayedDeposit wish, uint256 nonce, uint256 deadline, bytes signature) external;
+        function digestOf(RelayedDeposit wish) external view returns (bytes32);
+        function used(bytes32 digest) external view returns (bool);
+    }
+
     #[derive(Debug)]
     interface IFarthing {
         event ChannelOpened(bytes32 indexed channelId, address indexed ownerA, address indexed ownerB, address sender, Channel channel);

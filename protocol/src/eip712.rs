@@ -16,8 +16,18 @@ impl Domain {
     /// The domain of a contract on a chain.
     #[must_use]
     pub fn new(chain_id: u64, contract: Address) -> Self {
+        Self::named("Farthing", chain_id, contract)
+    }
+
+    /// The domain of the contract that takes the deposits of those who have no ETH.
+    #[must_use]
+    pub fn relay(chain_id: u64, contract: Address) -> Self {
+        Self::named("Farthing DepositRelay", chain_id, contract)
+    }
+
+    fn named(name: &'static str, chain_id: u64, contract: Address) -> Self {
         let separator = Eip712Domain::new(
-            Some("Farthing".into()),
+            Some(name.into()),
             Some("1".into()),
             Some(alloy_primitives::U256::from(chain_id)),
             Some(contract),

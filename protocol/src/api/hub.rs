@@ -1,5 +1,6 @@
 //! The methods of a hub, but for its terms, what it says of a payee, and of a channel.
 
+pub use super::relay::{RelayDeposit, Relayed};
 use super::terms::Terms;
 use super::{ChannelStatus, Document, PayeeInfo, methods};
 use crate::channel::LanePage;
@@ -31,6 +32,8 @@ methods! {
     BackupGet = "farthing_backupGet" => Found;
     /// Asks for a page of a lane.
     Lane = "farthing_lane" => LanePage;
+    /// Has a deposit sent.
+    RelayDeposit = "farthing_relayDeposit" => Relayed;
     /// Asks for the document of all this.
     Discover = "rpc.discover" => Document;
 }

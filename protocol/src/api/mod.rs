@@ -8,6 +8,7 @@ pub mod frames;
 pub mod hub;
 pub mod limits;
 mod payee;
+pub mod relay;
 mod status;
 pub mod terms;
 pub mod tower;

@@ -2,6 +2,7 @@
 //! can say it. A client keeps what it reads of them, so a field that is read stays; one that is only told does not.
 
 use super::PROTOCOL_VERSION;
+use super::relay::RelayTerms;
 use crate::amount::Amount;
 use crate::error::{Code, Error};
 use crate::json::wire;
@@ -51,6 +52,8 @@ pub struct Terms {
     pub max_locks: u32,
     /// [`super::limits::MAX_MESSAGE`], for whoever has no description but the hub's own.
     pub max_message_bytes: Option<u64>,
+    /// How it sends deposits of those who have no ETH, if it does.
+    pub relay: Option<RelayTerms>,
     /// What it deals in.
     pub assets: Vec<AssetTerms>,
 }
@@ -96,19 +99,22 @@ pub struct AssetTerms {
     pub collateral: Option<Amount>,
     /// The most that it puts into one without.
     pub stranger_collateral: Option<Amount>,
+    /// What it takes for sending a deposit; where it does not say, it sends none.
+    pub deposit_fee: Option<Amount>,
 }
 
 wire!(open struct Terms {
     protocol_version = "protocolVersion", chain_id = "chainId", contract, hub,
     challenge_period = "challengePeriod", confirmations, safety_margin = "safetyMargin",
     min_lock_time = "minLockTime", max_lock_time = "maxLockTime", max_locks = "maxLocks",
-    max_message_bytes = "maxMessageBytes": told, assets
+    max_message_bytes = "maxMessageBytes": told, relay: optional, assets
 });
 wire!(open struct HubKeys { owner, signer, public_key = "publicKey" });
 wire!(open struct Period { min, max, default });
 wire!(open struct AssetTerms {
     asset, symbol, decimals, channel_capacity = "channelCapacity", min_payment = "minPayment",
-    max_payment = "maxPayment", collateral: told, stranger_collateral = "strangerCollateral": told
+    max_payment = "maxPayment", collateral: told, stranger_collateral = "strangerCollateral": told,
+    deposit_fee = "depositFee": optional
 });
 
 impl AssetTerms {
@@ -209,6 +215,7 @@ mod tests {
             max_payment: Amount::new(100),
             collateral: Some(Amount::new(500)),
             stranger_collateral: Some(Amount::ZERO),
+            deposit_fee: None,
         };
         Terms {
             protocol_version: PROTOCOL_VERSION,
@@ -222,6 +229,7 @@ mod tests {
             max_lock_time: 86_400,
             max_locks: 256,
             max_message_bytes: Some(65_536),
+            relay: None,
             assets: assets.iter().map(listed).collect(),
         }
     }

@@ -27,6 +27,8 @@ library Typed {
         "DepositIntent(bytes32 channelId,uint8 side,address asset,uint128 amount,address from,bytes32 salt,uint64 deadline)";
     string internal constant CREDIT_ORDER =
         "CreditOrder(address asset,address owner,address recipient,uint256 amount,bytes32 salt,uint64 deadline)";
+    string internal constant RELAYED_DEPOSIT =
+        "RelayedDeposit(address farthing,bytes32 channelId,uint8 side,address from,address asset,uint128 amount,uint128 fee,address relayer,uint64 deadline,bytes32 salt)";
     string internal constant VOUCHER = "Voucher(bytes32 key,uint32 units)";
 
     function proofOf(bytes32 channelId, SignedProof memory p) internal pure returns (bytes32) {

@@ -4,7 +4,11 @@ use crate::abi;
 use crate::amount::Amount;
 use crate::json::wire;
 use crate::types::{Asset, ChannelDef, ChannelId, Side};
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, b256};
+
+/// The hash of the contract's code, which is the same on every chain: whoever signs compares it first. A test of the hub
+/// holds it against the build.
+pub const CODE_HASH: B256 = b256!("566a2e1034e2e7ea1fc9877dd47be6df7221558bd9e5d7b35ebf400bbbbfed2b");
 
 /// How a hub sends deposits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

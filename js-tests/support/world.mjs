@@ -14,10 +14,11 @@ const DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2
 const NO_CAP = 2n ** 127n;
 
 /**
- * `hub` is laid over the hub's options, `eth` and `dai` over its assets. What it gives:
- * `{ rpcUrl, chainId, contract, dai, hubUrl, hub: { owner, signer, privateKey, signerKey, stop, start }, chain, fund, balanceOf, account, stop }`.
+ * `hub` is laid over the hub's options, `eth` and `dai` over its assets. `tokens` has more of them: by symbol
+ * `{ contract, args, ...asset }`, whose addresses are in `world.tokens`. With `relay` the hub sends deposits, through
+ * `world.relay`, of the assets that have a `deposit_fee`. What it gives: `{ rpcUrl, chainId, contract, dai, hubUrl, hub: { owner, signer, privateKey, signerKey, stop, start }, chain, fund, balanceOf, account, stop }`.
  */
-export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOptions = {} } = {}) {
+export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOptions = {}, tokens = {}, relay = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "farthing-world-"));
   const node = await startNode();
   const { rpcUrl } = node;
@@ -26,7 +27,11 @@ export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOpti
   try {
     world.contract = await chain.deploy("Farthing", [60, 30 * 24 * 3600, [], NO_CAP]);
     world.dai = await chain.deploy("TestDai", []);
-    world.hub = await createHub(world, hubOptions, eth, daiOptions);
+    world.tokens = {};
+    for (const [symbol, { contract, args = [] }] of Object.entries(tokens)) world.tokens[symbol] = await chain.deploy(contract, args);
+    if (relay) world.relay = await chain.deploy("DepositRelay", []);
+    const relayed = relay ? { relay: { contract: world.relay, ...hubOptions.relay } } : {};
+    world.hub = await createHub(world, { ...hubOptions, ...relayed }, eth, daiOptions, tokens);
     await world.hub.start();
   } catch (error) {
     await node.stop("SIGKILL");
@@ -34,7 +39,7 @@ export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOpti
   }
   Object.defineProperty(world, "hubUrl", { get: () => world.hub.url, enumerable: true });
   world.fund = (address, amounts = {}) => chain.fund(world.dai, address, amounts);
-  world.balanceOf = (address, asset = "ETH") => chain.balanceOf(asset === "DAI" ? world.dai : undefined, address);
+  world.balanceOf = (address, asset = "ETH") => chain.balanceOf(asset === "DAI" ? world.dai : world.tokens[asset], address);
   world.account = async (amounts) => {
     const privateKey = generatePrivateKey();
     const { address } = privateKeyToAccount(privateKey);
@@ -66,10 +71,15 @@ function createChain(rpcUrl) {
     },
     async fund(dai, address, { eth = parseEther("10"), dai: units = parseEther("10000") }) {
       await admin.setBalance({ address, value: eth });
-      if (units > 0n) {
-        const { abi } = artifact("TestDai");
-        await mined(await wallet.writeContract({ address: dai, abi, functionName: "mint", args: [address, units] }));
-      }
+      if (units > 0n) await this.mint(dai, address, units);
+    },
+    /** Money for nothing, of any token of ours. */
+    async mint(token, to, units) {
+      await mined(await wallet.writeContract({ address: token, abi: artifact("TestDai").abi, functionName: "mint", args: [to, units] }));
+    },
+    /** Any call of a contract of ours, by the deployer. */
+    async write(name, address, functionName, args) {
+      await mined(await wallet.writeContract({ address, abi: artifact(name).abi, functionName, args }));
     },
     /** Mines a block of this time, or later. */
     async passTo(timestamp) {
@@ -87,7 +97,7 @@ function createChain(rpcUrl) {
   };
 }
 
-async function createHub(world, options, eth, dai) {
+async function createHub(world, options, eth, dai, tokens) {
   const privateKey = generatePrivateKey();
   const owner = privateKeyToAccount(privateKey).address;
   await world.chain.fund(world.dai, owner, { eth: parseEther("100000"), dai: parseEther("10000000") });
@@ -104,6 +114,8 @@ async function createHub(world, options, eth, dai) {
     max_collateral: parseEther("1000"),
     ...changes,
   });
+  const listed = Object.entries(tokens).map(([symbol, { contract, args, ...changes }]) => asset(world.tokens[symbol], symbol, changes));
+  for (const { address } of listed) await world.chain.mint(address, owner, parseEther("10000000"));
   const config = join(world.folder, "hub.toml");
   const hub = { owner, privateKey, signerKey: generatePrivateKey(), url: undefined };
   let running;
@@ -117,7 +129,7 @@ async function createHub(world, options, eth, dai) {
       contract: world.contract,
       confirmations: 1,
       database: join(world.folder, "hub.sqlite"),
-      assets: [asset(zeroAddress, "ETH", eth), asset(world.dai, "DAI", dai)],
+      assets: [asset(zeroAddress, "ETH", eth), asset(world.dai, "DAI", dai), ...listed],
       challenge_period: { min: 60, max: 30 * 24 * 3600, default: 3600 },
       // All of a test are behind one address, hostile clients among them.
       limits: {

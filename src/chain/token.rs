@@ -10,10 +10,8 @@ use alloy_primitives::{Address, B256, U256, b256, keccak256};
 use alloy_sol_types::{Eip712Domain, SolCall};
 use farthing_protocol::Code;
 use farthing_protocol::abi::{IDepositRelay, IERC20};
+use farthing_protocol::api::relay::CODE_HASH;
 use wasm_bindgen::prelude::*;
-
-/// The hash of the code of `DepositRelay`, which is the same on every chain; `contracts/test/RelayCode.t.sol` compares.
-const RELAY_CODE: &str = include_str!("../../contracts/snapshots/DepositRelay.codehash");
 
 /// Of `Permit(address holder,address spender,uint256 nonce,uint256 expiry,bool allowed)`.
 const DAI_PERMIT: B256 = b256!("ea2aa0a1be11a07ed86d755c93467f4f82362b452371d1ba94d1715123511acb");
@@ -74,9 +72,8 @@ impl Chain {
     /// Refuses a relay that is not the contract that this package knows.
     pub async fn check_relay(&self, relay: Address) -> Result<()> {
         let code = self.something("eth_getCode", array([relay.to_string().as_str(), "latest"])).await?;
-        let known = bytes(RELAY_CODE.trim()).unwrap_or_default();
         match bytes(&code) {
-            Some(code) if keccak256(&code).as_slice() == known => Ok(()),
+            Some(code) if keccak256(&code) == CODE_HASH => Ok(()),
             _ => Err(Failure::advised(
                 Code::BadTerms,
                 format!(
@@ -205,6 +202,12 @@ fn string(data: &[u8], index: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_relay_that_is_signed_for_is_the_one_that_is_built() {
+        let built = include_str!("../../contracts/snapshots/DepositRelay.codehash");
+        assert_eq!(CODE_HASH.to_string(), built.trim());
+    }
 
     #[test]
     fn a_text_is_read_where_it_stands_and_nothing_behind_the_end() {

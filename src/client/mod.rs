@@ -17,6 +17,7 @@ mod follow;
 mod kit;
 mod pay;
 mod payout;
+mod relay;
 mod stream;
 mod view;
 mod wallet_events;
@@ -24,10 +25,11 @@ mod watchtower;
 
 pub use attempt::{Attempt, OFFLINE};
 pub use credit::CollectRequest;
-pub use deposit::DepositRequest;
+pub use deposit::{DepositRequest, Gas};
 pub use exit::{ExitProgress, ExitStep};
 pub use pay::{PayOptions, Receipt};
 pub use payout::{CloseRequest, Progress, WithdrawRequest};
+pub use relay::DepositFee;
 pub use stream::{ReceiptKey, StreamOptions};
 pub use view::{Filter, History};
 pub use wallet_events::Shown;
@@ -173,6 +175,8 @@ pub struct Client {
     hub_funds: RefCell<SmallMap<Asset, Amount>>,
     /// One deposit at a time.
     depositing: Mutex,
+    /// What the hub took for sending a deposit when we connected, or when the application asked last.
+    quoted: RefCell<SmallMap<Asset, Amount>>,
     /// Transactions that the wallet asked for, by its id.
     submissions: RefCell<SmallMap<CallId, Once<Result<String>>>>,
     /// Withdrawals and closings that a call is paying out.

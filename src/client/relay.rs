@@ -6,7 +6,7 @@ use super::Client;
 use super::payout::Progress;
 use crate::chain::send::Stage;
 use crate::chain::token::Way;
-use crate::entrance::ask;
+use crate::entrance::greeting::ask;
 use crate::failure::{Failure, Result};
 use crate::js::{array, date_text, get, get_string, object, quantity, random, running};
 use crate::signal::Standing;
@@ -148,7 +148,7 @@ impl Client {
             );
             return Err(Failure::advised(Code::Unsupported, detail));
         };
-        let most = max_fee.or(shown).or(self.first_fee(asset)).unwrap_or_default();
+        let most = max_fee.or(shown).unwrap_or_default();
         if fee > most {
             let detail = format!(
                 "The hub takes {} now for sending a deposit, and at most {} was agreed to: nothing was signed and no \
@@ -355,6 +355,11 @@ impl Client {
             Some(pending) => Ok(Some(pending)),
             None => Err(Failure::new(Code::StorageCorrupt, "The record of a signed deposit can't be read.")),
         }
+    }
+
+    /// Whether a deposit is remembered that was signed.
+    pub(super) async fn has_relayed(&self, asset: Asset) -> Result<bool> {
+        Ok(self.pending(asset).await?.is_some())
     }
 
     async fn forget_relayed(&self, asset: Asset) -> Result<()> {

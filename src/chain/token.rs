@@ -170,9 +170,7 @@ impl Chain {
         let request = object([("to", to.to_string().into()), ("data", hex(data).into())]);
         let params = array([request, JsValue::from("latest")]);
         match self.rpc.agreed("eth_call", params, whole).await {
-            Ok(answer) => {
-                Ok(answer.as_string().and_then(|answer| bytes(&answer)).filter(|data| !data.is_empty()))
-            }
+            Ok(answer) => Ok(answer.as_string().and_then(|answer| bytes(&answer)).filter(|data| !data.is_empty())),
             Err(failure) if failure.code() == Code::TransactionFailed => Ok(None),
             Err(failure) => Err(failure),
         }

@@ -43,6 +43,15 @@ pub enum Gas {
     },
 }
 
+impl std::fmt::Debug for Gas {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Own => "own",
+            Self::Hub { .. } => "hub",
+        })
+    }
+}
+
 impl std::fmt::Debug for DepositRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DepositRequest")
@@ -80,9 +89,7 @@ impl Client {
                 self.check_no_relayed(asset).await?;
                 self.deposit_ourselves(asset, amount, &progress, known).await?
             }
-            Gas::Hub { max_fee, told } => {
-                self.deposit_by_hub(asset, amount, *max_fee, told, &progress, known).await?
-            }
+            Gas::Hub { max_fee, told } => self.deposit_by_hub(asset, amount, *max_fee, told, &progress, known).await?,
         };
         drop(turn);
         let ours = self.wallet.borrow().balance(asset).deposited;

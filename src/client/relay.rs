@@ -12,7 +12,6 @@ use crate::js::{array, date_text, get, get_string, object, quantity, random, run
 use crate::signal::Standing;
 use crate::signer::token_data;
 use crate::signer::typed_data::TypedData;
-use crate::store::Store;
 use crate::task::{race, sleep};
 use crate::transport::terms::Terms;
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -86,7 +85,9 @@ impl Client {
     pub(super) async fn check_no_relayed(&self, asset: Asset) -> Result<()> {
         let Some(pending) = self.pending(asset).await? else { return Ok(()) };
         match self.end_of(&pending).await? {
-            End::Open => Err(Failure::advised(Code::Unanswered, format!("{} Nothing new was signed.", standing(&pending)))),
+            End::Open => {
+                Err(Failure::advised(Code::Unanswered, format!("{} Nothing new was signed.", standing(&pending))))
+            }
             End::Done | End::Lapsed => self.forget_relayed(asset).await,
         }
     }
@@ -126,7 +127,9 @@ impl Client {
         let hash = self.ask_to_send(&pending, known).await?;
         progress(Stage::Submitted, Some(&hash));
         let hash = self.until_end(Box::pin(self.until_relayed(&pending, hash, progress))).await?;
-        known.sent(format!("The hub sent the deposit with transaction {hash}, and it is in the channel: don't deposit again."));
+        known.sent(format!(
+            "The hub sent the deposit with transaction {hash}, and it is in the channel: don't deposit again."
+        ));
         Ok(hash)
     }
 
@@ -246,8 +249,7 @@ impl Client {
             Way::Authorization { domain } => {
                 // The contract takes it up to the deadline, the token before its own end.
                 let before = deadline.saturating_add(1);
-                let data =
-                    token_data::authorization(domain, chain_id, parties, wish.amount, before, of_deposit.digest);
+                let data = token_data::authorization(domain, chain_id, parties, wish.amount, before, of_deposit.digest);
                 let signature = sign(data).await?.into();
                 Authorization::Authorization { valid_after: 0, valid_before: before, signature }
             }
@@ -270,7 +272,9 @@ impl Client {
             }
             Err(failure) => match failure.code() {
                 // It may have heard of it.
-                Code::NotConnected | Code::HubFault | Code::NotAHub => Err(failure.seen_as(Code::Unanswered).means(&standing(pending))),
+                Code::NotConnected | Code::HubFault | Code::NotAHub => {
+                    Err(failure.seen_as(Code::Unanswered).means(&standing(pending)))
+                }
                 _ => Err(failure.means(&format!("So no money moved yet. {}", standing(pending)))),
             },
         }
@@ -324,7 +328,8 @@ impl Client {
             ("toBlock", format!("{:#x}", self.chain.head().number).into()),
             (
                 "topics",
-                array([abi::IDepositRelay::DepositRelayed::SIGNATURE_HASH.to_string(), pending.digest.to_string()]).into(),
+                array([abi::IDepositRelay::DepositRelayed::SIGNATURE_HASH.to_string(), pending.digest.to_string()])
+                    .into(),
             ),
         ]);
         let logs = self.chain.rpc.request("eth_getLogs", array([filter])).await.ok()?;
@@ -372,7 +377,8 @@ impl Client {
 
     /// What the hub says now, which is adopted if it is the hub that we know.
     async fn fresh_terms(&self) -> Result<Rc<Terms>> {
-        let fresh = ask(&self.hub).await.map_err(|failure| failure.because("Nothing was signed and no money moved."))?;
+        let fresh =
+            ask(&self.hub).await.map_err(|failure| failure.because("Nothing was signed and no money moved."))?;
         self.adopt_terms(fresh)?;
         Ok(self.terms())
     }

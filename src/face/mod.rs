@@ -224,8 +224,7 @@ impl Core {
         let fee = Rc::new(Cell::new(None));
         let told = Rc::clone(&fee);
         let gas = options.gas(move |fee| told.set(Some(fee)))?;
-        let (amount, progress) =
-            (options.amount.0, Box::new(deposit_progress(options.on_progress, Rc::clone(&fee))));
+        let (amount, progress) = (options.amount.0, Box::new(deposit_progress(options.on_progress, Rc::clone(&fee))));
         let patience = patience(options.signal, options.timeout, CHAIN)?;
         let client = Rc::clone(&self.client);
         let known = Standing::waiting_for(Code::ChainUnavailable);

@@ -1,7 +1,7 @@
 //! What owners of tokens without ETH sign: what the token or Permit2 takes, and the deposit that is to be made of it.
 
 use super::typed_data::TypedData;
-use alloy_primitives::{Address, B256, U256, address};
+use alloy_primitives::{Address, B256, U256, address, keccak256};
 use alloy_sol_types::{Eip712Domain, SolStruct};
 use farthing_protocol::abi::RelayedDeposit;
 use farthing_protocol::json;
@@ -22,17 +22,8 @@ mod message {
     }
 
     pub(super) mod permit2 {
-        use farthing_protocol::abi::RelayedDeposit;
         alloy_sol_types::sol! {
             struct TokenPermissions { address token; uint256 amount; }
-        }
-        /// `PermitWitnessTransferFrom`, whose last member is of a type that is declared elsewhere.
-        pub(super) struct WitnessTransfer {
-            pub(super) permitted: TokenPermissions,
-            pub(super) spender: super::super::Address,
-            pub(super) nonce: super::super::U256,
-            pub(super) deadline: super::super::U256,
-            pub(super) witness: RelayedDeposit,
         }
     }
 }
@@ -50,8 +41,13 @@ struct Sheet<'a> {
     message: String,
 }
 
-const PERMIT: &[(&str, &str)] =
-    &[("owner", "address"), ("spender", "address"), ("value", "uint256"), ("nonce", "uint256"), ("deadline", "uint256")];
+const PERMIT: &[(&str, &str)] = &[
+    ("owner", "address"),
+    ("spender", "address"),
+    ("value", "uint256"),
+    ("nonce", "uint256"),
+    ("deadline", "uint256"),
+];
 const DAI_PERMIT: &[(&str, &str)] =
     &[("holder", "address"), ("spender", "address"), ("nonce", "uint256"), ("expiry", "uint256"), ("allowed", "bool")];
 const RECEIVE: &[(&str, &str)] = &[
@@ -105,7 +101,14 @@ pub fn deposit(chain_id: u64, relay: Address, deposit: &RelayedDeposit) -> Typed
 
 /// ERC-2612: the spender may take so much.
 #[must_use]
-pub fn permit(domain: &TokenDomain, chain_id: u64, parties: (Address, Address), value: u128, nonce: U256, deadline: u64) -> TypedData {
+pub fn permit(
+    domain: &TokenDomain,
+    chain_id: u64,
+    parties: (Address, Address),
+    value: u128,
+    nonce: U256,
+    deadline: u64,
+) -> TypedData {
     let (owner, spender) = parties;
     let message = message::Permit { owner, spender, value: U256::from(value), nonce, deadline: U256::from(deadline) };
     let values = [text(owner), text(spender), text(value), text(nonce), text(deadline)];
@@ -120,15 +123,16 @@ pub fn permit(domain: &TokenDomain, chain_id: u64, parties: (Address, Address), 
 
 /// DAI's own permit: the spender may take all.
 #[must_use]
-pub fn dai_permit(domain: &TokenDomain, chain_id: u64, parties: (Address, Address), nonce: u64, expiry: u64) -> TypedData {
+pub fn dai_permit(
+    domain: &TokenDomain,
+    chain_id: u64,
+    parties: (Address, Address),
+    nonce: u64,
+    expiry: u64,
+) -> TypedData {
     let (holder, spender) = parties;
-    let message = message::dai::Permit {
-        holder,
-        spender,
-        nonce: U256::from(nonce),
-        expiry: U256::from(expiry),
-        allowed: true,
-    };
+    let message =
+        message::dai::Permit { holder, spender, nonce: U256::from(nonce), expiry: U256::from(expiry), allowed: true };
     let values = [text(holder), text(spender), text(nonce), text(expiry), "true".to_owned()];
     sheet(&Sheet {
         domain: &domain.0,
@@ -141,7 +145,14 @@ pub fn dai_permit(domain: &TokenDomain, chain_id: u64, parties: (Address, Addres
 
 /// ERC-3009: the relay may fetch so much, and with `nonce`, the digest of the deposit, for that deposit alone.
 #[must_use]
-pub fn authorization(domain: &TokenDomain, chain_id: u64, parties: (Address, Address), value: u128, before: u64, nonce: B256) -> TypedData {
+pub fn authorization(
+    domain: &TokenDomain,
+    chain_id: u64,
+    parties: (Address, Address),
+    value: u128,
+    before: u64,
+    nonce: B256,
+) -> TypedData {
     let (from, to) = parties;
     let message = message::ReceiveWithAuthorization {
         from,
@@ -166,20 +177,28 @@ pub fn authorization(domain: &TokenDomain, chain_id: u64, parties: (Address, Add
 pub fn permit2(chain_id: u64, relay: Address, deposit: &RelayedDeposit, nonce: B256) -> TypedData {
     let domain = Eip712Domain::new(Some("Permit2".into()), None, Some(U256::from(chain_id)), Some(PERMIT2), None);
     let deadline = deposit.deadline;
-    let transfer = message::permit2::WitnessTransfer {
-        permitted: message::permit2::TokenPermissions { token: deposit.asset, amount: U256::from(deposit.amount) },
-        spender: relay,
-        nonce: nonce.into(),
-        deadline: U256::from(deadline),
-        witness: deposit.clone(),
-    };
+    let permissions = message::permit2::TokenPermissions { token: deposit.asset, amount: U256::from(deposit.amount) };
+    // Of the types that it mentions, in the order of the alphabet, behind its own.
+    let kind = format!(
+        "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,RelayedDeposit witness){}{}",
+        RelayedDeposit::eip712_root_type(),
+        message::permit2::TokenPermissions::eip712_root_type(),
+    );
+    let struct_hash = [
+        keccak256(kind),
+        permissions.eip712_hash_struct(),
+        relay.into_word(),
+        nonce,
+        B256::from(U256::from(deadline)),
+        deposit.eip712_hash_struct(),
+    ];
     let permitted = object(PERMISSIONS, &[text(deposit.asset), text(deposit.amount)]);
     let nonce: U256 = nonce.into();
     let values = [permitted, text(relay), text(nonce), text(deadline), of_deposit(deposit)];
     sheet(&Sheet {
         domain: &domain,
         chain_id,
-        struct_hash: transfer.hash(),
+        struct_hash: keccak256(struct_hash.concat()),
         types: &[
             ("PermitWitnessTransferFrom", WITNESS),
             ("TokenPermissions", PERMISSIONS),
@@ -187,25 +206,6 @@ pub fn permit2(chain_id: u64, relay: Address, deposit: &RelayedDeposit, nonce: B
         ],
         message: object(WITNESS, &values),
     })
-}
-
-impl message::permit2::WitnessTransfer {
-    /// The hash of the struct; of the types that it mentions, those in the order of the alphabet come after its own.
-    fn hash(&self) -> B256 {
-        let kind = format!(
-            "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,RelayedDeposit witness){}{}",
-            RelayedDeposit::eip712_root_type(),
-            message::permit2::TokenPermissions::eip712_root_type(),
-        );
-        let mut data = Vec::with_capacity(192);
-        data.extend_from_slice(alloy_primitives::keccak256(kind).as_slice());
-        data.extend_from_slice(self.permitted.eip712_hash_struct().as_slice());
-        data.extend_from_slice(self.spender.into_word().as_slice());
-        data.extend_from_slice(&self.nonce.to_be_bytes::<32>());
-        data.extend_from_slice(&self.deadline.to_be_bytes::<32>());
-        data.extend_from_slice(self.witness.eip712_hash_struct().as_slice());
-        alloy_primitives::keccak256(data)
-    }
 }
 
 fn of_deposit(deposit: &RelayedDeposit) -> String {
@@ -229,7 +229,8 @@ fn text(value: impl ToString) -> String {
 }
 
 fn object(fields: &[(&str, &str)], values: &[String]) -> String {
-    let members: Vec<String> = fields.iter().zip(values).map(|((name, _), value)| format!(r#""{name}":{value}"#)).collect();
+    let members: Vec<String> =
+        fields.iter().zip(values).map(|((name, _), value)| format!(r#""{name}":{value}"#)).collect();
     format!("{{{}}}", members.join(","))
 }
 
@@ -259,7 +260,8 @@ fn sheet(sheet: &Sheet<'_>) -> TypedData {
             values.push(value);
         }
     }
-    let types: Vec<String> = sheet.types.iter().map(|(name, fields)| format!(r#""{name}":{}"#, kinds(fields))).collect();
+    let types: Vec<String> =
+        sheet.types.iter().map(|(name, fields)| format!(r#""{name}":{}"#, kinds(fields))).collect();
     let primary = sheet.types.first().map_or("", |(name, _)| name);
     let json = format!(
         r#"{{"types":{{"EIP712Domain":{},{}}},"primaryType":"{primary}","domain":{},"message":{}}}"#,
@@ -268,5 +270,5 @@ fn sheet(sheet: &Sheet<'_>) -> TypedData {
         object(&fields, &values),
         sheet.message,
     );
-    TypedData { digest: alloy_primitives::keccak256(data), json, chain_id: sheet.chain_id }
+    TypedData { digest: keccak256(data), json, chain_id: sheet.chain_id }
 }

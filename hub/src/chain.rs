@@ -12,5 +12,5 @@ mod sender;
 pub use farthing_protocol::reading::{Block, Heard};
 pub use follower::{Follower, FollowerConfig};
 pub use listener::{Listener, Outcome};
-pub use rpc::{AccountState, Fees, Refusal, Rpc};
+pub use rpc::{AccountState, Estimate, Fees, Refusal, Rpc};
 pub use sender::{GasPolicy, MaxCost, Order, Orders, Placed, Price, RESERVE_GAS, Sender, SenderConfig};

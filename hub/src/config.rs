@@ -2,11 +2,13 @@
 //!
 //! Secrets come from the environment or from a key file, never from the configuration file, and never reach a log.
 
+mod deposits;
 pub(crate) mod keys;
 mod limits;
 pub(crate) mod raw;
 mod spending;
 
+pub use deposits::Deposits;
 pub use keys::Keys;
 pub use raw::{Limits, Listed, LogFormat, Raw, Urls};
 pub use spending::Spending;
@@ -62,6 +64,8 @@ pub struct Config {
     pub backlog: BacklogLimits,
     /// What is spent on transactions of clients.
     pub relay: RelayLimits,
+    /// What deposits are sent for owners without ETH, if any.
+    pub deposits: Option<Deposits>,
     /// What is spent on gas for clients without a deposit.
     pub strangers: StrangerLimits,
     /// What the hub reckons with.
@@ -103,6 +107,7 @@ impl Config {
         let development = raw.chain_id == DEVELOPMENT_CHAIN;
         let gas = raw.gas.check(development, raw.assets.iter())?;
         let reckoning = Reckoning::of(&raw, &gas);
+        let deposits = deposits::check(&raw.relay, raw.assets.iter(), reckoning.price, &gas, development)?;
         let mut locks = raw.locks;
         let backlog = check_locks(&mut locks, &reckoning, raw.limits.channels)?;
 
@@ -135,6 +140,7 @@ impl Config {
             locks,
             backlog,
             relay: reckoning.relay(&raw.relay),
+            deposits,
             strangers: reckoning.strangers(&raw.strangers),
             reckoning,
             limits: raw.limits,
@@ -194,7 +200,15 @@ impl Config {
             "challenge_period": self.challenge_period,
             "locks": self.locks,
             "strangers": { "gas_per_day": self.strangers.day },
-            "relay": { "channel_per_day": self.relay.channel_day, "per_day": self.relay.day },
+            "relay": {
+                "channel_per_day": self.relay.channel_day,
+                "per_day": self.relay.day,
+                "contract": self.deposits.as_ref().map(|deposits| deposits.contract),
+                "max_fee_per_gas": self.deposits.as_ref().map(|deposits| deposits.max_fee.to_string()),
+                "deposit_gas_per_day": self.deposits.as_ref().map(|deposits| deposits.day),
+                "deposits_per_owner": self.deposits.as_ref().map(|deposits| deposits.per_owner),
+                "deposits_per_minute": self.deposits.as_ref().map(|deposits| deposits.per_minute),
+            },
             "limits": self.limits,
             "gas": {
                 "price": self.reckoning.price,

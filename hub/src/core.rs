@@ -221,6 +221,7 @@ impl Driver {
             id: text.clone(),
             channel,
             label: call.label(),
+            to: None,
             data,
             value: call.value(),
             allowance: call.allowance(),

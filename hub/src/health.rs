@@ -29,6 +29,7 @@ pub struct Health {
     store: AtomicBool,
     looks: watch::Sender<(Instant, Option<Head>)>,
     gas: Mutex<Option<GasReport>>,
+    relay: Mutex<Option<RelayReport>>,
     /// Why the last look at the chain failed, until one does not.
     trouble: watch::Sender<Option<String>>,
     /// Seconds by which the newest block was older than this machine's clock when it was first seen; below zero: younger.
@@ -63,6 +64,20 @@ fn decimal<S: serde::Serializer>(wei: &U256, serializer: S) -> Result<S::Ok, S::
     serializer.collect_str(wei)
 }
 
+/// What was spent today on deposits of owners without ETH.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RelayReport {
+    /// How many.
+    pub deposits: usize,
+    /// Wei that they may cost, as a decimal string.
+    #[serde(serialize_with = "decimal")]
+    pub spent: U256,
+    /// Wei that they may cost in a day, as a decimal string.
+    #[serde(serialize_with = "decimal")]
+    pub most: U256,
+}
+
 /// What the readiness probe answers.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -86,6 +101,9 @@ pub struct Report {
     /// What there is to pay for transactions; a watchtower tells it in its own way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gas: Option<GasReport>,
+    /// What was spent on deposits of others, since the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relay: Option<RelayReport>,
 }
 
 impl Health {
@@ -97,6 +115,7 @@ impl Health {
             store: AtomicBool::new(true),
             looks: watch::Sender::new((Instant::now(), None)),
             gas: Mutex::new(None),
+            relay: Mutex::new(None),
             trouble: watch::Sender::new(None),
             clock_off: AtomicI64::new(0),
             patience,
@@ -141,6 +160,11 @@ impl Health {
     #[must_use]
     pub fn trouble(&self) -> watch::Receiver<Option<String>> {
         self.trouble.subscribe()
+    }
+
+    /// What was spent on deposits of others.
+    pub fn set_relay(&self, report: RelayReport) {
+        *self.relay.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
     }
 
     /// What there is to pay for transactions. With less than the reserve a hub is not ready.
@@ -190,6 +214,7 @@ impl Health {
             reasons,
             warnings,
             gas,
+            relay: *self.relay.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod core;
+pub mod deposits;
 pub mod health;
 pub mod node;
 pub mod origin;

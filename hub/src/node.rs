@@ -6,12 +6,14 @@ use crate::chain::{Follower, FollowerConfig, Orders, Rpc, Sender, SenderConfig};
 use crate::clock;
 use crate::config::{Config, DEVELOPMENT_CHAIN};
 use crate::core::{self, Core, Parts, Unfunded};
+use crate::deposits::DepositDesk;
 use crate::health::{GasReport, Health};
 use crate::rpc::connections::Connections;
 use crate::rpc::{self, App, serve};
 use crate::store::Store;
 use anyhow::{Context, Result, bail};
 use farthing_protocol::ChannelId;
+use farthing_protocol::api::relay::CODE_HASH;
 use farthing_protocol::channel::Channel;
 use farthing_protocol::hub::Hub;
 use std::collections::BTreeSet;
@@ -96,6 +98,7 @@ impl Node {
         .with_unread(unread)
         .with_exits(exits)
         .on_development_chain(config.chain_id == DEVELOPMENT_CHAIN);
+        let desk = DepositDesk::new(&config, rpc.clone(), orders.clone(), Arc::clone(&store), Arc::clone(&health));
         let sender = Sender::new(
             SenderConfig {
                 chain_id: config.chain_id,
@@ -115,7 +118,7 @@ impl Node {
         let listener = serve::listen(config.listen)?;
         let address = listener.local_addr().context("the listening address")?;
         let (stop, stopping) = watch::channel(false);
-        let app = App::new(&config, core.clone(), Arc::clone(&store), Arc::clone(&health), stopping)?;
+        let app = App::new(&config, core.clone(), Arc::clone(&store), Arc::clone(&health), desk, stopping)?;
         let (following, sending) = (gate.behind(follower.run()), gate.behind(sender.run()));
         let tasks = Tasks { follower: tokio::spawn(following), sender: tokio::spawn(sending), gate: gate.kept() };
         // Before it has seen the chain the hub would refuse what clients send again as soon as they are back.
@@ -171,6 +174,17 @@ struct Tasks {
 /// Waits until the chain fits and it is known what there is to pay with.
 async fn check(config: &Config, rpc: &Rpc, health: &Health) -> Result<()> {
     until_checked(rpc, config.chain_id, config.contract, health).await?;
+    if let Some(deposits) = &config.deposits {
+        loop {
+            match rpc.code_hash(deposits.contract).await {
+                Ok(hash) if hash == CODE_HASH => break,
+                // No client would sign for it.
+                Ok(_) => bail!("relay.contract: {} is not the DepositRelay of this version", deposits.contract),
+                Err(error) => health.troubled(&error),
+            }
+            tokio::time::sleep(RPC_PAUSE).await;
+        }
+    }
     while let Err(error) = report_gas(config, rpc, health).await {
         health.troubled(&error);
         tokio::time::sleep(RPC_PAUSE).await;

@@ -20,6 +20,7 @@ pub use openrpc::DOCUMENT as OPENRPC;
 
 use crate::config::{Config, Listed};
 use crate::core::{Budget, Core};
+use crate::deposits::DepositDesk;
 use crate::health::Health;
 use crate::origin::Origin;
 use crate::store::Store;
@@ -32,6 +33,7 @@ use connections::Connections;
 use farthing_protocol::api::PROTOCOL_VERSION;
 use farthing_protocol::api::hub as api;
 use farthing_protocol::api::limits::MAX_MESSAGE;
+use farthing_protocol::api::relay::RelayTerms;
 use farthing_protocol::api::terms::{AssetTerms, HubKeys, Period, Terms};
 use farthing_protocol::eip712::Domain;
 use farthing_protocol::{Amount, ChannelId};
@@ -68,6 +70,10 @@ pub struct App {
     shared: Buckets<Origin>,
     /// A registration makes the hub remember something for good, so these are counted by address.
     registrations: Buckets<Origin>,
+    /// Sends deposits of owners without ETH, if the hub does.
+    deposits: Option<DepositDesk>,
+    /// What each of them has us ask the chain, by address.
+    deposits_asked: Buckets<Origin>,
     /// A backup costs the disk, so these are counted by channel.
     backups: Buckets<ChannelId>,
     /// Of all channels of an origin together.
@@ -89,6 +95,7 @@ impl App {
         core: Core,
         store: Arc<dyn Store>,
         health: Arc<Health>,
+        deposits: Option<DepositDesk>,
         stopping: watch::Receiver<bool>,
     ) -> anyhow::Result<Arc<Self>> {
         let told = methods::value::<api::Config>(&terms(config));
@@ -108,6 +115,11 @@ impl App {
             buckets: Buckets::new(rate, limits.burst),
             shared: Buckets::new(rate * CONNECTIONS, limits.burst.saturating_mul(4)),
             registrations: Buckets::new(f64::from(limits.registrations_per_second), limits.registration_burst),
+            deposits_asked: {
+                let per_minute = deposits.as_ref().map_or(1, DepositDesk::per_minute);
+                Buckets::new(f64::from(per_minute) / 60.0, per_minute)
+            },
+            deposits,
             backups: Buckets::new(puts, limits.backup_burst),
             shared_backups: Buckets::new(puts * CHANNELS, limits.backup_burst.saturating_mul(16)),
             restores: Buckets::new(puts, limits.backup_burst),
@@ -166,6 +178,7 @@ fn terms(config: &Config) -> Terms {
         max_payment: listed.max_payment,
         collateral: Some(listed.collateral),
         stranger_collateral: Some(for_stranger(listed)),
+        deposit_fee: config.deposits.as_ref().and_then(|deposits| deposits.fees.get(&listed.address).copied()),
     };
     let period = config.challenge_period;
     Terms {
@@ -184,6 +197,10 @@ fn terms(config: &Config) -> Terms {
         max_lock_time: hub.policy.max_lock_time,
         max_locks: u32::try_from(hub.policy.max_locks).unwrap_or(u32::MAX),
         max_message_bytes: u64::try_from(MAX_MESSAGE).ok(),
+        relay: config
+            .deposits
+            .as_ref()
+            .map(|deposits| RelayTerms { contract: deposits.contract, relayer: hub.owner }),
         assets: config.assets.values().map(listed).collect(),
     }
 }

@@ -13,6 +13,7 @@ pub use sqlite::Sqlite;
 pub(crate) use sqlite::failed;
 pub use transactions::{Attempt, Transaction};
 
+use alloy_primitives::B256;
 use farthing_protocol::journal::Write;
 use farthing_protocol::{ChannelId, Error};
 use futures_util::future::BoxFuture;
@@ -51,6 +52,9 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     /// One order.
     fn order<'a>(&'a self, id: &'a str) -> Stored<'a, Option<StoredOrder>>;
+
+    /// The hash of the transaction that carries out an order, as it was signed first; none while it is not signed.
+    fn first_hash<'a>(&'a self, id: &'a str) -> Stored<'a, Option<B256>>;
 
     /// An order fails without a transaction that was mined; it is not tried again before `not_before`.
     fn give_up<'a>(&'a self, id: &'a str, not_before: u64, now: u64) -> Stored<'a, ()>;

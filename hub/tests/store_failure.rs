@@ -10,6 +10,7 @@
 
 mod support;
 
+use alloy_primitives::B256;
 use farthing_hub::node::Node;
 use farthing_hub::store::{Attempt, NonceEnd, Sqlite, Store, Stored, StoredOrder, Transaction};
 use farthing_protocol::journal::{FORMAT, Write};
@@ -53,6 +54,9 @@ impl Store for Failing {
     }
     fn order<'a>(&'a self, id: &'a str) -> Stored<'a, Option<StoredOrder>> {
         self.inner.order(id)
+    }
+    fn first_hash<'a>(&'a self, id: &'a str) -> Stored<'a, Option<B256>> {
+        self.inner.first_hash(id)
     }
     fn give_up<'a>(&'a self, id: &'a str, not_before: u64, now: u64) -> Stored<'a, ()> {
         self.inner.give_up(id, not_before, now)

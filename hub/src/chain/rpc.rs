@@ -218,6 +218,12 @@ impl Rpc {
         Ok(!code.is_empty())
     }
 
+    /// The hash of the code at an address.
+    pub async fn code_hash(&self, address: Address) -> Result<B256, Error> {
+        let code = ask(async { self.provider.get_code_at(address).await }).await?;
+        Ok(alloy_primitives::keccak256(code))
+    }
+
     /// Whether there was code at an address, at the end of some block.
     pub async fn has_code_at(&self, address: Address, at: BlockId) -> Result<bool, Error> {
         let code = ask(async { self.provider.get_code_at(address).block_id(at).await }).await?;
@@ -342,7 +348,15 @@ fn refusal(error: &TransportError) -> Option<Estimate> {
         return Some(Estimate::Unaffordable);
     }
     // 3 is geth's code of a revert; others only say so.
-    (said.code == 3 || text.contains("revert")).then(|| Estimate::Reverts(said.message.to_string()))
+    (said.code == 3 || text.contains("revert")).then(|| {
+        // Some nodes say the contract's own error only there.
+        let data = said.data.as_ref().map(|data| data.get().trim_matches('"')).unwrap_or_default();
+        let selector = data.get(..10).filter(|selector| selector.starts_with("0x"));
+        Estimate::Reverts(match selector {
+            Some(selector) if !said.message.contains(selector) => format!("{} ({selector})", said.message),
+            _ => said.message.to_string(),
+        })
+    })
 }
 
 fn unavailable(error: &TransportError) -> Error {

@@ -249,7 +249,7 @@ impl<L: Listener> Sender<L> {
                 id: order.id.clone(),
                 channel: order.channel,
                 label: order.label.to_owned(),
-                to: self.config.contract,
+                to: order.to.unwrap_or(self.config.contract),
                 data: order.data.to_vec(),
                 value: order.value,
                 allowance: order.allowance,

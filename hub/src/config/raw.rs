@@ -106,6 +106,9 @@ pub struct Listed {
     pub stranger_collateral: Option<Amount>,
     /// The most that it puts in for all of them in a day.
     pub stranger_collateral_per_day: Option<Amount>,
+    /// What is taken for sending a deposit of somebody without ETH; none is sent without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deposit_fee: Option<Amount>,
     /// A lock worth less is not worth the gas of recording its evidence.
     #[serde(default)]
     pub dust: Amount,
@@ -217,13 +220,19 @@ impl Default for Locks {
     }
 }
 
-/// What the hub spends a day on the withdrawals and closings of its clients, in wei.
+/// What the hub spends a day on the withdrawals and closings of its clients, in wei, and how it sends deposits of those
+/// who have no ETH.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[allow(missing_docs, reason = "the table in README.md describes the options")]
 pub struct Relay {
     pub channel_per_day: Option<Amount>,
     pub per_day: Option<Amount>,
+    pub contract: Option<Address>,
+    pub max_fee_per_gas: Option<Amount>,
+    pub deposit_gas_per_day: Option<Amount>,
+    pub deposits_per_owner: Option<u32>,
+    pub deposits_per_minute: Option<u32>,
 }
 
 /// What the hub spends a day on the gas of collateral for clients without a deposit, in wei.

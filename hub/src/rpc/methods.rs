@@ -13,7 +13,7 @@ use alloy_primitives::{B256, Bytes};
 use farthing_protocol::abi;
 use farthing_protocol::api::hub::{
     Attach, Attached, BackupGet, BackupPut, Challenge, Challenged, Channel, Config, Discover, Found, Kept, Lane,
-    Lookup, Messages, Method, Register, Registered,
+    Lookup, Messages, Method, Register, Registered, RelayDeposit, Relayed,
 };
 use farthing_protocol::api::limits::{MAX_ATTACHED, MAX_BACKUP, MAX_MESSAGES};
 use farthing_protocol::api::{Call, ChannelStatus};
@@ -98,6 +98,16 @@ pub(super) async fn call(
         Method::Messages => {
             messages(app, socket_only(session)?, params).await?;
             Value::Null
+        }
+        Method::RelayDeposit => {
+            let asked: RelayDeposit = read(params)?;
+            let Some(desk) = &app.deposits else {
+                return Err(Error::new(Code::Unsupported, "this hub sends no deposits of others").into());
+            };
+            if !app.deposits_asked.take(origin, 1) {
+                return Err(Code::RateLimited.into());
+            }
+            value::<RelayDeposit>(&Relayed { transaction: desk.send(asked).await? })?
         }
         Method::BackupPut => {
             put_backup(app, socket_only(session)?, read(params)?).await?;
@@ -322,7 +332,7 @@ pub(crate) fn read<C: Call>(params: Option<&RawValue>) -> Result<C, RpcError> {
 /// What a call costs, in requests.
 pub(super) fn price(method: &str) -> u32 {
     match Method::of(method) {
-        Some(Method::Attach | Method::BackupGet | Method::BackupPut | Method::Register) => COSTLY,
+        Some(Method::Attach | Method::BackupGet | Method::BackupPut | Method::Register | Method::RelayDeposit) => COSTLY,
         _ => 1,
     }
 }

@@ -33,6 +33,11 @@ pub(super) fn text(report: &Report) -> String {
         gauge("orders_waiting", "Transactions that are wanted and not signed.", &gas.waiting);
         gauge("orders_capped", "Those of them that may not pay what gas costs now.", &gas.capped);
     }
+    if let Some(relay) = &report.relay {
+        gauge("relayed_deposits_today", "Deposits of others that were sent.", &relay.deposits);
+        gauge("relayed_deposits_wei", "What they may cost together.", &relay.spent);
+        gauge("relayed_deposits_most_wei", "What they may cost in a day.", &relay.most);
+    }
     text
 }
 
@@ -61,6 +66,7 @@ mod tests {
             reasons: vec!["gas low".to_owned()],
             warnings: Vec::new(),
             gas: Some(gas),
+            relay: None,
         };
         let told = text(&report);
         for line in [

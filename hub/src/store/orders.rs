@@ -130,6 +130,20 @@ pub(super) async fn one(store: &Sqlite, id: &str) -> Result<Option<StoredOrder>,
     row.as_ref().map(decode).transpose()
 }
 
+/// Of the forms of a transaction the first pays the least.
+pub(super) async fn first_hash(store: &Sqlite, id: &str) -> Result<Option<B256>, Error> {
+    let mut locked = store.lock().await?;
+    let hash: Option<Vec<u8>> = sqlx::query_scalar(
+        "SELECT hash FROM attempts JOIN tx_orders ON tx_orders.tx = attempts.tx
+         WHERE tx_orders.id = ? ORDER BY max_fee, priority_fee LIMIT 1",
+    )
+    .bind(id)
+    .fetch_optional(locked.connection()?)
+    .await
+    .map_err(failed)?;
+    hash.map(|hash| B256::try_from(hash.as_slice()).map_err(|_| corrupt())).transpose()
+}
+
 /// What an order comes to without a transaction that was mined.
 pub(super) async fn give_up(store: &Sqlite, id: &str, not_before: u64, now: u64) -> Result<(), Error> {
     let mut locked = store.lock().await?;

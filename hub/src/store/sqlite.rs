@@ -2,6 +2,7 @@
 //! disk when it returns; an exclusive lock, so that two hubs can't sign from one file.
 
 use super::{Attempt, NonceEnd, Store, Stored, StoredOrder, Transaction, orders, steps, transactions};
+use alloy_primitives::B256;
 use farthing_protocol::journal::{self, Write};
 use farthing_protocol::{Code, Error};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
@@ -187,6 +188,10 @@ impl Store for Sqlite {
 
     fn order<'a>(&'a self, id: &'a str) -> Stored<'a, Option<StoredOrder>> {
         Box::pin(orders::one(self, id))
+    }
+
+    fn first_hash<'a>(&'a self, id: &'a str) -> Stored<'a, Option<B256>> {
+        Box::pin(orders::first_hash(self, id))
     }
 
     fn give_up<'a>(&'a self, id: &'a str, not_before: u64, now: u64) -> Stored<'a, ()> {

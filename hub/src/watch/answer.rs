@@ -154,7 +154,7 @@ impl Tower {
 }
 
 const fn order(id: String, channel: ChannelId, label: &'static str, data: Bytes, purpose: Purpose) -> Order {
-    Order { id, channel, label, data, value: U256::ZERO, allowance: None, purpose }
+    Order { id, channel, label, to: None, data, value: U256::ZERO, allowance: None, purpose }
 }
 
 const fn is_under_way(order: &StoredOrder) -> bool {

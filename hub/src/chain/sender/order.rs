@@ -8,7 +8,7 @@ use farthing_protocol::amount::Amount;
 use farthing_protocol::chain::Purpose;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Most orders of a channel that serve its peer: there is one withdrawal or closing at a time.
 const SERVED: usize = 4;
@@ -29,6 +29,8 @@ pub struct Order {
     pub channel: ChannelId,
     /// For logs.
     pub label: &'static str,
+    /// Whom to call; the channels' contract where nobody is named.
+    pub to: Option<Address>,
     /// What to call.
     pub data: Bytes,
     /// Wei sent along.
@@ -93,6 +95,8 @@ pub struct Orders {
 struct Shared {
     state: Mutex<State>,
     wake: Notify,
+    /// Told whenever an order was signed or has ended.
+    progress: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -132,6 +136,24 @@ impl Orders {
     pub fn pending(&self) -> usize {
         self.lock().pending.len()
     }
+
+    /// Whether this order is queued or under way.
+    #[must_use]
+    pub fn is_pending(&self, id: &str) -> bool {
+        self.lock().pending.contains_key(id)
+    }
+
+    /// Changes whenever an order was signed or has ended.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<()> {
+        self.shared.progress.subscribe()
+    }
+
+    /// An order was signed, durably.
+    pub(super) fn signed(&self) {
+        self.shared.progress.send_replace(());
+    }
+
     /// An order that the store knew at the start.
     pub(super) fn know(&self, id: &str, channel: ChannelId, class: Class) {
         self.lock().note(id, channel, class);
@@ -150,6 +172,8 @@ impl Orders {
         if class == Class::Serve {
             state.served = state.served.saturating_sub(1);
         }
+        drop(state);
+        self.shared.progress.send_replace(());
     }
 
     /// The next orders, at most so many: one of each channel in turn.
@@ -223,7 +247,7 @@ mod tests {
 
     fn order(channel: u8, id: &str, purpose: Purpose) -> Order {
         let channel = ChannelId(B256::repeat_byte(channel));
-        Order { id: id.into(), channel, label: "x", data: Bytes::new(), value: U256::ZERO, allowance: None, purpose }
+        Order { id: id.into(), channel, label: "x", to: None, data: Bytes::new(), value: U256::ZERO, allowance: None, purpose }
     }
 
     const SERVE: Purpose = Purpose::Serve { asset: ETH, amount: Amount::MAX };

@@ -59,6 +59,7 @@ impl<L: Listener> Sender<L> {
             }
         }
         open.nonces.entry(nonce).or_default().push(transaction);
+        self.orders.signed();
         self.broadcast(id, &attempt, look).await
     }
 

@@ -120,6 +120,7 @@ test("a contract that USDC blocks: payments go on, and what a closing owes waits
   await block(world.contract, true);
   await alice.client.pay({ to: bob.address, asset: "USDC", amount: 50n });
   await settled(bob.client, "USDC");
+  await settled(alice.client, "USDC");
   await alice.client.close();
   assert.equal((await inChannel(alice.client, "USDC")).credit, 950n);
   await assert.rejects(alice.client.collectCredit({ asset: "USDC", to: OTHER }), { code: "transaction-failed" });

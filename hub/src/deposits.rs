@@ -107,12 +107,17 @@ impl DepositDesk {
             }
             // It was paid for once; another one is another signature.
             Some(known) if known.reverts > 0 => {
-                return Err(refused(Code::LimitExceeded, "its transaction failed; sign another deposit, with another salt"));
+                return Err(refused(
+                    Code::LimitExceeded,
+                    "its transaction failed; sign another deposit, with another salt",
+                ));
             }
             Some(_) | None => {}
         }
         let now = clock::now();
         self.check(&channel, &deposit, now)?;
+        // Before the chain is asked, which may have the other one already and would say something else.
+        self.check_turn(&self.charges().await?, &id, deposit.from).await?;
         let data = calldata(&channel, &deposit, authorization);
         let cost = self.simulate(&data).await?;
         {
@@ -155,7 +160,10 @@ impl DepositDesk {
             return Err(refused(Code::InvalidArgument, format!("its relayer must be {}", self.owner)));
         }
         if deposit.fee < *fee {
-            return Err(refused(Code::InvalidAmount, format!("the hub takes a fee of {fee}, it offers {}", deposit.fee)));
+            return Err(refused(
+                Code::InvalidAmount,
+                format!("the hub takes a fee of {fee}, it offers {}", deposit.fee),
+            ));
         }
         if deposit.fee >= deposit.amount {
             return Err(refused(Code::InvalidAmount, "the fee leaves nothing to deposit"));
@@ -175,7 +183,10 @@ impl DepositDesk {
             Estimate::Reverts(reason) => return Err(would_fail(&reason)),
             // The call has no value: what is missing are tokens, or the gas of the account.
             Estimate::Unaffordable if balance > self.config.reserve => {
-                return Err(refused(Code::InsufficientFunds, "the owner has too little of the token, or allows too little"));
+                return Err(refused(
+                    Code::InsufficientFunds,
+                    "the owner has too little of the token, or allows too little",
+                ));
             }
             Estimate::Unaffordable => return Err(unfunded()),
         };
@@ -199,13 +210,7 @@ impl DepositDesk {
     async fn charge(&self, id: &str, digest: B256, owner: Address, cost: Amount, now: u64) -> Result<(), Error> {
         let today = now.div_euclid(DAY);
         let charges = self.charges().await?;
-        for charge in charges.iter().filter(|charge| charge.owner == owner) {
-            let other = charge.key.rsplit('/').next().map(|digest| format!("{KEPT}{digest}")).unwrap_or_default();
-            // Two that spend the same tokens or nonce would be simulated apart and fail together.
-            if other != id && self.is_open(&other).await? {
-                return Err(refused(Code::RateLimited, "one deposit of an owner at a time; wait for the one before it"));
-            }
-        }
+        self.check_turn(&charges, id, owner).await?;
         let of_today: Vec<&Charge> = charges.iter().filter(|charge| charge.day == today).collect();
         if charges.iter().any(|charge| charge.key.ends_with(&digest.to_string())) {
             return Ok(());
@@ -233,13 +238,28 @@ impl DepositDesk {
         Ok(())
     }
 
+    /// Two that spend the same tokens or nonce would be simulated apart and fail together, so an owner has one under way.
+    async fn check_turn(&self, charges: &[Charge], id: &str, owner: Address) -> Result<(), Error> {
+        for charge in charges.iter().filter(|charge| charge.owner == owner) {
+            let other = charge.key.rsplit('/').next().map(|digest| format!("{KEPT}{digest}")).unwrap_or_default();
+            if other != id && self.is_open(&other).await? {
+                return Err(refused(
+                    Code::RateLimited,
+                    "one deposit of an owner at a time; wait for the one before it",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     async fn charges(&self) -> Result<Vec<Charge>, Error> {
         let entries = self.store.load(KEPT).await?;
         let corrupt = || Error::new(Code::StorageCorrupt, "what a deposit cost can't be read");
         entries
             .into_iter()
             .map(|(key, value)| {
-                let day = key.strip_prefix(KEPT).and_then(|rest| rest.split_once('/')).and_then(|(day, _)| day.parse().ok());
+                let day =
+                    key.strip_prefix(KEPT).and_then(|rest| rest.split_once('/')).and_then(|(day, _)| day.parse().ok());
                 let (owner, wei) = value.split_at_checked(20).ok_or_else(corrupt)?;
                 Ok(Charge {
                     day: day.ok_or_else(corrupt)?,

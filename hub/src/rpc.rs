@@ -197,10 +197,7 @@ fn terms(config: &Config) -> Terms {
         max_lock_time: hub.policy.max_lock_time,
         max_locks: u32::try_from(hub.policy.max_locks).unwrap_or(u32::MAX),
         max_message_bytes: u64::try_from(MAX_MESSAGE).ok(),
-        relay: config
-            .deposits
-            .as_ref()
-            .map(|deposits| RelayTerms { contract: deposits.contract, relayer: hub.owner }),
+        relay: config.deposits.as_ref().map(|deposits| RelayTerms { contract: deposits.contract, relayer: hub.owner }),
         assets: config.assets.values().map(listed).collect(),
     }
 }

@@ -332,7 +332,9 @@ pub(crate) fn read<C: Call>(params: Option<&RawValue>) -> Result<C, RpcError> {
 /// What a call costs, in requests.
 pub(super) fn price(method: &str) -> u32 {
     match Method::of(method) {
-        Some(Method::Attach | Method::BackupGet | Method::BackupPut | Method::Register | Method::RelayDeposit) => COSTLY,
+        Some(Method::Attach | Method::BackupGet | Method::BackupPut | Method::Register | Method::RelayDeposit) => {
+            COSTLY
+        }
         _ => 1,
     }
 }

@@ -79,7 +79,7 @@ impl Chain {
         answer["result"].clone()
     }
 
-    async fn deploy(&self, name: &str, arguments: &[u8]) -> Address {
+    pub async fn deploy(&self, name: &str, arguments: &[u8]) -> Address {
         let artifact: Value = serde_json::from_str(&std::fs::read_to_string(artifact(name)).unwrap()).unwrap();
         let code = artifact["bytecode"]["object"].as_str().or_else(|| artifact["bytecode"].as_str()).unwrap();
         let data = format!("{}{}", code, hex::encode(arguments));

@@ -247,7 +247,16 @@ mod tests {
 
     fn order(channel: u8, id: &str, purpose: Purpose) -> Order {
         let channel = ChannelId(B256::repeat_byte(channel));
-        Order { id: id.into(), channel, label: "x", to: None, data: Bytes::new(), value: U256::ZERO, allowance: None, purpose }
+        Order {
+            id: id.into(),
+            channel,
+            label: "x",
+            to: None,
+            data: Bytes::new(),
+            value: U256::ZERO,
+            allowance: None,
+            purpose,
+        }
     }
 
     const SERVE: Purpose = Purpose::Serve { asset: ETH, amount: Amount::MAX };

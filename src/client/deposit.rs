@@ -82,11 +82,11 @@ impl Client {
             let detail = "The hub sends deposits of tokens only: whoever has ETH can pay for gas. Nothing was signed.";
             return Err(Failure::advised(Code::Unsupported, detail));
         }
-        self.check_deposit(asset, amount, &gas).await?;
         ask_to_keep();
         let hash = match &gas {
             Gas::Own => {
                 self.check_no_relayed(asset).await?;
+                self.check_deposit(asset, amount, ", and ETH for gas").await?;
                 self.deposit_ourselves(asset, amount, &progress, known).await?
             }
             Gas::Hub { max_fee, told } => self.deposit_by_hub(asset, amount, *max_fee, told, &progress, known).await?,
@@ -196,7 +196,7 @@ impl Client {
     }
 
     /// Refuses what would strand money: beyond the hub's limits, in an asset that is over, more than there is.
-    async fn check_deposit(&self, asset: Asset, amount: Amount, gas: &Gas) -> Result<()> {
+    pub(super) async fn check_deposit(&self, asset: Asset, amount: Amount, gas: &str) -> Result<()> {
         if amount.is_zero() {
             return Err(Code::InvalidAmount.into());
         }
@@ -236,10 +236,7 @@ impl Client {
             return Err(Failure::new(Code::BadTerms, detail));
         }
         let there = there?;
-        // What was signed before may have left since.
-        let is_signed = matches!(gas, Gas::Hub { .. }) && self.has_relayed(asset).await?;
-        if there < U256::from(amount.units()) && !is_signed {
-            let gas = if matches!(gas, Gas::Own) { ", and ETH for gas" } else { "" };
+        if there < U256::from(amount.units()) {
             return Err(Failure::advised(
                 Code::InsufficientFunds,
                 format!(

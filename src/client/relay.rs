@@ -102,29 +102,34 @@ impl Client {
         progress: &Progress,
         known: &Standing,
     ) -> Result<String> {
-        let pending = match self.pending(asset).await? {
-            Some(pending) => match self.end_of(&pending).await? {
+        let is_same = |pending: &Pending| pending.request.deposit.amount == amount;
+        let mut sent = None;
+        let mut pending = self.pending(asset).await?;
+        if let Some(before) = &pending {
+            match self.end_of(before).await? {
                 // Who asked for it was not told of it.
-                End::Done if pending.request.deposit.amount == amount && self.is_in_time(&pending) => Some(pending),
+                End::Done if is_same(before) && self.is_in_time(before) => sent = self.relayed_in(before).await,
                 End::Done | End::Lapsed => {
                     self.forget_relayed(asset).await?;
-                    None
+                    pending = None;
                 }
-                End::Open if pending.request.deposit.amount == amount => Some(pending),
+                End::Open if is_same(before) => {}
                 End::Open => {
-                    let detail = format!("{} Nothing new was signed.", standing(&pending));
+                    let detail = format!("{} Nothing new was signed.", standing(before));
                     return Err(Failure::advised(Code::Unanswered, detail));
                 }
-            },
-            None => None,
-        };
+            }
+        }
         let pending = match pending {
             Some(pending) => pending,
             None => self.sign_relayed(asset, amount, max_fee, known).await?,
         };
         told(pending.request.deposit.fee);
         known.sent(standing(&pending));
-        let hash = self.ask_to_send(&pending, known).await?;
+        let hash = match sent {
+            Some(hash) => hash,
+            None => self.ask_to_send(&pending, known).await?,
+        };
         progress(Stage::Submitted, Some(&hash));
         let hash = self.until_end(Box::pin(self.until_relayed(&pending, hash, progress))).await?;
         known.sent(format!(
@@ -141,6 +146,7 @@ impl Client {
         max_fee: Option<Amount>,
         known: &Standing,
     ) -> Result<Pending> {
+        self.check_deposit(asset, amount, "").await?;
         let shown = self.quoted.borrow().get(&asset).copied();
         let terms = self.fresh_terms().await?;
         let of_asset = terms.of(asset)?;
@@ -360,11 +366,6 @@ impl Client {
             Some(pending) => Ok(Some(pending)),
             None => Err(Failure::new(Code::StorageCorrupt, "The record of a signed deposit can't be read.")),
         }
-    }
-
-    /// Whether a deposit is remembered that was signed.
-    pub(super) async fn has_relayed(&self, asset: Asset) -> Result<bool> {
-        Ok(self.pending(asset).await?.is_some())
     }
 
     async fn forget_relayed(&self, asset: Asset) -> Result<()> {

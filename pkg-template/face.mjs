@@ -208,6 +208,11 @@ class Client {
   }
 
   /** @param {unknown} options */
+  async depositFee(options) {
+    return called(() => this.#core.depositFee(options));
+  }
+
+  /** @param {unknown} options */
   async pay(options) {
     return called(() => this.#core.pay(options), this.#log, "pay");
   }

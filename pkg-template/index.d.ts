@@ -24,12 +24,12 @@
  */
 
 import type { Budget, Spending } from "./fetch.js";
-import type { CloseOptions, CollectCreditOptions, DepositOptions, ExitOptions, WithdrawOptions } from "./onchain.js";
+import type { CloseOptions, CollectCreditOptions, DepositFee, DepositFeeOptions, DepositOptions, ExitOptions, WithdrawOptions } from "./onchain.js";
 import type { PaidRequestInit, PaidResponse } from "./pay/index.js";
 import type { IncomingStream, ReceiptKey, ReceiptKeyOptions, Renewal, RenewingStream, Stream, StreamOptions, StreamPayment } from "./streams.js";
 
 export type { Amounts, Budget, OverBudget, Spending } from "./fetch.js";
-export type { CloseOptions, CollectCreditOptions, DepositOptions, ExitKit, ExitOptions, ExitProgress, Progress, WithdrawOptions } from "./onchain.js";
+export type { CloseOptions, CollectCreditOptions, DepositFee, DepositFeeOptions, DepositOptions, ExitKit, ExitOptions, ExitProgress, Progress, WithdrawOptions } from "./onchain.js";
 export type { PaidRequestInit, PaidResponse } from "./pay/index.js";
 export type {
   IncomingStream, Interval, ReceiptKey, ReceiptKeyOptions, Renewal, RenewingStream, Revealing, Stream, StreamEnd, StreamOptions, StreamPayment,
@@ -409,6 +409,8 @@ export interface Info {
       readonly channelCapacity: bigint;
       readonly minPayment: bigint;
       readonly maxPayment: bigint;
+      /** What the hub takes for sending a deposit, if it does. */
+      readonly depositFee?: bigint;
     }>;
   };
 }
@@ -569,8 +571,12 @@ export interface Client {
    * Puts money into the channel; resolves when it can be spent. The hub's limits are checked before any transaction. Where
    * the chain can't be read for a minute after the transaction was sent it ends with `chain-unavailable`. With a local
    * key the same call, asked again, goes on with that transaction and sends no other; otherwise look at `balances()` first.
+   * With `gas: "hub"` the owner signs and the hub sends; what was signed is stored first, and the same call goes on with it,
+   * also after a restart, until it is in the channel or past its time. `fee` is what the hub took of the amount.
    */
-  deposit(options: DepositOptions): Promise<{ readonly hash: Hex }>;
+  deposit(options: DepositOptions): Promise<{ readonly hash: Hex; readonly fee?: bigint }>;
+  /** What the hub takes for sending a deposit (`gas: "hub"`), asked of it now; `null` if it sends none, or the token can't be taken by a signature. */
+  depositFee(options: DepositFeeOptions): Promise<DepositFee | null>;
   /**
    * Pays. Resolves when the payee has the money, or, unless `wait` is set, when the hub holds the offer for a payee
    * that is away (`status: "held"`).

@@ -7,6 +7,7 @@ import type { Balance, ClientEvent, ConnectOptions, ErrorCode, FarthingError, He
 /** What a call of the application is called between face, tabs and engine. */
 export type Method =
   | "deposit"
+  | "depositFee"
   | "pay"
   | "cancel"
   | "withdraw"

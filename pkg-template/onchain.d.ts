@@ -6,8 +6,10 @@ import type { Address, Asset, Hex } from "./index.js";
 export interface Progress {
   /** `relay-refused`: the hub does not send it (`relay`), so your wallet is asked to. */
   readonly stage: "relay-refused" | "submitted" | "mined" | "waiting-for-blocks" | "confirmed";
-  /** Absent if the hub sent it. */
+  /** Absent if the hub sent it, but for a deposit. */
   readonly hash?: Hex;
+  /** Of a deposit that the hub sends: what it takes of the amount, in base units. */
+  readonly fee?: bigint;
 }
 
 /** Where an exit stands: `submitted`, `mined` and `confirmed` are of the transaction that starts it. */
@@ -33,13 +35,37 @@ export interface ExitOptions {
 /** Options of {@link Client.deposit}. */
 export interface DepositOptions {
   asset: Asset;
-  /** Base units. */
+  /** Base units; all that leaves the account, so a fee of the hub is a part of it. */
   amount: bigint;
+  /**
+   * Who sends the transaction: your account (`own`, the default), or the hub, for who has the token and no ETH. The hub takes
+   * a fee of the amount, by what you sign. See `docs/deposits.md` for which tokens.
+   */
+  gas?: "own" | "hub";
+  /** With `gas: "hub"`: the most that the hub may take, in base units. Default: what it took when you connected, or when you asked `depositFee()` last. */
+  maxFee?: bigint;
   /** Stops waiting; a transaction that was sent goes on. */
   signal?: AbortSignal;
   /** Milliseconds. Default: an hour. */
   timeout?: number;
   onProgress?: (progress: Progress) => void;
+}
+
+/** Options of {@link Client.depositFee}. */
+export interface DepositFeeOptions {
+  asset: Asset;
+  signal?: AbortSignal;
+  /** Milliseconds. Default: a minute. */
+  timeout?: number;
+}
+
+/** What it costs to have the hub send a deposit. */
+export interface DepositFee {
+  /** What the hub takes of the amount, in base units. */
+  readonly fee: bigint;
+  readonly token: Address;
+  /** What you would sign: ERC-2612, DAI's own permit, ERC-3009, or Permit2 (which your account has to have allowed before). */
+  readonly how: "permit" | "dai-permit" | "authorization" | "permit2";
 }
 
 /** Options of {@link Client.withdraw}. */

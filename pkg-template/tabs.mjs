@@ -25,7 +25,7 @@ const PAUSE = [250, 10_000];
 /** What crosses the channel, and whether a new leader may be asked again for what an old one may have done.
  * @type {Map<Method, boolean>} */
 const METHODS = new Map([
-  ["deposit", false], ["pay", true], ["cancel", true], ["withdraw", false], ["close", false], ["collectCredit", false],
+  ["deposit", false], ["depositFee", true], ["pay", true], ["cancel", true], ["withdraw", false], ["close", false], ["collectCredit", false],
   ["exit", true],
   ["exitKit", true],
   ["balances", true], ["payments", true], ["standing", true],
@@ -34,7 +34,7 @@ const METHODS = new Map([
 
 /** Milliseconds that a call is waited for where nobody leads who would end it: somewhat longer than whoever leads would.
  * @type {Map<Method, number>} */
-const LIMITS = new Map([["pay", 90_000], ["stream", 90_000], ["cancel", 60_000], ["balances", 60_000], ["payments", 60_000], ["exitKit", 60_000], ["standing", 0],
+const LIMITS = new Map([["pay", 90_000], ["stream", 90_000], ["cancel", 60_000], ["balances", 60_000], ["depositFee", 60_000], ["payments", 60_000], ["exitKit", 60_000], ["standing", 0],
   ["takeStreams", 60_000], ["noteShown", 60_000], ["reveal", 60_000], ["endStream", 60_000], ["signReceiptKey", 60_000]]);
 const LIMIT = 3_600_000;
 const CONNECT = 2_700_000;

@@ -17,12 +17,14 @@ const NO_CAP = 2n ** 127n;
 const PERMIT2 = "0x000000000022D473030F116dDEE9F6B43aC78BA3";
 
 /**
- * `relay` has the hub send deposits of owners without ETH: `{ dai, usdc, ...options }` are its fees in a token with
- * permits and in one by ERC-3009, which is there too then, and options of `[relay]`; a double of Permit2 is at its address.
- * `hub` is laid over the hub's options, `eth` and `dai` over its assets. What it gives:
- * `{ rpcUrl, chainId, contract, dai, relay, usdc, hubUrl, hub: { owner, signer, privateKey, signerKey, stop, start }, chain, fund, balanceOf, account, stop }`.
+ * `relay` has the hub send deposits of owners without ETH, through `world.relay`: `true` for those of its assets that have
+ * a `deposit_fee`; `{ dai, usdc, ...options }` are its fees in a token with permits and in one by ERC-3009, which is there
+ * too then, and options of `[relay]`; a double of Permit2 is at its address.
+ * `hub` is laid over the hub's options, `eth` and `dai` over its assets. `tokens` has more of them: by symbol
+ * `{ contract, args, ...asset }`, whose addresses are in `world.tokens`. What it gives:
+ * `{ rpcUrl, chainId, contract, dai, relay, usdc, tokens, hubUrl, hub: { owner, signer, privateKey, signerKey, stop, start }, chain, fund, balanceOf, account, stop }`.
  */
-export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOptions = {}, relay } = {}) {
+export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOptions = {}, tokens = {}, relay = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "farthing-world-"));
   const node = await startNode();
   const { rpcUrl } = node;
@@ -31,16 +33,20 @@ export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOpti
   try {
     world.contract = await chain.deploy("Farthing", [60, 30 * 24 * 3600, [], NO_CAP]);
     world.dai = await chain.deploy("TestDai", []);
-    const { dai: daiFee, usdc: usdcFee, ...relaying } = relay ?? {};
-    if (relay !== undefined) {
+    world.tokens = {};
+    for (const [symbol, { contract, args = [] }] of Object.entries(tokens)) world.tokens[symbol] = await chain.deploy(contract, args);
+    const { dai: daiFee, usdc: usdcFee, ...relaying } = relay === true || relay === false ? {} : relay;
+    if (relay !== false) {
       world.relay = await chain.deploy("DepositRelay", []);
+      hubOptions = { ...hubOptions, relay: { contract: world.relay, ...relaying, ...hubOptions.relay } };
+    }
+    if (typeof relay === "object") {
       world.usdc = await chain.deploy("ListedToken", []);
       const bytecode = await chain.reader.getCode({ address: await chain.deploy("WitnessPermits", []) });
       await chain.admin.setCode({ address: PERMIT2, bytecode });
-      hubOptions = { relay: { contract: world.relay, ...relaying }, ...hubOptions };
       daiOptions = { deposit_fee: daiFee ?? parseEther("0.01"), ...daiOptions };
     }
-    world.hub = await createHub(world, hubOptions, eth, daiOptions, usdcFee ?? 10_000n);
+    world.hub = await createHub(world, hubOptions, eth, daiOptions, tokens, usdcFee ?? 10_000n);
     await world.hub.start();
   } catch (error) {
     await node.stop("SIGKILL");
@@ -48,7 +54,7 @@ export async function createWorld({ hub: hubOptions = {}, eth = {}, dai: daiOpti
   }
   Object.defineProperty(world, "hubUrl", { get: () => world.hub.url, enumerable: true });
   world.fund = (address, amounts = {}) => chain.fund(world.dai, address, amounts);
-  world.balanceOf = (address, asset = "ETH") => chain.balanceOf(asset === "DAI" ? world.dai : undefined, address);
+  world.balanceOf = (address, asset = "ETH") => chain.balanceOf(asset === "DAI" ? world.dai : world.tokens[asset], address);
   world.account = async (amounts) => {
     const privateKey = generatePrivateKey();
     const { address } = privateKeyToAccount(privateKey);
@@ -80,10 +86,15 @@ function createChain(rpcUrl) {
     },
     async fund(dai, address, { eth = parseEther("10"), dai: units = parseEther("10000") }) {
       await admin.setBalance({ address, value: eth });
-      if (units > 0n) {
-        const { abi } = artifact("TestDai");
-        await mined(await wallet.writeContract({ address: dai, abi, functionName: "mint", args: [address, units] }));
-      }
+      if (units > 0n) await this.mint(dai, address, units);
+    },
+    /** Money for nothing, of any token of ours. */
+    async mint(token, to, units) {
+      await mined(await wallet.writeContract({ address: token, abi: artifact("TestDai").abi, functionName: "mint", args: [to, units] }));
+    },
+    /** Any call of a contract of ours, by the deployer. */
+    async write(name, address, functionName, args) {
+      await mined(await wallet.writeContract({ address, abi: artifact(name).abi, functionName, args }));
     },
     /** Mines a block of this time, or later. */
     async passTo(timestamp) {
@@ -101,7 +112,7 @@ function createChain(rpcUrl) {
   };
 }
 
-async function createHub(world, options, eth, dai, usdcFee) {
+async function createHub(world, options, eth, dai, tokens, usdcFee) {
   const privateKey = generatePrivateKey();
   const owner = privateKeyToAccount(privateKey).address;
   await world.chain.fund(world.dai, owner, { eth: parseEther("100000"), dai: parseEther("10000000") });
@@ -123,6 +134,10 @@ async function createHub(world, options, eth, dai, usdcFee) {
     await world.chain.fund(world.usdc, owner, { eth: parseEther("100000"), dai: 10n ** 13n });
     const limits = { decimals: 6, channel_capacity: 10n ** 9n, max_payment: 10n ** 8n, collateral: 5_000_000n, max_collateral: 10n ** 9n };
     assets.push(asset(world.usdc, "USDC", { ...limits, deposit_fee: usdcFee }));
+  }
+  for (const [symbol, { contract, args, ...changes }] of Object.entries(tokens)) {
+    assets.push(asset(world.tokens[symbol], symbol, changes));
+    await world.chain.mint(world.tokens[symbol], owner, parseEther("10000000"));
   }
   const config = join(world.folder, "hub.toml");
   const hub = { owner, privateKey, signerKey: generatePrivateKey(), url: undefined };

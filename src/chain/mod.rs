@@ -8,6 +8,7 @@ mod node;
 pub mod reader;
 pub mod rpc;
 pub mod send;
+pub mod token;
 pub mod verdict;
 mod window;
 

@@ -78,6 +78,12 @@ impl Client {
             let waiter = Waiter { latest: RefCell::new(Some(payment.clone())), ..Waiter::default() };
             in_flight.insert(payment.id, Rc::new(waiter));
         }
+        let mut quoted = SmallMap::default();
+        for terms in &home.terms.assets {
+            if let Some(fee) = terms.deposit_fee {
+                quoted.insert(terms.asset, fee);
+            }
+        }
         let mut told_deposits = SmallMap::default();
         for balance in wallet.balances() {
             told_deposits.insert(balance.asset, balance.deposited);
@@ -120,6 +126,7 @@ impl Client {
             woken: Rc::default(),
             page: RefCell::default(),
             consents: settings.consents,
+            quoted: RefCell::new(quoted),
             submissions: RefCell::default(),
             paying_out: RefCell::default(),
             declined: RefCell::default(),

@@ -9,6 +9,7 @@ use crate::global::global;
 use crate::js::{Listener, get, random};
 use crate::task::{Either, race, sleep};
 use crate::transport::socket::Socket;
+use crate::transport::terms::Terms;
 use farthing_protocol::Code;
 use farthing_protocol::api::hub::{Channel, Register};
 use farthing_protocol::message::Message;
@@ -57,18 +58,26 @@ impl Client {
     /// Makes sure that who answers is the hub that we know, and that it knows our channel. Its limits are adopted;
     /// another hub never is.
     async fn greet(&self) -> Result<()> {
-        let (mut fresh, known) = (ask(&self.hub).await?, self.terms());
-        fresh.check_same(&known)?;
+        let fresh = ask(&self.hub).await?;
+        fresh.check_same(&self.terms())?;
         let ours =
             Register { channel: self.def, public_key: self.signer()?.public_key(), binding: self.binding.clone() };
         register(&self.hub, &ours).await?;
+        self.adopt_terms(fresh)?;
+        // There may be deposits from before an asset was listed.
+        self.look.ring();
+        self.greeted.set(true);
+        Ok(())
+    }
+
+    /// Goes by what the hub says now, if it is the hub that we know.
+    pub(super) fn adopt_terms(&self, mut fresh: Terms) -> Result<()> {
+        let known = self.terms();
+        fresh.check_same(&known)?;
         fresh.keep_assets(&known);
         self.chain.follow_hub(fresh.confirmations);
         self.wallet.borrow_mut().set_policy(policy(&fresh, self.def.challenge_period, &self.dust));
         self.terms.replace(Rc::new(fresh));
-        // There may be deposits from before an asset was listed.
-        self.look.ring();
-        self.greeted.set(true);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use crate::failure::{Failure, Result};
 use crate::global::global;
 use crate::signal::Standing;
 use crate::signer::Owner;
-use crate::task::{Either, race, sleep};
+use crate::task::{Either, both, race, sleep};
 use alloy_primitives::U256;
 use farthing_protocol::chain::{AssetStatus, ChainCall};
 use farthing_protocol::types::{Asset, ETH, Side};
@@ -22,8 +22,32 @@ pub struct DepositRequest {
     pub asset: Asset,
     /// How much.
     pub amount: Amount,
+    /// Who sends the transaction.
+    pub gas: Gas,
     /// Told where the transaction stands.
     pub progress: Progress,
+}
+
+/// Who sends a deposit and pays its gas.
+pub enum Gas {
+    /// The owner's account.
+    Own,
+    /// The hub, which takes a fee of the amount.
+    Hub {
+        /// The most that it may take; what was shown last where it is not said.
+        max_fee: Option<Amount>,
+        /// Told what it takes, once that is signed.
+        told: Box<dyn Fn(Amount)>,
+    },
+}
+
+impl std::fmt::Debug for Gas {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Own => "own",
+            Self::Hub { .. } => "hub",
+        })
+    }
 }
 
 impl std::fmt::Debug for DepositRequest {
@@ -38,7 +62,7 @@ impl std::fmt::Debug for DepositRequest {
 impl Client {
     /// Deposits, and waits until the money can be spent. Gives the transaction's hash.
     pub async fn deposit(&self, request: DepositRequest, known: &Standing) -> Result<String> {
-        let DepositRequest { asset, amount, progress } = request;
+        let DepositRequest { asset, amount, gas, progress } = request;
         self.check_open()?;
         self.signer()?;
         if !self.greeted.get() {
@@ -50,6 +74,49 @@ impl Client {
         let turn = self.depositing.lock().await;
         self.check_open()?;
         self.come_to_chain(known).await?;
+        if let Gas::Hub { .. } = gas
+            && asset == ETH
+        {
+            let detail = "The hub sends deposits of tokens only: whoever has ETH can pay for gas. Nothing was signed.";
+            return Err(Failure::advised(Code::Unsupported, detail));
+        }
+        let hash = match &gas {
+            Gas::Own => {
+                self.check_no_relayed(asset).await?;
+                self.deposit_ourselves(asset, amount, &progress, known).await?
+            }
+            Gas::Hub { max_fee, told } => {
+                ask_to_keep();
+                self.deposit_by_hub(asset, amount, *max_fee, told, &progress, known).await?
+            }
+        };
+        drop(turn);
+        let ours = self.wallet.borrow().balance(asset).deposited;
+        // Until both sides have seen it, it can't be spent.
+        let counted = async {
+            while self.counted_deposit(asset) < ours {
+                self.changed().await?;
+            }
+            Ok(hash)
+        };
+        match race(counted, sleep(COUNTING)).await {
+            Either::First(counted) => counted,
+            Either::Second(()) => Err(Failure::advised(
+                Code::Unanswered,
+                "The money is in the channel, and the hub has not counted it yet: don't deposit again. The event \
+                 `deposit` tells when it can be spent; exit() takes it home without the hub.",
+            )),
+        }
+    }
+
+    /// Deposits by a transaction of the owner's account, and waits until it is in a final block.
+    async fn deposit_ourselves(
+        &self,
+        asset: Asset,
+        amount: Amount,
+        progress: &Progress,
+        known: &Standing,
+    ) -> Result<String> {
         let before = self.deposited_before(asset, amount, known).await?;
         // Found again, it may be counted already.
         let least = self.wallet.borrow().balance(asset).deposited;
@@ -71,28 +138,12 @@ impl Client {
         self.until_end(self.chain.confirmed(owner, &hash, confirmations, &done, &tell)).await?;
         // What arrived counts, whatever was sent: a token may take a fee.
         self.until_end(Box::pin(self.chain.known(&hash))).await?;
-        drop(turn);
-        let ours = self.wallet.borrow().balance(asset).deposited;
-        // Until both sides have seen it, it can't be spent.
-        let counted = async {
-            while self.counted_deposit(asset) < ours {
-                self.changed().await?;
-            }
-            Ok(hash)
-        };
-        match race(counted, sleep(COUNTING)).await {
-            Either::First(counted) => counted,
-            Either::Second(()) => Err(Failure::advised(
-                Code::Unanswered,
-                "The money is in the channel, and the hub has not counted it yet: don't deposit again. The event \
-                 `deposit` tells when it can be spent; exit() takes it home without the hub.",
-            )),
-        }
+        Ok(hash)
     }
 
     /// Has the owner send it: a token's approval and the deposit in one, where the wallet has that.
     async fn ask_for(&self, asset: Asset, amount: Amount, known: &Standing) -> Result<String> {
-        self.check_deposit(asset, amount).await?;
+        self.check_deposit(asset, amount, ", and ETH for gas").await?;
         ask_to_keep();
         let call = ChainCall::Deposit { channel: self.def, side: Side::A, asset, amount };
         if asset != ETH {
@@ -142,7 +193,7 @@ impl Client {
     }
 
     /// Refuses what would strand money: beyond the hub's limits, in an asset that is over, more than there is.
-    async fn check_deposit(&self, asset: Asset, amount: Amount) -> Result<()> {
+    pub(super) async fn check_deposit(&self, asset: Asset, amount: Amount, gas: &str) -> Result<()> {
         if amount.is_zero() {
             return Err(Code::InvalidAmount.into());
         }
@@ -166,12 +217,27 @@ impl Client {
                 ),
             ));
         }
-        let there = self.chain.balance(asset, self.owner.address()).await?;
+        let decimals = async {
+            match asset == ETH {
+                true => Ok(None),
+                false => self.chain.decimals(asset).await,
+            }
+        };
+        let (there, decimals) = both(self.chain.balance(asset, self.owner.address()), decimals).await;
+        // Whoever reckons with the hub's would pay a million times what they mean.
+        if let Some(decimals) = decimals?.filter(|decimals| *decimals != U256::from(terms.decimals)) {
+            let detail = format!(
+                "The hub says that {} has {} decimals, and the token at {asset} says {decimals}: nothing was signed or sent.",
+                terms.symbol, terms.decimals
+            );
+            return Err(Failure::new(Code::BadTerms, detail));
+        }
+        let there = there?;
         if there < U256::from(amount.units()) {
             return Err(Failure::advised(
                 Code::InsufficientFunds,
                 format!(
-                    "Account {} has {}, and the deposit is of {}: send it {} more, and ETH for gas, or deposit less.",
+                    "Account {} has {}, and the deposit is of {}: send it {} more{gas}, or deposit less.",
                     self.owner.address(),
                     terms.show(there),
                     terms.show(amount),

@@ -19,6 +19,7 @@ mod inspect;
 mod kit;
 mod pay;
 mod payout;
+mod relay;
 mod stream;
 mod view;
 mod wallet_events;
@@ -26,11 +27,12 @@ mod watchtower;
 
 pub use attempt::{Attempt, OFFLINE};
 pub use credit::CollectRequest;
-pub use deposit::DepositRequest;
+pub use deposit::{DepositRequest, Gas};
 pub use exit::{ExitProgress, ExitStep};
 pub use inspect::Bearings;
 pub use pay::{PayOptions, Receipt};
 pub use payout::{CloseRequest, Progress, WithdrawRequest};
+pub use relay::DepositFee;
 pub use stream::{ReceiptKey, StreamOptions};
 pub use view::{Filter, History};
 pub use wallet_events::Shown;
@@ -194,6 +196,8 @@ pub struct Client {
     page: RefCell<Vec<crate::js::Listener>>,
     /// Whether the owner signs their consent to each payment.
     consents: bool,
+    /// What the hub took for sending a deposit when we connected, or when the application asked last.
+    quoted: RefCell<SmallMap<Asset, Amount>>,
     /// Transactions that the wallet asked for, by its id.
     submissions: RefCell<SmallMap<CallId, Once<Result<String>>>>,
     /// Withdrawals and closings that a call is paying out.

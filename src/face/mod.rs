@@ -25,11 +25,11 @@ use farthing_protocol::types::Asset;
 use farthing_protocol::{Amount, Code};
 use js_sys::{Array, Function, Promise};
 use options::read;
-use requests::{asset, exit_progress, patience, progress};
+use requests::{asset, deposit_progress, exit_progress, patience, progress};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
-use values::{Identity, Sent, balances, info, notice, payment, payment_id, payments, present};
+use values::{Fee, Identity, Sent, balances, info, notice, payment, payment_id, payments, present};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
@@ -231,12 +231,33 @@ impl Core {
         check_sound()?;
         let options: requests::Deposit = read("deposit", options)?;
         let asset = asset(&options.asset, &self.client.terms())?.asset;
-        let (amount, progress) = (options.amount.0, Box::new(progress(options.on_progress)));
+        let fee = Rc::new(Cell::new(None));
+        let told = Rc::clone(&fee);
+        let gas = options.gas(move |fee| told.set(Some(fee)))?;
+        let (amount, progress) = (options.amount.0, Box::new(deposit_progress(options.on_progress, Rc::clone(&fee))));
         let patience = patience(options.signal, options.timeout, CHAIN)?;
         let client = Rc::clone(&self.client);
         let known = Standing::waiting_for(Code::ChainUnavailable);
         Ok(guarded(&self.client, patience, known.clone(), async move {
-            client.deposit(DepositRequest { asset, amount, progress }, &known).await.map(Some).map(sent)
+            let hash = client.deposit(DepositRequest { asset, amount, gas, progress }, &known).await?;
+            Ok(present(&Sent { hash: Some(hash), fee: fee.get().map(Amount::units) }))
+        }))
+    }
+
+    /// What the hub takes for sending a deposit; `null` if it sends none of this asset.
+    #[wasm_bindgen(js_name = depositFee)]
+    pub fn deposit_fee(&self, options: JsValue) -> Result<Promise> {
+        check_sound()?;
+        let options: requests::DepositFee = read("depositFee", options)?;
+        let asset = asset(&options.asset, &self.client.terms())?.asset;
+        let patience = patience(options.signal, options.timeout, HUB)?;
+        let client = Rc::clone(&self.client);
+        let known = Standing::waiting_for(Code::NotConnected);
+        Ok(guarded(&self.client, patience, known, async move {
+            let fee = client.deposit_fee(asset).await?;
+            Ok(fee.map_or(JsValue::NULL, |fee| {
+                present(&Fee { fee: fee.fee.units(), token: fee.token.to_string(), how: fee.how })
+            }))
         }))
     }
 
@@ -395,5 +416,5 @@ impl Core {
 }
 
 fn sent(hash: Option<String>) -> JsValue {
-    present(&Sent { hash })
+    present(&Sent { hash, fee: None })
 }

@@ -6,7 +6,7 @@ use super::options::{
 use super::values::{DirectionWord, StatusWord, Told, date, payment_id, present};
 use crate::chain::rpc::Rpc;
 use crate::chain::send::Stage;
-use crate::client::{ExitStep, Filter, OFFLINE, PayOptions, StreamOptions};
+use crate::client::{ExitStep, Filter, Gas, OFFLINE, PayOptions, StreamOptions};
 use crate::entrance::{Settings, StoreChoice};
 use crate::failure::Result;
 use crate::js::{get, get_function, invalid};
@@ -15,11 +15,14 @@ use crate::signer::Owner;
 use crate::transport::Hub;
 use crate::transport::terms::{AssetTerms, Terms};
 use alloy_primitives::{B256, Bytes};
+use farthing_protocol::Amount;
 use farthing_protocol::channel::Dust;
 use farthing_protocol::types::Asset;
 use farthing_protocol::wallet::{PaymentId, Words};
 use js_sys::{Array, Object};
 use serde::Deserialize;
+use std::cell::Cell;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 type Timeout = Option<Whole<1>>;
@@ -76,11 +79,24 @@ pub struct Connect {
 pub struct Deposit {
     pub asset: Name,
     pub amount: Money,
+    gas: Raw,
+    #[serde(deserialize_with = "optional")]
+    max_fee: Option<Money>,
     pub signal: Raw,
     #[serde(deserialize_with = "optional")]
     pub timeout: Timeout,
     #[serde(deserialize_with = "optional")]
     pub on_progress: Option<Callback>,
+}
+
+/// Of `depositFee`.
+#[derive(Debug, Deserialize)]
+#[allow(missing_docs, reason = "the package's typings describe every option")]
+pub struct DepositFee {
+    pub asset: Name,
+    pub signal: Raw,
+    #[serde(deserialize_with = "optional")]
+    pub timeout: Timeout,
 }
 
 /// Of `pay`.
@@ -348,6 +364,22 @@ impl Close {
     }
 }
 
+impl Deposit {
+    /// Who sends it; `told` hears what a hub takes for it.
+    pub fn gas(&self, told: impl Fn(Amount) + 'static) -> Result<Gas> {
+        match (self.gas.0.as_string().as_deref(), &self.max_fee) {
+            (Some("hub"), max_fee) => {
+                Ok(Gas::Hub { max_fee: max_fee.as_ref().map(|Money(fee)| *fee), told: Box::new(told) })
+            }
+            (Some("own"), None) => Ok(Gas::Own),
+            (None, None) if self.gas.0.is_undefined() => Ok(Gas::Own),
+            (Some("own"), Some(_)) => wrong("deposit", "maxFee", "given with gas: \"hub\" only"),
+            (None, Some(_)) if self.gas.0.is_undefined() => wrong("deposit", "maxFee", "given with gas: \"hub\" only"),
+            _ => wrong("deposit", "gas", "\"own\" or \"hub\""),
+        }
+    }
+}
+
 impl CollectCredit {
     /// An asset, listed or given by its token's address.
     pub fn asset(&self, terms: &Terms) -> Result<Asset> {
@@ -383,6 +415,17 @@ fn teller(callback: Option<Callback>) -> impl Fn(Told<'_>) + 'static {
 pub fn progress(callback: Option<Callback>) -> impl Fn(Stage, Option<&str>) + 'static {
     let tell = teller(callback);
     move |stage: Stage, hash: Option<&str>| tell(Told { hash, ..Told::of(stage.as_str()) })
+}
+
+/// Calls `onProgress({ stage, hash, fee })`, with the hub's fee once there is one.
+pub fn deposit_progress(
+    callback: Option<Callback>,
+    fee: Rc<Cell<Option<Amount>>>,
+) -> impl Fn(Stage, Option<&str>) + 'static {
+    let tell = teller(callback);
+    move |stage: Stage, hash: Option<&str>| {
+        tell(Told { hash, fee: fee.get().map(Amount::units), ..Told::of(stage.as_str()) });
+    }
 }
 
 /// The callback that is told how far an exit is.

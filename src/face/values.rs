@@ -297,6 +297,17 @@ pub fn balances(terms: &Terms, balances: &[wallet::Balance], credit: impl Fn(Ass
 pub struct Sent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fee: Option<u128>,
+}
+
+/// What a deposit by the hub costs.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the package's typings describe it")]
+pub struct Fee {
+    pub fee: u128,
+    pub token: String,
+    pub how: &'static str,
 }
 
 /// What `onProgress` is told.
@@ -311,6 +322,8 @@ pub struct Told<'a> {
     pub ends_at: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locks: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fee: Option<u128>,
 }
 
 impl<'a> Told<'a> {
@@ -360,6 +373,8 @@ struct Listed<'a> {
     channel_capacity: u128,
     min_payment: u128,
     max_payment: u128,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deposit_fee: Option<u128>,
 }
 
 impl<'a> Listed<'a> {
@@ -371,6 +386,7 @@ impl<'a> Listed<'a> {
             channel_capacity: money(terms.channel_capacity),
             min_payment: money(terms.min_payment),
             max_payment: money(terms.max_payment),
+            deposit_fee: terms.deposit_fee.map(money),
         }
     }
 }

@@ -7,6 +7,7 @@ mod hook;
 mod layers;
 pub mod mnemonic;
 mod refusal;
+pub mod token_data;
 pub mod transaction;
 pub mod typed_data;
 pub mod wallet_values;

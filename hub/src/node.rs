@@ -104,7 +104,7 @@ impl Node {
                 stuck_after: config.stuck_after,
                 gas: config.gas.clone(),
             },
-            rpc,
+            rpc.clone(),
             Arc::clone(&store),
             core.clone(),
             orders,
@@ -115,7 +115,7 @@ impl Node {
         let listener = serve::listen(config.listen)?;
         let address = listener.local_addr().context("the listening address")?;
         let (stop, stopping) = watch::channel(false);
-        let app = App::new(&config, core.clone(), Arc::clone(&store), Arc::clone(&health), stopping)?;
+        let app = App::new(&config, &rpc, core.clone(), Arc::clone(&store), Arc::clone(&health), stopping)?;
         let (following, sending) = (gate.behind(follower.run()), gate.behind(sender.run()));
         let tasks = Tasks { follower: tokio::spawn(following), sender: tokio::spawn(sending), gate: gate.kept() };
         // Before it has seen the chain the hub would refuse what clients send again as soon as they are back.

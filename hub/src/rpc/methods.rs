@@ -21,6 +21,7 @@ use farthing_protocol::hub::Registration;
 use farthing_protocol::json::shape::Shape;
 use farthing_protocol::json::{self, ToJson};
 use farthing_protocol::proof::LaneId;
+use farthing_protocol::wallet::binding_digest;
 use farthing_protocol::{ChannelId, Code, Error, Sides};
 use serde::Deserialize;
 use serde_json::Value;
@@ -75,7 +76,7 @@ pub(super) async fn call(
             }
             let binding = binding.filter(|binding| !binding.is_empty());
             let registration = Registration { channel, public_key: Some(public_key), binding };
-            value::<Register>(&Registered { channel_id: app.core.register(registration, origin).await? })?
+            value::<Register>(&Registered { channel_id: register(app, registration, origin).await? })?
         }
         Method::Lookup => {
             let Lookup { address } = read(params)?;
@@ -131,6 +132,26 @@ pub(super) fn response(id: Option<&RawValue>, result: Result<Answer, RpcError>) 
 
 fn socket_only(session: Option<&mut Session>) -> Result<&mut Session, RpcError> {
     session.ok_or_else(|| Error::new(Code::Unsupported, "this method is served over a WebSocket only").into())
+}
+
+/// Admits a channel. A binding that is not its owner's key's may be that of a contract, which is asked.
+async fn register(app: &App, registration: Registration, origin: Origin) -> Result<ChannelId, RpcError> {
+    let (def, binding) = (registration.channel, registration.binding.clone());
+    let refused = match (app.core.register(registration.clone(), false, origin).await, binding) {
+        (Err(refused), Some(binding)) if refused.code() == Code::BadSignature => (refused, binding),
+        (outcome, _) => return Ok(outcome?),
+    };
+    let (refused, binding) = refused;
+    let head = app.health.looks().borrow().1;
+    let Some(head) = head else { return Err(RpcError::chain_unread()) };
+    let digest = binding_digest(&app.domain, &def);
+    match app.owners.signed(def.a.owner, digest, binding, head.final_number).await? {
+        true => Ok(app.core.register(registration, true, origin).await?),
+        false => {
+            let said = format!("{} (by its key, or by its contract's word in block {})", refused.detail(), head.final_number);
+            Err(Error::new(Code::BadSignature, said).into())
+        }
+    }
 }
 
 /// A fresh challenge. It is good for one attempt, on this connection, for this channel; over HTTP it is good for some

@@ -226,6 +226,10 @@ class Client {
     return called(() => this.#core.exitKit());
   }
 
+  async exportSessionKey() {
+    return called(() => this.#core.sessionKey());
+  }
+
   async balances() {
     return called(() => this.#core.balances());
   }

@@ -100,6 +100,12 @@ impl Wallet {
         self.bound_by_chain.insert(digest);
     }
 
+    /// Whether that was noted.
+    #[must_use]
+    pub fn is_noted_bound(&self, digest: &B256) -> bool {
+        self.bound_by_chain.contains(digest)
+    }
+
     /// Queues a payment; it is signed with the next commit. [`super::Event::Payment`] tells how it goes on.
     pub fn pay(&mut self, request: PayRequest, now: u64) -> Result<PaymentId, Error> {
         self.check_sound()?;

@@ -2,7 +2,7 @@
 
 use super::Chain;
 use super::rpc::whole;
-use crate::failure::{Failure, Result};
+use crate::failure::Failure;
 use crate::js::{array, bytes, hex, object};
 use crate::task::Work;
 use alloy_primitives::{Address, B256, Bytes};

@@ -31,6 +31,8 @@ use std::time::{Duration, Instant};
 
 /// How long a client waits to be let in while the chain was not read for its channel yet; less than clients wait for an answer.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
+/// How long the next look at the chain is waited for, before a contract's no counts.
+const NEXT_LOOK: Duration = Duration::from_secs(10);
 /// What a call costs that has us check a signature or write much, in requests.
 const COSTLY: u32 = 16;
 
@@ -142,16 +144,26 @@ async fn register(app: &App, registration: Registration, origin: Origin) -> Resu
         (outcome, _) => return Ok(outcome?),
     };
     let (refused, binding) = refused;
-    let head = app.health.looks().borrow().1;
-    let Some(head) = head else { return Err(RpcError::chain_unread()) };
     let digest = binding_digest(&app.domain, &def);
-    match app.owners.signed(def.a.owner, digest, binding, head.final_number).await? {
-        true => Ok(app.core.register(registration, true, origin).await?),
-        false => {
-            let said = format!("{} (by its key, or by its contract's word in block {})", refused.detail(), head.final_number);
-            Err(Error::new(Code::BadSignature, said).into())
+    let mut looks = app.health.looks();
+    let mut asked = None;
+    loop {
+        let head = looks.borrow_and_update().1;
+        let Some(head) = head else { return Err(RpcError::chain_unread()) };
+        if asked == Some(head.final_number) {
+            break;
+        }
+        if app.owners.signed(def.a.owner, digest, binding.clone(), head.final_number).await? {
+            return Ok(app.core.register(registration, true, origin).await?);
+        }
+        // A client that has just seen its wallet become final may be a look ahead of us.
+        if asked.replace(head.final_number).is_some() || tokio::time::timeout(NEXT_LOOK, looks.changed()).await.is_err() {
+            break;
         }
     }
+    let block = asked.unwrap_or_default();
+    let said = format!("{} (by its key, or by its contract's word in block {block})", refused.detail());
+    Err(Error::new(Code::BadSignature, said).into())
 }
 
 /// A fresh challenge. It is good for one attempt, on this connection, for this channel; over HTTP it is good for some

@@ -267,6 +267,10 @@ class Client {
     return called(() => this.#core.exitKit(), this.#log, "exportExitKit");
   }
 
+  async exportSessionKey() {
+    return called(() => this.#core.sessionKey());
+  }
+
   async balances() {
     return called(() => this.#core.balances(), this.#log, "balances");
   }

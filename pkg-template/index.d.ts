@@ -185,6 +185,14 @@ export interface ConnectOptions {
    * write it and the asset, each time; where they refuse, nothing is paid (`wallet-rejected`). Default: nobody is asked.
    */
   confirm?: "wallet" | ((payment: PaymentToConfirm) => boolean | Promise<boolean>);
+  /**
+   * What signs payments, for a channel that is opened now. `"derived"`: a key that one signature of the wallet makes, each
+   * time anew, and that is stored nowhere. `"random"`: one that is drawn here and kept, in browsers sealed by a key that
+   * scripts can't read, in Node in the store; without the store it is lost, so keep {@link Client.exportSessionKey} or the
+   * exit kit. `{ privateKey }`: that one, as it was exported. Default: derived, and random where a contract answers for the
+   * account (ERC-1271), which never signs the same twice. Left out where `wallet` is a key itself.
+   */
+  sessionKey?: "derived" | "random" | { readonly privateKey: Hex };
   /** URLs of watchtowers: they answer an exit while this client is away, and can do nothing else. */
   watchtowers?: readonly string[];
   /** A second place for the backup. Without it only the hub keeps one, and a hub can give back an old one. */
@@ -628,6 +636,12 @@ export interface Client {
    * after `disconnect` and after a failure of the store, too.
    */
   exportExitKit(): Promise<string>;
+  /**
+   * The session key as 0x and 64 hex digits: a secret that can spend what is in this channel, and nothing else. With it
+   * `connect({ sessionKey: { privateKey } })` takes the channel up on another device, by the backup or by `adopt`.
+   * `unsupported` where the wallet's own key signs payments.
+   */
+  exportSessionKey(): Promise<Hex>;
   /** What there is of each asset that the hub lists. */
   balances(): Promise<readonly Balance[]>;
   /** Payments, newest first. */

@@ -15,6 +15,7 @@ export type Method =
   | "collectCredit"
   | "exit"
   | "exitKit"
+  | "sessionKey"
   | "balances"
   | "payments"
   | "standing"
@@ -71,6 +72,10 @@ export type Tell = (event: ClientEvent) => void;
 /** What a platform adds. */
 export interface Environment {
   openStore?(name: string, path?: string): Promise<Store>;
+  /** Seals bytes under a key that never leaves the platform, for this context alone. */
+  seal?(bytes: Uint8Array, context: string): Promise<Uint8Array>;
+  /** Undoes it; nothing if that can't be done. */
+  unseal?(bytes: Uint8Array, context: string): Promise<Uint8Array | undefined>;
   shared?: boolean;
 }
 

@@ -27,14 +27,15 @@ const PAUSE = [250, 10_000];
 const METHODS = new Map([
   ["deposit", false], ["depositFee", true], ["pay", true], ["cancel", true], ["withdraw", false], ["close", false], ["collectCredit", false],
   ["exit", true],
-  ["exitKit", true],
+  ["exitKit", true], ["sessionKey", true],
   ["balances", true], ["payments", true], ["standing", true],
   ["stream", true], ["takeStreams", true], ["noteShown", true], ["reveal", true], ["endStream", true], ["signReceiptKey", true],
 ]);
 
 /** Milliseconds that a call is waited for where nobody leads who would end it: somewhat longer than whoever leads would.
  * @type {Map<Method, number>} */
-const LIMITS = new Map([["pay", 90_000], ["stream", 90_000], ["cancel", 60_000], ["balances", 60_000], ["depositFee", 60_000], ["payments", 60_000], ["exitKit", 60_000], ["standing", 0],
+const LIMITS = new Map([["pay", 90_000], ["stream", 90_000], ["cancel", 60_000], ["balances", 60_000], ["depositFee", 60_000], ["payments", 60_000], ["exitKit", 60_000], ["sessionKey", 60_000],
+  ["standing", 0],
   ["takeStreams", 60_000], ["noteShown", 60_000], ["reveal", 60_000], ["endStream", 60_000], ["signReceiptKey", 60_000]]);
 const LIMIT = 3_600_000;
 const CONNECT = 2_700_000;
@@ -44,9 +45,17 @@ const MOST = 2 ** 31 - 1;
 /** And for its word on what became of a call that its caller does not wait for any more. */
 const LAST_WORD = 1_000;
 
+/** What a browser adds: a key drawn at random is never stored as it is.
+ * @type {Environment} */
+const SEALS = {
+  seal: async (bytes, context) => (await import("./seal.mjs")).seal(bytes, context),
+  unseal: async (bytes, context) => (await import("./seal.mjs")).unseal(bytes, context),
+};
+
 /** As `glue.connect`, with the engine wherever it is. Alone where tabs can't meet, or where they shall not.
  * @type {Open} */
-export async function connectShared(options, environment, tell) {
+export async function connectShared(options, platform, tell) {
+  const environment = { ...SEALS, ...platform };
   const { navigator, BroadcastChannel, indexedDB } = globalThis;
   const possible = navigator?.locks && BroadcastChannel && indexedDB && globalThis.crypto?.subtle;
   if (!possible || typeof options !== "object" || options === null || options.store !== undefined || options.shared === false) {

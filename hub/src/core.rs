@@ -270,12 +270,12 @@ impl Driver {
                     reply.with(Err(Code::UnknownChannel.into())).answer();
                 }
             }
-            Input::Register { registration, origin, reply } => {
+            Input::Register { registration, seen, origin, reply } => {
                 let id = self.id_of(&registration.channel);
                 let known = self.hub.channel(&id).is_some();
                 let room = known || self.make_room(origin, now) && self.channels < self.parts.max_channels;
                 let result = if room {
-                    let result = self.register(*registration);
+                    let result = self.register(*registration, seen);
                     if !known && result.is_ok() {
                         self.places.hold(id, origin, now);
                     }
@@ -289,7 +289,7 @@ impl Driver {
                 let (mut added, us) = (Vec::new(), self.hub.participant());
                 for registration in channels.into_iter().filter(|registration| registration.channel.b == us) {
                     let known = self.hub.channel(&self.id_of(&registration.channel)).is_some();
-                    match self.register(registration) {
+                    match self.register(registration, false) {
                         Ok(id) if !known => added.push(id),
                         Ok(_) => {}
                         Err(error) => tracing::warn!(%error, "a channel announced on chain was not admitted"),
@@ -352,9 +352,9 @@ impl Driver {
         channel.id(domain.chain_id(), domain.contract())
     }
 
-    fn register(&mut self, registration: farthing_protocol::hub::Registration) -> Result<ChannelId, Error> {
+    fn register(&mut self, registration: farthing_protocol::hub::Registration, seen: bool) -> Result<ChannelId, Error> {
         let known = self.hub.channel(&self.id_of(&registration.channel)).is_some();
-        let id = self.hub.register(registration)?;
+        let id = self.hub.register_seen(registration, seen)?;
         if !known {
             self.channels = self.channels.saturating_add(1);
             tracing::info!(channel = %id, "channel registered");

@@ -107,7 +107,7 @@ impl Node {
                 stuck_after: config.stuck_after,
                 gas: config.gas.clone(),
             },
-            rpc,
+            rpc.clone(),
             Arc::clone(&store),
             core.clone(),
             orders,
@@ -118,7 +118,7 @@ impl Node {
         let listener = serve::listen(config.listen)?;
         let address = listener.local_addr().context("the listening address")?;
         let (stop, stopping) = watch::channel(false);
-        let app = App::new(&config, core.clone(), Arc::clone(&store), Arc::clone(&health), desk, stopping)?;
+        let app = App::new(&config, &rpc, core.clone(), Arc::clone(&store), Arc::clone(&health), desk, stopping)?;
         let (following, sending) = (gate.behind(follower.run()), gate.behind(sender.run()));
         let tasks = Tasks { follower: tokio::spawn(following), sender: tokio::spawn(sending), gate: gate.kept() };
         // Before it has seen the chain the hub would refuse what clients send again as soon as they are back.

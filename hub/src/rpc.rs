@@ -19,6 +19,7 @@ mod socket;
 pub use openrpc::DOCUMENT as OPENRPC;
 
 use crate::config::{Config, Listed};
+use crate::chain::{Owners, Rpc};
 use crate::core::{Budget, Core};
 use crate::deposits::DepositDesk;
 use crate::health::Health;
@@ -60,6 +61,8 @@ pub struct App {
     health: Arc<Health>,
     domain: Domain,
     limits: crate::config::Limits,
+    /// Owners that are contracts.
+    owners: Owners,
     /// The answer to `farthing_config`, which never changes.
     terms: Arc<RawValue>,
     connections: Arc<Connections>,
@@ -92,6 +95,7 @@ impl App {
     /// What the methods work with, for a hub with this configuration. Fails without randomness.
     pub fn new(
         config: &Config,
+        rpc: &Rpc,
         core: Core,
         store: Arc<dyn Store>,
         health: Arc<Health>,
@@ -109,6 +113,7 @@ impl App {
             health,
             domain: Domain::new(config.chain_id, config.contract),
             limits,
+            owners: Owners::new(rpc, config.poll_interval),
             terms: serde_json::value::to_raw_value(&told)?.into(),
             connections: Connections::new(limits.connections, limits.connections_per_ip, false),
             budget: Budget::new(limits.memory, limits.memory_per_ip),

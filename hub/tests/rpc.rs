@@ -10,7 +10,7 @@
 
 mod support;
 
-use farthing_hub::chain::Orders;
+use farthing_hub::chain::{Orders, Rpc};
 use farthing_hub::core::{Parts, Unfunded};
 use farthing_hub::health::Health;
 use farthing_hub::rpc::{self, App};
@@ -192,7 +192,8 @@ async fn nobody_is_let_in_before_the_chain_was_seen() {
     let (core, driver) = farthing_hub::core::start(Hub::new(config.hub(), config.keys.signer.clone()), parts);
     let driver = tokio::spawn(driver);
     let (_stop, stopping) = watch::channel(false);
-    let app = rpc::app(App::new(&config, core.clone(), store, health.clone(), None, stopping).unwrap());
+    let asked = Rpc::of(config.rpc_url.0.clone());
+    let app = rpc::app(App::new(&config, &asked, core.clone(), store, health.clone(), None, stopping).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let service = app.into_make_service_with_connect_info::<SocketAddr>();

@@ -176,6 +176,8 @@ async function createHub(world, options, eth, dai, tokens, usdcFee) {
     // Whoever comes back finds it where it was.
     listen = new URL(hub.url).host;
   };
+  /** From its next start on. */
+  hub.over = (changes) => Object.assign(options, changes);
   hub.stop = async (signal) => running?.stop(signal);
   /** For good: the process is gone, and so is its database. */
   hub.destroy = async () => {

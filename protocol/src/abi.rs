@@ -125,6 +125,11 @@ alloy_sol_types::sol! {
     }
 
     #[derive(Debug)]
+    interface IERC1271 {
+        function isValidSignature(bytes32 hash, bytes signature) external view returns (bytes4);
+    }
+
+    #[derive(Debug)]
     interface IERC20 {
         function balanceOf(address owner) external view returns (uint256);
         function allowance(address owner, address spender) external view returns (uint256);

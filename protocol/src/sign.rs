@@ -240,6 +240,12 @@ impl SecretKey {
         Self::derive(label, &*bytes)
     }
 
+    /// The 32 bytes, for who keeps them: never for a log or a message.
+    #[must_use]
+    pub fn to_bytes(&self) -> zeroize::Zeroizing<[u8; 32]> {
+        zeroize::Zeroizing::new(self.0.to_bytes().into())
+    }
+
     /// 32 secret bytes bound to `label` and `context`, for a secret or an encryption key.
     #[must_use]
     pub fn secret(&self, label: &str, context: &[u8]) -> [u8; 32] {

@@ -34,6 +34,9 @@ const LOST: u64 = 15 * 60;
 /// How often a nonce must have been seen to have passed in a final block, at different heads.
 const LOOKS: u32 = 3;
 
+/// The same of one that a wallet was asked for.
+const LATE: u32 = 10;
+
 /// Pause after which a transaction is looked at although no block came, in milliseconds.
 const QUIET: u32 = 5_000;
 
@@ -284,7 +287,9 @@ impl Chain {
                         // By one node that lags it may be unknown; by what a node could not say, nothing is.
                         Err(failure) if failure.code() == Code::TransactionFailed => {
                             missing = missing.saturating_add(1);
-                            if missing >= LOOKS {
+                            // A contract's wallet may wait for others to sign, and tell of it by another hash.
+                            let patient = if let Owner::Wallet { .. } = owner { LATE } else { LOOKS };
+                            if missing >= patient {
                                 return Err(failure);
                             }
                         }

@@ -83,7 +83,16 @@ impl Client {
             progress(Stage::Submitted, Some(&hash));
             let tell = |stage| progress(stage, Some(&hash));
             let (owner, confirmations) = (self.owner.address(), self.chain.confirmations());
-            self.until_end(self.chain.confirmed(owner, &hash, confirmations, &|| false, &tell)).await?;
+            let mined = Box::pin(self.until_end(self.chain.confirmed(owner, &hash, confirmations, &|| false, &tell)));
+            let before = self.credit(asset).unwrap_or_default();
+            let seen = self.seen(async || {
+                let block = self.chain.head().final_number;
+                Ok(self.chain.credit(asset, owner, block).await? < before)
+            });
+            match race(mined, Box::pin(seen)).await {
+                Either::First(mined) => mined?,
+                Either::Second(()) => progress(Stage::Confirmed, Some(&hash)),
+            }
             Ok(hash)
         };
         let outcome: Result<String> = sent.await;

@@ -16,6 +16,9 @@ use wasm_bindgen_futures::JsFuture;
 /// How long the hub may take to count a deposit that the chain has confirmed to us, in milliseconds.
 const COUNTING: u32 = 600_000;
 
+/// Pause between looks at the effect of a transaction whose hash no node knows, in milliseconds.
+const LOOK: u32 = 5_000;
+
 /// What to deposit.
 pub struct DepositRequest {
     /// Which asset.
@@ -163,7 +166,16 @@ impl Client {
             self.asks_owner(known);
             known.note("No money moved; the approval may still be mined.");
             let hash = self.chain.send(&self.owner, token, U256::ZERO, data).await?;
-            let approved = self.until_end(self.chain.confirmed(owner, &hash, 0, &|| false, &|_| {})).await;
+            // What a contract's wallet gives for a hash may be no transaction's: then the effect is what tells.
+            let mined = Box::pin(self.until_end(self.chain.confirmed(owner, &hash, 0, &|| false, &|_| {})));
+            let seen = self.seen(async || {
+                let allowed = self.chain.allowance(token, owner).await?;
+                Ok(if amount.is_zero() { allowed.is_zero() } else { allowed >= amount })
+            });
+            let approved = match race(mined, Box::pin(seen)).await {
+                Either::First(mined) => mined,
+                Either::Second(()) => Ok(()),
+            };
             if approved.is_err() {
                 // Sped up in the wallet, it was approved under another hash.
                 let allowed = self.chain.allowance(token, owner).await?;
@@ -174,6 +186,16 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Looks at the chain now and then, until what a wallet was asked for is done. Of one's own key's it is told by the hash.
+    pub(super) async fn seen(&self, is_done: impl AsyncFn() -> Result<bool>) {
+        loop {
+            sleep(LOOK).await;
+            if matches!(self.owner, Owner::Wallet { .. }) && is_done().await.unwrap_or(false) {
+                return;
+            }
+        }
     }
 
     /// Brings the wallet to the channel's chain, where the application lets its user be asked: before it is asked to read

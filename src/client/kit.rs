@@ -1,7 +1,8 @@
 //! The exit kit: given out when asked for, and kept fresh wherever the application wants it.
 
 use super::{Client, Notice};
-use crate::failure::Failure;
+use crate::failure::{Failure, Result};
+use crate::signer::Owner;
 use crate::task::{Either, race, sleep};
 use farthing_protocol::Code;
 use js_sys::Function;
@@ -18,6 +19,17 @@ const PAUSE: u32 = 4_500;
 const TAKING: u32 = 60_000;
 
 impl Client {
+    /// The session key, for its user to keep where the loss of this store does not reach.
+    pub fn session_key(&self) -> Result<String> {
+        match self.owner {
+            Owner::Wallet { .. } => Ok(crate::js::hex(*self.signer()?.to_bytes())),
+            Owner::Local(_) => Err(Failure::new(
+                Code::Unsupported,
+                "Payments are signed by the wallet's own key here: there is no session key to keep.",
+            )),
+        }
+    }
+
     /// What it takes to leave without hub, store and this package. Given out also after a failure and after
     /// `disconnect`: that may be when it is needed.
     #[must_use]

@@ -2,6 +2,7 @@
 
 use super::attempt::{Attempt, returning, text, unmoved};
 use super::{Client, Filter, History, Waiter};
+use crate::chain::owner::is_keys;
 use crate::entrance::greeting::look_up;
 use crate::failure::{Failure, Result};
 use crate::js::random;
@@ -11,7 +12,7 @@ use crate::task::{Either, Once, Work, race, sleep};
 use alloy_primitives::Address;
 use farthing_protocol::api::PayeeInfo;
 use farthing_protocol::types::{Asset, Participant};
-use farthing_protocol::wallet::{Direction, PayRequest, Payee, Payment, PaymentId, Status};
+use farthing_protocol::wallet::{Direction, PayRequest, Payee, Payment, PaymentId, Status, binding_digest};
 use farthing_protocol::{Amount, Code, Reason};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -265,7 +266,32 @@ impl Client {
 
     /// What the hub says of a payee; the wallet checks it. Asked once for all calls until the next connect.
     pub(super) fn payee(&self, to: Address) -> Work<'_, PayeeInfo> {
-        Box::pin(self.payee_of(to))
+        Box::pin(async move {
+            let info = self.payee_of(to).await?;
+            self.ask_owner(to, &info).await?;
+            Ok(info)
+        })
+    }
+
+    /// An owner that is a contract is asked whether it has bound its signer, on chain and not the hub. [19]
+    async fn ask_owner(&self, to: Address, info: &PayeeInfo) -> Result<()> {
+        let def = &info.channel;
+        let digest = binding_digest(&self.chain.domain, def);
+        let Some(binding) = info.binding.as_ref().filter(|binding| !is_keys(to, digest, binding)) else { return Ok(()) };
+        if to != def.a.owner || to == def.a.signer || self.wallet.borrow().is_noted_bound(&digest) {
+            return Ok(());
+        }
+        let asked = self.chain.signed(to, digest, binding.clone()).await;
+        if asked.map_err(|failure| failure.because("No money moved: nothing was signed or sent."))? {
+            self.wallet.borrow_mut().note_bound(digest);
+            return Ok(());
+        }
+        let _ = self.payees.borrow_mut().remove(&to);
+        let detail = format!(
+            "By the chain {to} has not bound the key that the hub shows for it, or does not stand by that any more. No money \
+             moved: nothing was signed or sent. Its owner connects again to bind it anew."
+        );
+        Err(Failure::new(Code::UnknownPayee, detail))
     }
 
     async fn payee_of(&self, to: Address) -> Result<PayeeInfo> {

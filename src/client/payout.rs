@@ -170,7 +170,8 @@ impl Client {
                 let terms = terms.map_err(|error| self.lacking(asset, amount, error.into()))?;
                 self.asks_owner(known);
                 let data = typed_data::withdrawal(&self.chain.domain, &terms.to_abi(self.id));
-                let signature = self.owner.sign(&data).await?.into();
+                let signature = self.owner.sign(&data).await?;
+                let signature = self.chain.owners(self.owner.address(), data.digest, signature).await?;
                 // A person takes time to sign: what was withdrawn meanwhile is in the total, and so not what was signed.
                 if self.wallet.borrow().next_withdrawal(asset, amount, recipient, deadline).ok() != Some(terms) {
                     let detail = "Another withdrawal was signed or mined meanwhile, or the money spent, so the owner's \

@@ -4,6 +4,7 @@
 use super::attempt::{Attempt, unmoved};
 use super::pay::{RETURN, came_back};
 use super::{Client, Notice, Waiter};
+use crate::chain::owner::is_keys;
 use crate::failure::{Failure, Result};
 use crate::js::{random, ticks};
 use crate::task::{Either, race, sleep};
@@ -11,7 +12,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use farthing_protocol::abi;
 use farthing_protocol::condition::{Condition, Kind};
 use farthing_protocol::types::Asset;
-use farthing_protocol::wallet::{Direction, Payment, PaymentId, Status, StreamRequest, Words};
+use farthing_protocol::wallet::{Direction, Payment, PaymentId, Status, StreamRequest, Words, binding_digest};
 use farthing_protocol::{Amount, Code};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -256,11 +257,13 @@ impl Client {
         let key = self.signer()?;
         let (owner, signer) = (self.owner.address(), key.address());
         let expires = self.chain.now().saturating_add(seconds);
-        // Payers pay to the owner where it has bound its signer, else to the signer.
-        let payee = if self.binding.is_some() { owner } else { signer };
+        // Payers pay to the owner where it has bound its signer, else to the signer. A page without a node can't ask a contract
+        // whether it has.
+        let binding_is_keys = |binding: &Bytes| is_keys(owner, binding_digest(&self.chain.domain, &self.def), binding);
+        let payee = if self.binding.as_ref().is_some_and(binding_is_keys) { owner } else { signer };
         let digest = self.domain().digest(&abi::ReceiptKey { payee, publicKey: public_key, expires });
         let signature = Bytes::copy_from_slice(key.sign(digest).as_bytes());
-        let binding = self.binding.clone().filter(|_| owner != signer);
+        let binding = self.binding.clone().filter(|_| payee != signer);
         Ok(ReceiptKey { payee, expires, signature, binding })
     }
 

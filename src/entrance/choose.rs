@@ -5,13 +5,14 @@ use super::backup::{self, Restored};
 use super::greeting::look_up;
 use super::load::Home;
 use super::record::{Record, holds_money, usage};
+use crate::chain::owner::is_keys;
 use crate::failure::{Failure, Result};
 use crate::signer::typed_data::{self, TypedData};
 use crate::task::both;
 use alloy_primitives::{Address, Bytes};
 use farthing_protocol::api::PayeeInfo;
 use farthing_protocol::backup::Backup;
-use farthing_protocol::sign::{SecretKey, Signature};
+use farthing_protocol::sign::SecretKey;
 use farthing_protocol::types::{ChannelDef, ChannelId, Participant};
 use farthing_protocol::{Code, abi};
 
@@ -152,18 +153,18 @@ impl Choice<'_> {
         if owner == signer {
             return Ok(None);
         }
-        let is_ours = |binding: &Bytes| {
-            let digest = domain.digest(&abi::Binding { owner, signer, channelId: id.0 });
-            Signature::from_slice(binding).is_ok_and(|signature| signature.verify(digest, owner).is_ok())
-        };
-        if let Some(given) = given.filter(is_ours) {
+        let digest = domain.digest(&abi::Binding { owner, signer, channelId: id.0 });
+        if let Some(given) = given
+            && (is_keys(owner, digest, &given) || self.home.chain.signed(owner, digest, given.clone()).await?)
+        {
             return Ok(Some(given));
         }
         // In a channel of this key that is in use, or before this one, it was made again already.
         if !open && !self.is_proven {
             self.settings.owner.check_repeats(self.session, self.key).await?;
         }
-        Ok(Some(self.settings.owner.sign(&typed_data::binding(domain, owner, signer, id)).await?.into()))
+        let signed = self.settings.owner.sign(&typed_data::binding(domain, owner, signer, id)).await?;
+        self.home.chain.owners(owner, digest, signed).await.map(Some)
     }
 
     /// Of what the hub says of this account, another channel that has money in it, by the chain's word. Another site made

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`settings`] | holds what `connect` was told, checked, and opens stores |
 //! | [`known`] | reads what hubs said of themselves at earlier connects |
+//! | [`session`] | says which key signs payments: made by the wallet, kept here, or given |
 //! | [`greeting`] | asks a hub who it is, tells it who we are, proves our key |
 //! | [`record`] | reads which channel is stored, and what the chain says of one |
 //! | [`backup`] | looks for the newest backup of a channel |
@@ -20,9 +21,11 @@ pub(crate) mod greeting;
 pub(crate) mod known;
 pub(crate) mod load;
 pub(crate) mod record;
-pub(crate) mod settings;
+pub(crate) mod session;
+mod settings;
 pub(crate) mod take_up;
 
 pub(crate) use backup::Restored;
+pub use session::SessionKey;
 pub use settings::{Settings, StoreChoice};
 pub(crate) use take_up::{News, Opened, Way, take_up};

@@ -1,5 +1,6 @@
 //! What `connect` was told, checked.
 
+use super::session::SessionKey;
 use crate::chain::rpc::Rpc;
 use crate::failure::{Failure, Result};
 use crate::global::global;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub hub: Rc<Hub>,
     /// Who owns the money.
     pub owner: Owner,
+    /// What signs payments, where a wallet does not.
+    pub session_key: SessionKey,
     /// The chain: HTTP endpoints, or without them the wallet.
     pub rpc: Rpc,
     /// Where state is kept.

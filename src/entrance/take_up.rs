@@ -7,8 +7,10 @@ use super::greeting::{chain, register};
 use super::known::Known;
 use super::load::{Home, Told};
 use super::record::{Record, holds_money, is_over, load_record, load_records, usage};
+use super::session::{Made, SessionKey};
 use super::settings::Settings;
 use crate::chain::Chain;
+use crate::chain::owner::is_keys;
 use crate::failure::{Failure, Result};
 use crate::signer::Owner;
 use crate::signer::typed_data::{self, TypedData};
@@ -21,7 +23,7 @@ use farthing_protocol::channel::Dust;
 use farthing_protocol::journal::Write;
 use farthing_protocol::sign::SecretKey;
 use farthing_protocol::types::{Asset, ChannelDef, Participant};
-use farthing_protocol::wallet::Wallet;
+use farthing_protocol::wallet::{Wallet, binding_digest};
 use farthing_protocol::{Code, json};
 use std::rc::Rc;
 
@@ -96,7 +98,7 @@ pub(crate) fn take_up<'a>(
         }
         let store = known.wallet_store(settings, &terms).await?;
         let home = Home { chain, terms, store, dust };
-        Entrance { settings, known, hear, home, way }.pass(newest, period).await
+        Entrance { settings, known, hear, home, way, apart: String::new() }.pass(newest, period).await
     })
 }
 
@@ -129,12 +131,14 @@ async fn challenge_period(settings: &Settings, terms: &Terms, chain: &Chain) -> 
     Ok(period)
 }
 
-struct Entrance<'a> {
-    settings: &'a Settings,
+pub(super) struct Entrance<'a> {
+    pub(super) settings: &'a Settings,
     known: &'a Known,
     hear: Hear<'a>,
-    home: Home,
+    pub(super) home: Home,
     way: Way,
+    /// Of a channel of a key that the application gives, beside one of another key.
+    pub(super) apart: String,
 }
 
 /// What was found, and what has still to be stored for it.
@@ -160,11 +164,17 @@ impl Entrance<'_> {
             return Ok(None);
         }
         let session = self.session();
-        let made = self.make_key(&session, stored.is_some()).await?;
+        let (made, derived) = match self.make_key(&session, stored.as_ref()).await? {
+            Some(Made { key, derived }) => (Some(key), derived),
+            None => (None, true),
+        };
         let key = match &stored {
             Some(stored) => made.clone().filter(|key| stored.channel.a.signer == key.address()),
             None => made.clone(),
         };
+        if let (Some(record), Some(_)) = (&mut stored, &key) {
+            self.renew_binding(record).await?;
+        }
         let registering = self.register_stored(stored.as_ref(), key.as_ref());
         let head = match head {
             Some(head) => head,
@@ -185,7 +195,7 @@ impl Entrance<'_> {
                 Found { record, key, stored: true, is_new: false, writes: Vec::new(), restored: None }
             }
             None if self.way != Way::Greet => return Ok(None),
-            None => self.choose(made, key.is_some(), &session, over, period).await?,
+            None => self.choose(made, (key.is_some(), derived), &session, over, period).await?,
         };
         let adopts = self.settings.adopt && self.way == Way::Greet && !found.is_new;
         if !adopts {
@@ -206,7 +216,7 @@ impl Entrance<'_> {
     }
 
     fn record_key(&self) -> String {
-        format!("client/{}/{}", self.home.terms.hub.signer, self.settings.owner.address())
+        format!("client/{}/{}{}", self.home.terms.hub.signer, self.settings.owner.address(), self.apart)
     }
 
     fn past_prefix(&self) -> String {
@@ -219,10 +229,17 @@ impl Entrance<'_> {
     }
 
     /// The channel with this hub that is in the store.
-    async fn stored(&self) -> Result<Option<Record>> {
+    async fn stored(&mut self) -> Result<Option<Record>> {
+        let mut record = load_record(&*self.home.store, &self.record_key()).await?;
+        // Whoever gives a key wants the channel of that one.
+        if let SessionKey::Given(key) = &self.settings.session_key
+            && record.as_ref().is_some_and(|record| record.channel.a.signer != key.address())
+        {
+            self.apart = format!("/{}", key.address());
+            record = load_record(&*self.home.store, &self.record_key()).await?;
+        }
         let terms = &self.home.terms;
         let hub = Participant { owner: terms.hub.owner, signer: terms.hub.signer };
-        let record = load_record(&*self.home.store, &self.record_key()).await?;
         Ok(record.filter(|record| record.channel.b == hub))
     }
 
@@ -249,11 +266,29 @@ impl Entrance<'_> {
         })
     }
 
-    async fn make_key(&self, session: &TypedData, stored: bool) -> Result<Option<SecretKey>> {
-        match self.settings.owner.session_key(session).await {
-            // A wallet that can't sign does not keep its owner from what is stored.
-            Err(failure) if failure.code() == Code::Unsupported && stored => Ok(None),
-            made => made.map(Some),
+    /// A contract may have stopped taking what it signed. Then payers would find it bound no more, so it is asked again; the
+    /// channel goes on in any case, since its signer is fixed.
+    async fn renew_binding(&self, record: &mut Record) -> Result<()> {
+        let (home, def) = (&self.home, record.channel);
+        let digest = binding_digest(&home.chain.domain, &def);
+        let Some(binding) = record.binding.clone().filter(|binding| !is_keys(def.a.owner, digest, binding)) else {
+            return Ok(());
+        };
+        if self.way != Way::Greet || home.chain.signed(def.a.owner, digest, binding).await.unwrap_or(true) {
+            return Ok(());
+        }
+        let data = typed_data::binding(&home.chain.domain, def.a.owner, def.a.signer, home.id(&def));
+        let renewed = async { home.chain.owners(def.a.owner, digest, self.settings.owner.sign(&data).await?).await };
+        match renewed.await {
+            Ok(binding) => {
+                record.binding = Some(binding);
+                let value = json::encode(&*record).into_bytes();
+                home.commit(vec![Write::Put { key: self.record_key(), value }]).await
+            }
+            Err(failure) => {
+                (self.hear)(&home.terms, News::Error(failure));
+                Ok(())
+            }
         }
     }
 
@@ -287,7 +322,7 @@ impl Entrance<'_> {
     async fn choose(
         &self,
         made: Option<SecretKey>,
-        is_ours: bool,
+        (is_ours, derived): (bool, bool),
         session: &TypedData,
         over: Option<Record>,
         period: Option<u32>,
@@ -300,10 +335,14 @@ impl Entrance<'_> {
         let first_salt = over.as_ref().map_or(0, |over| over.channel.salt.saturating_add(1));
         let key = match made {
             Some(made) => made,
-            None => settings.owner.session_key(session).await?,
+            // A wallet that made none for the channel before has to make one now.
+            None => match self.make_key(session, None).await? {
+                Some(made) => made.key,
+                None => return Err(keyless()),
+            },
         };
         // Of a wallet that made another key for the channel before this one, or none, nothing is known.
-        let is_proven = first_salt != 0 && is_ours;
+        let is_proven = !derived || first_salt != 0 && is_ours;
         let choice = Choice { settings, home, key: &key, session, challenge_period, first_salt, is_proven };
         let Chosen { record, in_use, backup } = choice.make().await?;
         let put = |key, record: &Record| Write::Put { key, value: json::encode(record).into_bytes() };

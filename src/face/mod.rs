@@ -368,6 +368,13 @@ impl Core {
         Ok(self.client.exit_kit())
     }
 
+    /// The key that signs payments, where it is not the wallet's own.
+    #[wasm_bindgen(js_name = sessionKey)]
+    pub fn session_key(&self) -> Result<String> {
+        check_sound()?;
+        self.client.session_key()
+    }
+
     /// What there is of each asset that the hub lists.
     pub fn balances(&self) -> Result<Promise> {
         check_sound()?;

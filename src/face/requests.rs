@@ -7,7 +7,7 @@ use super::values::{DirectionWord, StatusWord, Told, date, payment_id, present};
 use crate::chain::rpc::Rpc;
 use crate::chain::send::Stage;
 use crate::client::{ExitStep, Filter, Gas, OFFLINE, PayOptions, StreamOptions};
-use crate::entrance::{Settings, StoreChoice};
+use crate::entrance::{SessionKey, Settings, StoreChoice};
 use crate::failure::Result;
 use crate::js::{get, get_function, invalid};
 use crate::signal::Patience;
@@ -17,6 +17,7 @@ use crate::transport::terms::{AssetTerms, Terms};
 use alloy_primitives::{B256, Bytes};
 use farthing_protocol::Amount;
 use farthing_protocol::channel::Dust;
+use farthing_protocol::sign::SecretKey;
 use farthing_protocol::types::Asset;
 use farthing_protocol::wallet::{PaymentId, Words};
 use js_sys::{Array, Object};
@@ -67,6 +68,7 @@ pub struct Connect {
     #[serde(rename = "switchChain")]
     _switch_chain: Raw,
     confirm: Raw,
+    session_key: Raw,
     signal: Raw,
     #[serde(deserialize_with = "optional")]
     timeout: Timeout,
@@ -464,6 +466,7 @@ impl Connect {
         let Ok(challenge_period) = self.challenge_period.map(|Whole(period)| u32::try_from(period)).transpose() else {
             return wrong("challengePeriod", "a number of seconds");
         };
+        let session_key = session_key(&self.session_key.0)?;
         let poll_interval = self.poll_interval.map_or(1_000, |Whole(interval)| interval);
         let wallet = self.wallet.0;
         if !wallet.is_object() {
@@ -478,6 +481,9 @@ impl Connect {
         };
         // Last, since a wallet may ask its user.
         let owner = Owner::from_option(&wallet).await?;
+        if matches!(owner, Owner::Local(_)) && !matches!(session_key, SessionKey::Fitting) {
+            return wrong("sessionKey", "left out where the wallet's own key is given, which signs payments itself");
+        }
         let rpc = match (&owner, self.rpc) {
             (_, Some(Nodes(urls))) => Rpc::urls(&urls),
             (Owner::Wallet { provider, .. }, None) => Rpc::wallet(provider.clone()),
@@ -501,8 +507,26 @@ impl Connect {
             consents,
             on_exit_kit: self.on_exit_kit.map(|Callback(function)| function),
             environment,
+            session_key,
             owner,
         })
+    }
+}
+
+fn session_key(option: &JsValue) -> Result<SessionKey> {
+    match option.as_string().as_deref() {
+        _ if option.is_undefined() => Ok(SessionKey::Fitting),
+        Some("derived") => Ok(SessionKey::Derived),
+        Some("random") => Ok(SessionKey::Random),
+        None if option.is_object() => {
+            let text = get(option, "privateKey").as_string();
+            let bytes = text.and_then(|text| crate::js::bytes(&text)).map(zeroize::Zeroizing::new);
+            match bytes.filter(|bytes| bytes.len() == 32) {
+                Some(bytes) => Ok(SessionKey::Given(SecretKey::from_bytes(&bytes)?)),
+                None => wrong("connect", "sessionKey.privateKey", "a string of 0x and 64 hex digits"),
+            }
+        }
+        _ => wrong("connect", "sessionKey", "\"derived\", \"random\" or { privateKey }"),
     }
 }
 

@@ -12,12 +12,13 @@ pub mod transaction;
 pub mod typed_data;
 pub mod wallet_values;
 
+use crate::chain::owner::is_keys;
 use crate::failure::{Failure, Result};
 use crate::js::{get, get_function, get_string, invalid};
 use alloy_primitives::Address;
 use eip1193::Eip1193;
 use farthing_protocol::Code;
-use farthing_protocol::sign::{SecretKey, Signature};
+use farthing_protocol::sign::SecretKey;
 pub use hook::Hook;
 use typed_data::TypedData;
 use wasm_bindgen::JsValue;
@@ -87,22 +88,11 @@ impl Owner {
         }
     }
 
-    /// The owner's signature; a wallet shows what it signs.
+    /// What the owner's wallet gives for its signature, having shown what it signs. Whether it is one is still to be found.
     pub async fn sign(&self, data: &TypedData) -> Result<Vec<u8>> {
         match self {
             Self::Local(key) => Ok(key.sign(data.digest).as_bytes().to_vec()),
-            Self::Wallet { provider, account } => {
-                let bytes = provider.sign_typed_data(data.chain_id, *account, &data.json).await?;
-                // A contract wallet's signature has no fixed form, and need not be the same tomorrow.
-                let signed = Signature::from_slice(&bytes).and_then(|made| made.verify(data.digest, *account));
-                match signed {
-                    Ok(()) => Ok(bytes),
-                    Err(_) => Err(Failure::new(
-                        Code::Unsupported,
-                        "This wallet's signature is not one of its account's key, as a contract wallet's never is.",
-                    )),
-                }
-            }
+            Self::Wallet { provider, account } => provider.sign_typed_data(data.chain_id, *account, &data.json).await,
         }
     }
 
@@ -130,7 +120,17 @@ impl Owner {
     }
 
     async fn secret(&self, data: &TypedData) -> Result<zeroize::Zeroizing<Vec<u8>>> {
-        Ok(zeroize::Zeroizing::new(self.sign(data).await?))
+        let bytes = zeroize::Zeroizing::new(self.sign(data).await?);
+        // A contract wallet's signature has no fixed form, and need not be the same tomorrow.
+        match is_keys(self.address(), data.digest, &bytes) {
+            true => Ok(bytes),
+            false => Err(Failure::new(
+                Code::Unsupported,
+                "This wallet's signature is not one of its account's key, so no key that signs payments can be made of it. A \
+                 contract wallet has to be deployed first: send a transaction from it, of nothing to itself, and connect \
+                 again. No channel was opened and no money moved.",
+            )),
+        }
     }
 }
 

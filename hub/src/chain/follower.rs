@@ -22,7 +22,7 @@ const CURSOR: &str = "cursor";
 /// Seconds after which a development chain that is shorter than it was is taken for one that was reset.
 const RESET: u64 = 60;
 /// Looks during which one of several nodes may stand still while others go on.
-const STANDSTILL: u32 = 60;
+pub(super) const STANDSTILL: u32 = 60;
 /// Longest wait between attempts when the RPC fails.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 

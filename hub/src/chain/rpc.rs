@@ -79,6 +79,8 @@ pub struct AccountState {
 pub struct Rpc {
     provider: RootProvider<Ethereum>,
     nodes: Nodes,
+    /// Gas that a view function may use, where the node's own limit is not enough of one.
+    call_gas: Option<u64>,
 }
 
 impl std::fmt::Debug for Rpc {
@@ -102,13 +104,27 @@ impl Rpc {
     }
 
     fn on(nodes: Nodes) -> Self {
-        Self { provider: RootProvider::new(RpcClient::new(nodes.clone(), false)), nodes }
+        Self { provider: RootProvider::new(RpcClient::new(nodes.clone(), false)), nodes, call_gas: None }
     }
 
     /// Each node by itself.
     #[must_use]
     pub fn each(&self) -> Vec<Self> {
-        self.nodes.each().into_iter().map(Self::on).collect()
+        self.nodes.each().into_iter().map(|nodes| Self { call_gas: self.call_gas, ..Self::on(nodes) }).collect()
+    }
+
+    /// The same nodes; view functions of contracts that strangers chose may use so much gas.
+    #[must_use]
+    pub fn capped(&self, gas: u64) -> Self {
+        Self { call_gas: Some(gas), ..self.clone() }
+    }
+
+    fn view(&self, to: Address, data: Bytes) -> TransactionRequest {
+        let request = TransactionRequest::default().with_to(to).with_input(data);
+        match self.call_gas {
+            Some(gas) => request.with_gas_limit(gas),
+            None => request,
+        }
     }
 
     /// This very node is of this chain; of the others it has to be seen before anything that they say counts.
@@ -193,7 +209,7 @@ impl Rpc {
         let mut batch = BatchRequest::new(self.provider.client());
         let mut waiting = Vec::with_capacity(calls.len());
         for data in calls {
-            let request = TransactionRequest::default().with_to(to).with_input(data.clone());
+            let request = self.view(to, data.clone());
             let waiter = batch.add_call::<_, Bytes>("eth_call", &(request, at)).map_err(|error| unavailable(&error))?;
             waiting.push(waiter);
         }
@@ -208,7 +224,7 @@ impl Rpc {
 
     /// What a call returns, at the end of some block.
     pub async fn call(&self, to: Address, data: Bytes, at: BlockId) -> Result<Bytes, Error> {
-        let request = TransactionRequest::default().with_to(to).with_input(data);
+        let request = self.view(to, data);
         ask(async { self.provider.call(request).block(at).await }).await
     }
 

@@ -52,7 +52,7 @@ impl Driver {
     pub(super) fn recall(&mut self, facts: &[(Option<ChannelId>, ChainFact)]) {
         for channel in facts.iter().filter_map(|(channel, _)| *channel) {
             let Some(registration) = self.forgotten.followed.remove(&channel) else { continue };
-            if let Err(error) = self.register(registration) {
+            if let Err(error) = self.register(registration, false) {
                 tracing::warn!(%channel, %error, "a forgotten channel was not admitted again");
             }
         }

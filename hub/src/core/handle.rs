@@ -70,9 +70,9 @@ impl Core {
         let _ = self.put(Input::Detach { channel, socket }).await;
     }
 
-    /// Admits a channel; durable when it returns.
-    pub async fn register(&self, registration: Registration, origin: Origin) -> Result<ChannelId, Error> {
-        self.ask(|reply| Input::Register { registration: Box::new(registration), origin, reply }).await
+    /// Admits a channel; durable when it returns. `seen` if the chain has said that the binding is the owner's.
+    pub async fn register(&self, registration: Registration, seen: bool, origin: Origin) -> Result<ChannelId, Error> {
+        self.ask(|reply| Input::Register { registration: Box::new(registration), seen, origin, reply }).await
     }
 
     /// Channels announced on chain; returns those that are new here.
@@ -149,7 +149,7 @@ pub(super) enum Input {
     Backup { channel: ChannelId, backup: Vec<u8>, reply: Reply<()> },
     Attach { channel: ChannelId, outbox: Outbox, greeting: Outgoing, reply: Reply<()> },
     Detach { channel: ChannelId, socket: SocketId },
-    Register { registration: Box<Registration>, origin: Origin, reply: Reply<ChannelId> },
+    Register { registration: Box<Registration>, seen: bool, origin: Origin, reply: Reply<ChannelId> },
     Announced { channels: Vec<Registration>, reply: Reply<Vec<ChannelId>> },
     Lookup { address: Address, payer: Vec<ChannelId>, reply: Reply<PayeeInfo> },
     Status { channel: ChannelId, own: bool, reply: Reply<ChannelStatus> },

@@ -21,6 +21,7 @@ use farthing_protocol::hub::Registration;
 use farthing_protocol::json::shape::Shape;
 use farthing_protocol::json::{self, ToJson};
 use farthing_protocol::proof::LaneId;
+use farthing_protocol::wallet::binding_digest;
 use farthing_protocol::{ChannelId, Code, Error, Sides};
 use serde::Deserialize;
 use serde_json::Value;
@@ -30,6 +31,8 @@ use std::time::{Duration, Instant};
 
 /// How long a client waits to be let in while the chain was not read for its channel yet; less than clients wait for an answer.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
+/// How long the next look at the chain is waited for, before a contract's no counts.
+const NEXT_LOOK: Duration = Duration::from_secs(10);
 /// What a call costs that has us check a signature or write much, in requests.
 const COSTLY: u32 = 16;
 
@@ -75,7 +78,7 @@ pub(super) async fn call(
             }
             let binding = binding.filter(|binding| !binding.is_empty());
             let registration = Registration { channel, public_key: Some(public_key), binding };
-            value::<Register>(&Registered { channel_id: app.core.register(registration, origin).await? })?
+            value::<Register>(&Registered { channel_id: register(app, registration, origin).await? })?
         }
         Method::Lookup => {
             let Lookup { address } = read(params)?;
@@ -141,6 +144,36 @@ pub(super) fn response(id: Option<&RawValue>, result: Result<Answer, RpcError>) 
 
 fn socket_only(session: Option<&mut Session>) -> Result<&mut Session, RpcError> {
     session.ok_or_else(|| Error::new(Code::Unsupported, "this method is served over a WebSocket only").into())
+}
+
+/// Admits a channel. A binding that is not its owner's key's may be that of a contract, which is asked.
+async fn register(app: &App, registration: Registration, origin: Origin) -> Result<ChannelId, RpcError> {
+    let (def, binding) = (registration.channel, registration.binding.clone());
+    let refused = match (app.core.register(registration.clone(), false, origin).await, binding) {
+        (Err(refused), Some(binding)) if refused.code() == Code::BadSignature => (refused, binding),
+        (outcome, _) => return Ok(outcome?),
+    };
+    let (refused, binding) = refused;
+    let digest = binding_digest(&app.domain, &def);
+    let mut looks = app.health.looks();
+    let mut asked = None;
+    loop {
+        let head = looks.borrow_and_update().1;
+        let Some(head) = head else { return Err(RpcError::chain_unread()) };
+        if asked == Some(head.final_number) {
+            break;
+        }
+        if app.owners.signed(def.a.owner, digest, binding.clone(), head.final_number).await? {
+            return Ok(app.core.register(registration, true, origin).await?);
+        }
+        // A client that has just seen its wallet become final may be a look ahead of us.
+        if asked.replace(head.final_number).is_some() || tokio::time::timeout(NEXT_LOOK, looks.changed()).await.is_err() {
+            break;
+        }
+    }
+    let block = asked.unwrap_or_default();
+    let said = format!("{} (by its key, or by its contract's word in block {block})", refused.detail());
+    Err(Error::new(Code::BadSignature, said).into())
 }
 
 /// A fresh challenge. It is good for one attempt, on this connection, for this channel; over HTTP it is good for some

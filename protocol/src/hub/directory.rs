@@ -1,7 +1,6 @@
 //! Which channels the hub has, and whom they belong to.
 
 use super::{Entry, Hub};
-use crate::abi;
 use crate::api::PayeeInfo;
 use crate::channel::Channel;
 use crate::codec::stored;
@@ -9,8 +8,12 @@ use crate::error::{Code, Error};
 use crate::journal::{Journal, Write, encode};
 use crate::sign::{PublicKey, Signature};
 use crate::types::{ChannelDef, ChannelId, Participant, Side};
+use crate::wallet::binding_digest;
 use alloc::format;
 use alloy_primitives::{Address, Bytes};
+
+/// Most bytes of a binding, which is kept for good and shown to every payer: contracts' signatures have no fixed form.
+const MAX_BINDING: usize = 4_096;
 
 /// What a client tells the hub of its channel.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +36,11 @@ pub(super) const READ: u8 = 2;
 impl Hub {
     /// Admits a channel with this hub's terms. Repeating it adds what was missing.
     pub fn register(&mut self, registration: Registration) -> Result<ChannelId, Error> {
+        self.register_seen(registration, false)
+    }
+
+    /// The same; `seen` if a final block has said that the owner's contract takes the binding for its own (ERC-1271).
+    pub fn register_seen(&mut self, registration: Registration, seen: bool) -> Result<ChannelId, Error> {
         self.check_sound()?;
         let def = registration.channel;
         def.check()?;
@@ -51,13 +59,20 @@ impl Hub {
         let domain = self.config.domain;
         let id = def.id(domain.chain_id(), domain.contract());
         if let Some(binding) = &registration.binding {
-            let digest = domain.digest(&abi::Binding { owner: def.a.owner, signer: def.a.signer, channelId: id.0 });
-            Signature::from_slice(binding)?.verify(digest, def.a.owner)?;
+            if binding.len() > MAX_BINDING {
+                return Err(Error::new(Code::LimitExceeded, "the binding has too many bytes"));
+            }
+            // What was bound stays bound, whatever a contract says later: the signer is the channel's for life.
+            let known = self.channels.get(&id).is_some_and(|entry| entry.registration.binding.as_ref() == Some(binding));
+            if !known && !seen {
+                Signature::from_slice(binding)?.verify(binding_digest(&domain, &def), def.a.owner)?;
+            }
         }
         if let Some(entry) = self.channels.get_mut(&id) {
             let mut merged = entry.registration.clone();
             merged.public_key = merged.public_key.or(registration.public_key);
-            merged.binding = merged.binding.or(registration.binding);
+            // Payers ask a contract themselves, and it may have stopped taking the older one.
+            merged.binding = if seen { registration.binding } else { merged.binding.or(registration.binding) };
             if merged != entry.registration {
                 entry.registration = merged;
                 let write = entry.def_write(id);

@@ -15,7 +15,7 @@ pub use adopt::Shown;
 pub use event::{Balance, Event, WalletEffect};
 pub use payment::{Direction, Payment, PaymentId, Status};
 pub use preimage::Unproven;
-pub use send::{PayRequest, Payee, check_payee};
+pub use send::{PayRequest, Payee, binding_digest, check_payee};
 pub use stream::{Stream, StreamRequest, Words, chain_word, voucher_key};
 
 use crate::amount::Amount;
@@ -88,6 +88,8 @@ pub struct Wallet {
     /// Payments that were made, by the chain's word, and whose preimage is not known.
     unproven: Map<ConditionKey, (PaymentId, Unproven)>,
     next_ticket: u64,
+    /// Bindings that contracts stand by, by the chain's word.
+    bound_by_chain: Set<B256>,
     /// Tips of others' chains that were granted, ever.
     tips: Set<B256>,
     /// Locks of streams to us that wait for somebody who shows their words.
@@ -161,6 +163,7 @@ impl Wallet {
             changed: Set::new(),
             unproven: Map::new(),
             next_ticket: 0,
+            bound_by_chain: Set::default(),
             tips: Set::new(),
             undecided: Set::new(),
             takes_streams: false,

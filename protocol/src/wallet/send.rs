@@ -11,9 +11,9 @@ use crate::envelope::{Letter, SharedKey};
 use crate::error::{Code, Error};
 use crate::lane::{MAX_MEMO, Op};
 use crate::sign::{SecretKey, Signature};
-use crate::types::{Asset, Participant, Side};
+use crate::types::{Asset, ChannelDef, Participant, Side};
 use alloc::string::String;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 
 /// Whom to pay.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,6 +50,17 @@ pub struct PayRequest {
 
 /// Refuses a payee key that is not bound to the address that was asked for. [19]
 pub fn check_payee(domain: &Domain, hub: &Participant, to: Address, info: &PayeeInfo) -> Result<(), Error> {
+    check_payee_of(domain, hub, to, info, |_| false)
+}
+
+/// The same, where the chain has said of some digests that the owner's contract takes what was shown for its signature.
+fn check_payee_of(
+    domain: &Domain,
+    hub: &Participant,
+    to: Address,
+    info: &PayeeInfo,
+    by_chain: impl Fn(&B256) -> bool,
+) -> Result<(), Error> {
     let refuse = |why: &'static str| Err(Error::new(Code::HubFault, why));
     let def = &info.channel;
     def.check()?;
@@ -68,12 +79,33 @@ pub fn check_payee(domain: &Domain, hub: &Participant, to: Address, info: &Payee
     let Some(binding) = &info.binding else {
         return refuse("the payee's owner has not bound its signer");
     };
-    let id = def.id(domain.chain_id(), domain.contract());
-    let digest = domain.digest(&abi::Binding { owner: def.a.owner, signer: def.a.signer, channelId: id.0 });
+    let digest = binding_digest(domain, def);
+    if by_chain(&digest) {
+        return Ok(());
+    }
     Signature::from_slice(binding)?.verify(digest, to)
 }
 
+/// What a channel's owner signs to bind its signer.
+#[must_use]
+pub fn binding_digest(domain: &Domain, def: &ChannelDef) -> B256 {
+    let id = def.id(domain.chain_id(), domain.contract());
+    domain.digest(&abi::Binding { owner: def.a.owner, signer: def.a.signer, channelId: id.0 })
+}
+
 impl Wallet {
+    /// A final block has said that a payee's owner, a contract, takes what the hub showed for its signature of this binding
+    /// (ERC-1271): [`binding_digest`]. Holds as long as the wallet runs, since a channel's signer never changes.
+    pub fn note_bound(&mut self, digest: B256) {
+        self.bound_by_chain.insert(digest);
+    }
+
+    /// Whether that was noted.
+    #[must_use]
+    pub fn is_noted_bound(&self, digest: &B256) -> bool {
+        self.bound_by_chain.contains(digest)
+    }
+
     /// Queues a payment; it is signed with the next commit. [`super::Event::Payment`] tells how it goes on.
     pub fn pay(&mut self, request: PayRequest, now: u64) -> Result<PaymentId, Error> {
         self.check_sound()?;
@@ -175,7 +207,7 @@ impl Wallet {
     ) -> Result<Op, Error> {
         let Payee::Channel { to, info } = payee else { return Err(Code::UnknownPayee.into()) };
         let hub = self.channel.def().b;
-        check_payee(self.channel.domain(), &hub, *to, info)?;
+        check_payee_of(self.channel.domain(), &hub, *to, info, |digest| self.bound_by_chain.contains(digest))?;
         if info.channel.a.signer == self.channel.def().a.signer {
             return Err(Error::new(Code::InvalidArgument, "payer and payee are the same: pay another account"));
         }

@@ -18,8 +18,8 @@ mod socket;
 
 pub use openrpc::DOCUMENT as OPENRPC;
 
-use crate::config::{Config, Listed};
 use crate::chain::{Owners, Rpc};
+use crate::config::{Config, Listed};
 use crate::core::{Budget, Core};
 use crate::deposits::DepositDesk;
 use crate::health::Health;

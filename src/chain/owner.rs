@@ -52,14 +52,15 @@ impl Chain {
     pub fn signed(&self, owner: Address, hash: B256, signature: Bytes) -> Work<'_, bool> {
         Box::pin(async move {
             let data = isValidSignatureCall { hash, signature }.abi_encode();
-            let call =
-                object([("to", owner.to_string().into()), ("gas", GAS.into()), ("data", hex(data).into())]);
+            let call = object([("to", owner.to_string().into()), ("gas", GAS.into()), ("data", hex(data).into())]);
             let params = array([call, JsValue::from(format!("{:#x}", self.head().final_number))]);
             match self.rpc.agreed("eth_call", params, whole).await {
                 Ok(answer) => {
                     let answer = answer.as_string().and_then(|answer| bytes(&answer)).unwrap_or_default();
                     let (magic, rest) = answer.split_at_checked(4).unwrap_or_default();
-                    Ok(answer.len() == 32 && magic == isValidSignatureCall::SELECTOR && rest.iter().all(|byte| *byte == 0))
+                    Ok(answer.len() == 32
+                        && magic == isValidSignatureCall::SELECTOR
+                        && rest.iter().all(|byte| *byte == 0))
                 }
                 Err(failure) if failure.code() == Code::TransactionFailed => Ok(false),
                 Err(failure) => Err(failure),

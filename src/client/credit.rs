@@ -85,7 +85,7 @@ impl Client {
             let (owner, confirmations) = (self.owner.address(), self.chain.confirmations());
             let mined = Box::pin(self.until_end(self.chain.confirmed(owner, &hash, confirmations, &|| false, &tell)));
             let before = self.credit(asset).unwrap_or_default();
-            let seen = self.seen(async || {
+            let seen = self.until_done(async || {
                 let block = self.chain.head().final_number;
                 Ok(self.chain.credit(asset, owner, block).await? < before)
             });

@@ -168,7 +168,7 @@ impl Client {
             let hash = self.chain.send(&self.owner, token, U256::ZERO, data).await?;
             // What a contract's wallet gives for a hash may be no transaction's: then the effect is what tells.
             let mined = Box::pin(self.until_end(self.chain.confirmed(owner, &hash, 0, &|| false, &|_| {})));
-            let seen = self.seen(async || {
+            let seen = self.until_done(async || {
                 let allowed = self.chain.allowance(token, owner).await?;
                 Ok(if amount.is_zero() { allowed.is_zero() } else { allowed >= amount })
             });
@@ -189,7 +189,7 @@ impl Client {
     }
 
     /// Looks at the chain now and then, until what a wallet was asked for is done. Of one's own key's it is told by the hash.
-    pub(super) async fn seen(&self, is_done: impl AsyncFn() -> Result<bool>) {
+    pub(super) async fn until_done(&self, is_done: impl AsyncFn() -> Result<bool>) {
         loop {
             sleep(LOOK).await;
             if matches!(self.owner, Owner::Wallet { .. }) && is_done().await.unwrap_or(false) {

@@ -277,7 +277,9 @@ impl Client {
     async fn ask_owner(&self, to: Address, info: &PayeeInfo) -> Result<()> {
         let def = &info.channel;
         let digest = binding_digest(&self.chain.domain, def);
-        let Some(binding) = info.binding.as_ref().filter(|binding| !is_keys(to, digest, binding)) else { return Ok(()) };
+        let Some(binding) = info.binding.as_ref().filter(|binding| !is_keys(to, digest, binding)) else {
+            return Ok(());
+        };
         if to != def.a.owner || to == def.a.signer || self.wallet.borrow().is_noted_bound(&digest) {
             return Ok(());
         }

@@ -147,7 +147,8 @@ impl Entrance<'_> {
     async fn platform(&self, what: &str, bytes: &[u8]) -> Result<Vec<u8>> {
         let arguments = array([JsValue::from(Uint8Array::from(bytes)), self.context().into()]);
         let done = settle(invoke(&self.settings.environment, what, &arguments)).await.map_err(|thrown| {
-            let detail = format!("The key that seals the session key: {}.", crate::js::message(&thrown).trim_end_matches('.'));
+            let detail =
+                format!("The key that seals the session key: {}.", crate::js::message(&thrown).trim_end_matches('.'));
             Failure::caused(Code::StorageFailed, detail, thrown)
         })?;
         match done.dyn_into::<Uint8Array>() {

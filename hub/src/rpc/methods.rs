@@ -167,7 +167,8 @@ async fn register(app: &App, registration: Registration, origin: Origin) -> Resu
             return Ok(app.core.register(registration, true, origin).await?);
         }
         // A client that has just seen its wallet become final may be a look ahead of us.
-        if asked.replace(head.final_number).is_some() || tokio::time::timeout(NEXT_LOOK, looks.changed()).await.is_err() {
+        if asked.replace(head.final_number).is_some() || tokio::time::timeout(NEXT_LOOK, looks.changed()).await.is_err()
+        {
             break;
         }
     }

@@ -63,7 +63,8 @@ impl Hub {
                 return Err(Error::new(Code::LimitExceeded, "the binding has too many bytes"));
             }
             // What was bound stays bound, whatever a contract says later: the signer is the channel's for life.
-            let known = self.channels.get(&id).is_some_and(|entry| entry.registration.binding.as_ref() == Some(binding));
+            let known =
+                self.channels.get(&id).is_some_and(|entry| entry.registration.binding.as_ref() == Some(binding));
             if !known && !seen {
                 Signature::from_slice(binding)?.verify(binding_digest(&domain, &def), def.a.owner)?;
             }

@@ -44,7 +44,11 @@ contract Safe is IERC1271 {
         return IERC1271.isValidSignature.selector;
     }
 
-    function transactionHash(address to, uint256 value, bytes calldata data, uint256 turn) public view returns (bytes32) {
+    function transactionHash(address to, uint256 value, bytes calldata data, uint256 turn)
+        public
+        view
+        returns (bytes32)
+    {
         return keccak256(abi.encode("transaction", block.chainid, address(this), to, value, keccak256(data), turn));
     }
 

@@ -94,6 +94,7 @@ let last = Promise.resolve();
 const accounts = () =>
   (last = last.then(async () => {
     const [one, two] = [await set.world.account(), await set.world.account()];
+    await set.world.chain.mint(set.world.usdc, one.address, 100_000_000n);
     return { KEY: one.privateKey, KEY2: two.privateKey };
   }));
 

@@ -25,6 +25,7 @@ for (const listener of [app, getRequestListener(hono.fetch)]) {
 export const CONTEXTS = {
   /** Nothing is there but hub, chain and an account with money. */
   connects: { before: "", after: end },
+  gasless: { before: 'const client = await connect({ hub, rpc, wallet, store: "memory", pollInterval: 100 });', after: `assert.match(hash, /^0x/); assert.equal(fee, quote.fee);\n${end}` },
   /** A client with money in its channel. */
   client: { before: joined, after: end },
   fails: { before: joined, after: `assert.deepEqual(said.map((line) => line[1]), ["insufficient-funds"]);\n${end}` },

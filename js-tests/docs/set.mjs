@@ -60,7 +60,7 @@ export const recovered = (digest, signature) => {
 
 export async function createSet() {
   const folder = mkdtempSync(join(tmpdir(), "farthing-docs-"));
-  const world = await createWorld();
+  const world = await createWorld({ relay: {} });
   const { local, disconnectAll } = clientsOf(() => world);
   const set = { folder, world, port: undefined };
   set.payee = await local(await world.account());

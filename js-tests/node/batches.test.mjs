@@ -16,7 +16,7 @@ const clients = [];
 let world;
 
 before(async () => {
-  world = await createWorld();
+  world = await createWorld({ dai: { decimals: 6 } });
   // Its allowance must be zero before it is changed, as USDT's.
   const bytecode = await world.chain.reader.getCode({ address: await world.chain.deploy("WaryToken", []) });
   await world.chain.admin.setCode({ address: world.dai, bytecode });

@@ -43,7 +43,7 @@ test("a faucet that could not give gives when it is asked again", async () => {
   const give = async () => {
     if (!works) throw new Error("The chain does not answer.");
   };
-  const pages = await servePages({ folder, hub: "http://127.0.0.1:1", give });
+  const pages = await servePages({ hub: "http://127.0.0.1:1", give });
   try {
     const ask = async () => (await fetch(`${pages.url}/faucet`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ address: `0x${"11".repeat(20)}` }) })).status;
     assert.equal(await ask(), 500);

@@ -94,7 +94,7 @@ test("it leaves by its own transaction, also where the key is lost", async () =>
   await assert.rejects(keyless.pay({ to: world.hub.owner, asset: "ETH", amount: 1n }), { code: "unsupported" });
   const before = await world.balanceOf(safe.address);
   await keyless.exit({
-    onProgress: ({ stage, endsAt }) => stage === "challenge" && void world.chain.passTo(BigInt(Math.ceil(endsAt.getTime() / 1000)) + 1n),
+    onProgress: ({ stage, endsAt }) => stage === "challenge" && void world.chain.passTo(BigInt(Math.ceil(endsAt / 1000)) + 1n),
   });
   assert.equal(await world.balanceOf(safe.address), before + ETHER);
 });
@@ -108,7 +108,7 @@ test("the exported key takes the channel up on another device", async () => {
   await first.disconnect();
   const other = await client(safe.provider, { sessionKey: { privateKey }, adopt: true });
   assert.equal(other.info.channelId, channelId);
-  assert.equal((await other.balances()).find(({ symbol }) => symbol === "ETH").available, ETHER);
+  assert.equal((await other.balances()).find(({ asset }) => asset === "ETH").available, ETHER);
 });
 
 test("a store that dies between key and first use leaves one key, which is used", async () => {

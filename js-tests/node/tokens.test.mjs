@@ -14,7 +14,7 @@ let world;
 const { local, disconnectAll } = clientsOf(() => world);
 
 before(async () => {
-  world = await createWorld();
+  world = await createWorld({ dai: { decimals: 6 } });
   const { chain, dai } = world;
   // The world's token turns into one like USDT; both keep balances and allowances in the same places.
   const bytecode = await chain.reader.getCode({ address: await chain.deploy("WaryToken", []) });

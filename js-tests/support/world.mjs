@@ -129,14 +129,14 @@ async function createHub(world, options, eth, dai, tokens, usdcFee) {
     max_collateral: parseEther("1000"),
     ...changes,
   });
-  const assets = [asset(zeroAddress, "ETH", eth), asset(world.dai, "DAI", dai)];
+  const others = [];
   if (world.usdc !== undefined) {
     await world.chain.fund(world.usdc, owner, { eth: parseEther("100000"), dai: 10n ** 13n });
     const limits = { decimals: 6, channel_capacity: 10n ** 9n, max_payment: 10n ** 8n, collateral: 5_000_000n, max_collateral: 10n ** 9n };
-    assets.push(asset(world.usdc, "USDC", { ...limits, deposit_fee: usdcFee }));
+    others.push(asset(world.usdc, "USDC", { ...limits, deposit_fee: usdcFee }));
   }
   for (const [symbol, { contract, args, ...changes }] of Object.entries(tokens)) {
-    assets.push(asset(world.tokens[symbol], symbol, changes));
+    others.push(asset(world.tokens[symbol], symbol, changes));
     await world.chain.mint(world.tokens[symbol], owner, parseEther("10000000"));
   }
   const config = join(world.folder, "hub.toml");
@@ -152,7 +152,8 @@ async function createHub(world, options, eth, dai, tokens, usdcFee) {
       contract: world.contract,
       confirmations: 1,
       database: join(world.folder, "hub.sqlite"),
-      assets,
+      // What a test changed holds from the next start on.
+      assets: [asset(zeroAddress, "ETH", eth), asset(world.dai, "DAI", dai), ...others],
       challenge_period: { min: 60, max: 30 * 24 * 3600, default: 3600 },
       // All of a test are behind one address, hostile clients among them.
       limits: {

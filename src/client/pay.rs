@@ -185,7 +185,12 @@ impl Client {
         };
         known.waits_for(Code::WalletUnavailable);
         let data = typed_data::payment(&self.chain.domain, &told, to, asset, id.into());
-        let signed = self.until_end(Box::pin(self.owner.sign(&data))).await;
+        let signed = self.until_end(Box::pin(async {
+            let given = self.owner.sign(&data).await?;
+            // Somebody else's signature is no consent.
+            self.chain.owners(self.owner.address(), data.digest, given).await
+        }));
+        let signed = signed.await;
         known.waits_for(Code::NotConnected);
         signed.map(|_| ()).map_err(|failure| failure.because("Nothing was paid."))
     }

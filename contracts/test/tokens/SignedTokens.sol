@@ -9,7 +9,7 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 
 /// @title DAI's own permit: of everything, by a type and a nonce of its own
 contract OldDai is ERC20, EIP712 {
-    bytes32 private constant PERMIT =
+    bytes32 public constant PERMIT_TYPEHASH =
         keccak256("Permit(address holder,address spender,uint256 nonce,uint256 expiry,bool allowed)");
 
     mapping(address owner => uint256) public nonces;
@@ -31,7 +31,8 @@ contract OldDai is ERC20, EIP712 {
         bytes32 r,
         bytes32 s
     ) external {
-        bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(PERMIT, holder, spender, nonce, expiry, allowed)));
+        bytes32 digest =
+            _hashTypedDataV4(keccak256(abi.encode(PERMIT_TYPEHASH, holder, spender, nonce, expiry, allowed)));
         require(holder != address(0) && holder == ECDSA.recover(digest, v, r, s), "Dai/invalid-permit");
         require(expiry == 0 || block.timestamp <= expiry, "Dai/permit-expired");
         require(nonce == nonces[holder]++, "Dai/invalid-nonce");

@@ -30,6 +30,18 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// A command that lets others go first, where the system knows how.
+pub(crate) fn gently(program: &Path) -> Command {
+    match find("nice") {
+        Some(nice) => {
+            let mut command = command(nice);
+            command.args(["-n", "19"]).arg(program);
+            command
+        }
+        None => command(program),
+    }
+}
+
 /// A cargo command, with the cargo that runs us.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

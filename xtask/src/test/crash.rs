@@ -28,7 +28,7 @@ pub(crate) fn run() -> Result<Tally> {
     }
     let file = paths::out("crash.json");
     paths::remove(&file)?;
-    let mut crash = process::command(model::build("crash")?);
+    let mut crash = process::gently(&model::build("crash")?);
     let run = steps::watch("crash matrix", crash.args(["--check", "--out"]).arg(&file))?;
     if !run.ok {
         return Ok(Tally::failure(format!("\n{}", run.tail(40))));

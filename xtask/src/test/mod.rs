@@ -1,9 +1,11 @@
-//! `cargo xtask test`: every test there is, one step after the other.
+//! `cargo xtask test`: every test there is, one step after the other; beside those that wait most of the time run those
+//! that only compute.
 //!
 //! A step that fails does not stop the others. Failures are told at the end,
 //! and the very last line is `N passed, N failed`.
 
 use std::process::ExitCode;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -70,21 +72,46 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     let count = steps.len();
-    let mut total = Tally::default();
-    for (index, step) in steps.into_iter().enumerate() {
-        ui::step(&format!("[{}/{count}] {}", index.saturating_add(1), step.name));
-        let began = Instant::now();
-        let tally = (step.run)().unwrap_or_else(|error| Tally::failure(format!("{error:#}")));
-        println!("{}", summary(step.name, &tally, began.elapsed()));
-        let failures = tally.failures.iter().map(|failure| format!("{}: {failure}", step.name)).collect();
-        total.add(Tally { failures, ..tally });
-    }
+    let steps: Vec<_> = steps.into_iter().enumerate().map(|(index, step)| (index.saturating_add(1), step)).collect();
+    let (before, rest) = split(steps, |step| steps::COMPUTE.contains(&step.name));
+    let (beside, rest): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(_, step)| steps::COMPUTE.contains(&step.name));
+    let (waiting, after) = split(rest, |step| step.name == steps::ALONE_FROM);
+    let mut total = follow(before, count);
+    thread::scope(|scope| {
+        let computing = scope.spawn(|| follow(beside, count));
+        total.add(follow(waiting, count));
+        total.add(computing.join().unwrap_or_else(|_| Tally::failure("a step panicked")));
+    });
+    total.add(follow(after, count));
     for failure in &total.failures {
         println!("FAILED {failure}");
     }
     println!("in {}", ui::seconds(started.elapsed()));
     println!("{} passed, {} failed", total.passed, total.failed);
     Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+type Numbered = Vec<(usize, steps::Step)>;
+
+/// The steps before the first one like this, and the others.
+fn split(mut steps: Numbered, like: impl Fn(&steps::Step) -> bool) -> (Numbered, Numbered) {
+    let at = steps.iter().position(|(_, step)| like(step)).unwrap_or(steps.len());
+    let rest = steps.split_off(at);
+    (steps, rest)
+}
+
+/// Runs steps one after the other.
+fn follow(steps: Numbered, count: usize) -> Tally {
+    let mut total = Tally::default();
+    for (number, step) in steps {
+        ui::step(&format!("[{number}/{count}] {}", step.name));
+        let began = Instant::now();
+        let tally = (step.run)().unwrap_or_else(|error| Tally::failure(format!("{error:#}")));
+        println!("{}", summary(step.name, &tally, began.elapsed()));
+        let failures = tally.failures.iter().map(|failure| format!("{}: {failure}", step.name)).collect();
+        total.add(Tally { failures, ..tally });
+    }
+    total
 }
 
 fn summary(name: &str, tally: &Tally, time: Duration) -> String {

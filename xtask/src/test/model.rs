@@ -39,7 +39,7 @@ pub(crate) fn run(schedules: u64) -> Result<Tally> {
     let file = paths::out("model.json");
     paths::remove(&file)?;
     let count = schedules.to_string();
-    let mut model = process::command(build("model")?);
+    let mut model = process::gently(&build("model")?);
     // A fiftieth of the schedules is replayed against the contract's own bytecode.
     let evm = (schedules / 50).to_string();
     model

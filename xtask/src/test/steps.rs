@@ -67,6 +67,12 @@ const AT_ONCE: [(&str, &str); 5] = [
     ("RPC faults", "2"),
 ];
 
+/// What only computes, and runs beside steps that wait for blocks, timers and other processes most of the time.
+pub(crate) const COMPUTE: [&str; 3] = ["contracts mutants", "model", "crash matrix"];
+
+/// From this step on nothing runs beside another: browsers take what there is, and the last steps count time.
+pub(crate) const ALONE_FROM: &str = "package in Chromium";
+
 /// All steps of a full or a quick run. Of what takes longest a run that was asked for by name does more.
 pub(crate) fn all(quick: bool, named: bool) -> Vec<Step> {
     let mut steps = vec![

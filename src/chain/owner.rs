@@ -4,12 +4,12 @@ use super::Chain;
 use super::rpc::whole;
 use crate::failure::Failure;
 use crate::js::{array, bytes, hex, object};
+use crate::signer::is_keys;
 use crate::task::Work;
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::{SolCall, SolValue};
 use farthing_protocol::Code;
 use farthing_protocol::abi::IERC1271::isValidSignatureCall;
-use farthing_protocol::sign::Signature;
 use wasm_bindgen::JsValue;
 
 /// What there is at an account's address.
@@ -94,12 +94,6 @@ impl Chain {
             Err(Failure::new(Code::Unsupported, detail))
         })
     }
-}
-
-/// Whether the account's key signed it.
-#[must_use]
-pub fn is_keys(owner: Address, digest: B256, given: &[u8]) -> bool {
-    Signature::from_slice(given).is_ok_and(|signature| signature.verify(digest, owner).is_ok())
 }
 
 /// What a contract that is deployed is asked about, where a wallet also says how to deploy it.

@@ -2,11 +2,11 @@
 
 use super::attempt::{Attempt, returning, text, unmoved};
 use super::{Client, Filter, History, Waiter};
-use crate::chain::owner::is_keys;
 use crate::entrance::greeting::look_up;
 use crate::failure::{Failure, Result};
 use crate::js::random;
 use crate::signal::Standing;
+use crate::signer::is_keys;
 use crate::signer::typed_data::{self, Told};
 use crate::task::{Either, Once, Work, race, sleep};
 use alloy_primitives::Address;

@@ -4,9 +4,9 @@
 use super::attempt::{Attempt, unmoved};
 use super::pay::{RETURN, came_back};
 use super::{Client, Notice, Waiter};
-use crate::chain::owner::is_keys;
 use crate::failure::{Failure, Result};
 use crate::js::{random, ticks};
+use crate::signer::is_keys;
 use crate::task::{Either, race, sleep};
 use alloy_primitives::{Address, B256, Bytes};
 use farthing_protocol::abi;

@@ -10,9 +10,9 @@ use super::record::{Record, holds_money, is_over, load_record, load_records, usa
 use super::session::{Made, SessionKey};
 use super::settings::Settings;
 use crate::chain::Chain;
-use crate::chain::owner::is_keys;
 use crate::failure::{Failure, Result};
 use crate::signer::Owner;
+use crate::signer::is_keys;
 use crate::signer::typed_data::{self, TypedData};
 use crate::task::{Once, Work, begin};
 use crate::transport::terms::Terms;

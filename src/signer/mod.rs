@@ -12,13 +12,12 @@ pub mod transaction;
 pub mod typed_data;
 pub mod wallet_values;
 
-use crate::chain::owner::is_keys;
 use crate::failure::{Failure, Result};
 use crate::js::{get, get_function, get_string, invalid};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use eip1193::Eip1193;
 use farthing_protocol::Code;
-use farthing_protocol::sign::SecretKey;
+use farthing_protocol::sign::{SecretKey, Signature};
 pub use hook::Hook;
 use typed_data::TypedData;
 use wasm_bindgen::JsValue;
@@ -132,6 +131,12 @@ impl Owner {
             )),
         }
     }
+}
+
+/// Whether the account's key signed it.
+#[must_use]
+pub fn is_keys(owner: Address, digest: B256, given: &[u8]) -> bool {
+    Signature::from_slice(given).is_ok_and(|signature| signature.verify(digest, owner).is_ok())
 }
 
 /// Whether it is what libraries sign with: an ethers signer, a viem account, a connector of wagmi.

@@ -379,3 +379,32 @@ async fn dear_gas_an_empty_account_and_many_questions_are_refused() {
     hub.stop();
     hub.ended().await.unwrap();
 }
+
+/// An owner that is a contract checks its signature as dearly as it likes, at the hub's cost: it takes any signature here.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_whose_check_takes_much_gas_is_not_served() {
+    let world = World::new("").await;
+    let (hub, url) = world.start().await;
+    let key = world.owner(1).await;
+    for (number, rounds, is_served) in [(1, 200_000_u32, false), (2, 2_000, true)] {
+        let owner = Address::repeat_byte(0xe0 + number);
+        world.chain.mint(owner, Amount::new(10 * AMOUNT)).await;
+        world.chain.ask("anvil_impersonateAccount", json!([owner])).await;
+        world.chain.ask("anvil_setBalance", json!([owner, "0xde0b6b3a7640000"])).await;
+        let approve = IERC20::approveCall { spender: world.relay, amount: U256::MAX }.abi_encode();
+        let approve = json!([{ "from": owner, "to": world.chain.dai, "data": alloy_primitives::hex::encode_prefixed(approve) }]);
+        world.chain.ask("eth_sendTransaction", approve).await;
+        // Counts down, 26 gas a round, and returns ERC-1271's magic number.
+        let code = format!("0x63{rounds:08x}5b6001900380600557507f1626ba7e{}60005260206000f3", "00".repeat(28));
+        world.chain.ask("anvil_setCode", json!([owner, code])).await;
+        let asked = world.ask(&url, &key, |wish| wish.from = owner).await;
+        if is_served {
+            let hash = world.send(&url, &asked).await.unwrap();
+            world.mined(hash).await;
+        } else {
+            world.refused(&url, &asked, "limit-exceeded").await;
+        }
+    }
+    hub.stop();
+    hub.ended().await.unwrap();
+}

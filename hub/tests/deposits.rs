@@ -103,7 +103,7 @@ impl World {
         change(&mut wish);
         let digest = Domain::relay(31_337, self.relay).digest(&wish);
         let signature = key.sign(digest);
-        let (v, r, s, deadline) = self.permit(key, wish.amount).await;
+        let (v, r, s, deadline) = self.permit(key, wish.amount, clock::now() + 3_600).await;
         let params = json!({
             "channel": {
                 "a": { "owner": def.a.owner, "signer": def.a.signer },
@@ -123,14 +123,13 @@ impl World {
         Asked { params, digest }
     }
 
-    async fn permit(&self, key: &SecretKey, value: u128) -> (u8, B256, B256, u64) {
+    async fn permit(&self, key: &SecretKey, value: u128, deadline: u64) -> (u8, B256, B256, u64) {
         let owner = key.address();
         let nonces = IERC20::noncesCall { owner }.abi_encode();
         let answer = self.chain.rpc.call_latest(self.chain.dai, nonces.into()).await.unwrap();
         let nonce = IERC20::noncesCall::abi_decode_returns(&answer).unwrap();
         let separator = IERC20::DOMAIN_SEPARATORCall {}.abi_encode();
         let separator = self.chain.rpc.call_latest(self.chain.dai, separator.into()).await.unwrap();
-        let deadline = clock::now() + 3_600;
         let (value, spender) = (U256::from(value), self.relay);
         let permit = Permit { owner, spender, value, nonce, deadline: U256::from(deadline) };
         let data = [&[0x19, 0x01], &separator[..], &permit.eip712_hash_struct()[..]].concat();
@@ -282,6 +281,14 @@ async fn what_does_not_fit_is_not_sent() {
     world.refused(&url, &world.ask(&url, &key, |wish| wish.deadline = now + 5).await, "bad-expiry").await;
     // More than there is.
     world.refused(&url, &world.ask(&url, &key, |wish| wish.amount = 11 * AMOUNT).await, "insufficient-funds").await;
+
+    // A permit that is over before it is mined would make it fail, and cost its owner nothing.
+    let mut brief = world.ask(&url, &key, |_| {}).await;
+    let (v, r, s, deadline) = world.permit(&key, AMOUNT, now + 20).await;
+    let permit = json!({ "type": "permit", "deadline": deadline, "v": v, "r": r, "s": s });
+    let parts = brief.params["authorization"].as_object_mut().unwrap();
+    parts.extend(permit.as_object().unwrap().clone());
+    world.refused(&url, &brief, "bad-expiry").await;
 
     let mut forged = world.ask(&url, &key, |_| {}).await;
     let foe = SecretKey::derive("foe", &[1]).unwrap().sign(forged.digest);

@@ -322,7 +322,7 @@ impl Eip1193 {
     }
 
     /// Nothing that comes late is of what is asked for now.
-    pub(super) fn forget_late(&self) {
+    pub fn forget_late(&self) {
         self.last.take();
     }
 

@@ -119,6 +119,10 @@ impl DepositDesk {
         }
         let now = clock::now();
         self.check(&channel, &deposit, now)?;
+        // Simulated well and mined too late, it would cost the hub its gas, and its owner nothing.
+        if ends(&authorization).is_some_and(|end| end < now.saturating_add(LEAST_TIME)) {
+            return Err(refused(Code::BadExpiry, "what lets its tokens be taken ends too soon, or has ended"));
+        }
         // Before the chain is asked, which may have the other one already and would say something else.
         self.check_turn(&self.charges().await?, &id, deposit.from).await?;
         let data = calldata(&channel, &deposit, authorization);
@@ -343,6 +347,17 @@ fn would_fail(reason: &str) -> Error {
     }
     let shown: String = reason.chars().filter(|c| !c.is_control()).take(200).collect();
     refused(Code::InvalidArgument, format!("it would fail on chain ({shown})"))
+}
+
+/// When what lets the tokens be taken is over, if ever.
+const fn ends(authorization: &Authorization) -> Option<u64> {
+    match *authorization {
+        // An allowance, and DAI's word for never.
+        Authorization::Permit { v: 0, .. } | Authorization::DaiPermit { expiry: 0, .. } => None,
+        Authorization::Permit { deadline, .. } | Authorization::Permit2 { deadline, .. } => Some(deadline),
+        Authorization::DaiPermit { expiry, .. } => Some(expiry),
+        Authorization::Authorization { valid_before, .. } => Some(valid_before),
+    }
 }
 
 fn calldata(channel: &ChannelDef, deposit: &RelayedDeposit, authorization: Authorization) -> Bytes {

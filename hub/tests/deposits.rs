@@ -399,7 +399,8 @@ async fn an_owner_whose_check_takes_much_gas_is_not_served() {
         world.chain.ask("anvil_impersonateAccount", json!([owner])).await;
         world.chain.ask("anvil_setBalance", json!([owner, "0xde0b6b3a7640000"])).await;
         let approve = IERC20::approveCall { spender: world.relay, amount: U256::MAX }.abi_encode();
-        let approve = json!([{ "from": owner, "to": world.chain.dai, "data": alloy_primitives::hex::encode_prefixed(approve) }]);
+        let approve =
+            json!([{ "from": owner, "to": world.chain.dai, "data": alloy_primitives::hex::encode_prefixed(approve) }]);
         world.chain.ask("eth_sendTransaction", approve).await;
         // Counts down, 26 gas a round, and returns ERC-1271's magic number.
         let code = format!("0x63{rounds:08x}5b6001900380600557507f1626ba7e{}60005260206000f3", "00".repeat(28));

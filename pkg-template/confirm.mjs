@@ -21,24 +21,37 @@ function product(unitPrice, units) {
   return typeof unitPrice === "bigint" && Number.isSafeInteger(units) ? unitPrice * BigInt(/** @type {number} */ (units)) : undefined;
 }
 
-/** Ends when the caller has stopped waiting. @param {any} options @returns {Promise<"stopped">} */
+/**
+ * `ended` when the caller has stopped waiting; `forget` leaves no timer behind, which would keep a process alive.
+ * @param {any} options @returns {{ ended: Promise<"stopped">, forget: () => void }}
+ */
 function stopped({ signal, timeout }) {
-  return new Promise((resolve) => {
-    const stop = () => resolve("stopped");
-    if (signal?.aborted) stop();
-    signal?.addEventListener?.("abort", stop, { once: true });
-    if (Number.isSafeInteger(timeout)) setTimeout(stop, timeout);
-  });
+  /** @type {() => void} */
+  let stop = () => {};
+  const ended = new Promise((/** @type {(said: "stopped") => void} */ resolve) => (stop = () => resolve("stopped")));
+  if (signal?.aborted) stop();
+  signal?.addEventListener?.("abort", stop, { once: true });
+  const timer = Number.isSafeInteger(timeout) ? setTimeout(stop, timeout) : undefined;
+  return {
+    ended,
+    forget() {
+      clearTimeout(timer);
+      signal?.removeEventListener?.("abort", stop);
+    },
+  };
 }
 
 /** @param {(payment: any) => unknown} confirm @param {PaymentToConfirm} payment @param {any} options */
 async function ask(confirm, payment, options) {
   const asked = (async () => confirm(payment))();
+  const patience = stopped(options);
   let answer;
   try {
-    answer = await Promise.race([asked, stopped(options)]);
+    answer = await Promise.race([asked, patience.ended]);
   } catch (error) {
     throw fault("wallet-rejected", "confirm() failed, so the payment was not confirmed. Nothing was signed or paid.", error);
+  } finally {
+    patience.forget();
   }
   if (answer === "stopped") {
     asked.catch(() => {});

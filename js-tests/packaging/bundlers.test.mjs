@@ -2,7 +2,6 @@
 // in Chromium.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { cpSync, copyFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -146,26 +145,4 @@ test("Parcel", { skip: !whole }, async () => {
   assert.equal(code, 0, said);
   assert.equal(wasms(at("out/parcel")).length, 1);
   assert.equal(await shown(at("out/parcel")), WELL);
-});
-
-test("Next, in the browser and on the server", { skip: !whole }, async () => {
-  const next = tool("next/dist/bin/next");
-  const { code, said } = await node([next, "build"], { cwd: at("next") });
-  assert.equal(code, 0, said);
-  const child = spawn(process.execPath, [next, "start", "-p", "0", "-H", "127.0.0.1"], { cwd: at("next"), env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" }, stdio: ["ignore", "pipe", "inherit"] });
-  try {
-    let told = "";
-    const url = await new Promise((resolve, reject) => {
-      child.on("close", () => reject(new Error(`next start ended: ${told}`)));
-      child.stdout.on("data", (bytes) => {
-        told += bytes;
-        const [found] = /http:\/\/127\.0\.0\.1:\d+/.exec(told) ?? [];
-        if (found) resolve(found);
-      });
-    });
-    assert.equal(await (await fetch(`${url}/server`)).text(), "loaded, refused");
-    assert.equal(await titleOf(`${url}/`), WELL);
-  } finally {
-    child.kill();
-  }
 });

@@ -99,6 +99,10 @@ export function face(init, environment, open = glue.connect) {
     preload() {
       Promise.resolve().then(init).catch(() => {});
     },
+    async _signerOf() {
+      await init();
+      return glue._signerOf;
+    },
     async _testing() {
       await init();
       return { openStore: glue._openStore, BenchKey: glue._BenchKey, environment };

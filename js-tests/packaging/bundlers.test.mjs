@@ -112,14 +112,30 @@ for (const [name, build] of [["esbuild", bundled], ["Rollup", rolled]]) {
   });
 }
 
+/** What `shop/main.mjs` says: whose signature it read with the package's module, and that nobody can buy before its till is open. */
+const SHOP = "0x19e7e376e7c213b7e7e7e46cc70a5dd086daff2a, 503, loaded, refused\n";
+
 test("esbuild for servers", async () => {
   for (const format of ["esm", "cjs"]) {
     const outfile = at(`out/server.${format === "esm" ? "mjs" : "cjs"}`);
-    await esbuild({ entryPoints: [at("server/main.mjs")], bundle: true, platform: "node", format, outfile, logLevel: "error" });
+    await esbuild({ entryPoints: [at("shop/main.mjs")], bundle: true, platform: "node", format, outfile, logLevel: "error" });
     const { said } = await node([outfile]);
-    assert.equal(said, "loaded, refused\n", format);
+    assert.equal(said, SHOP, format);
   }
 });
+
+for (const module of [true, false]) {
+  test(`webpack for servers, ${module ? "as an ES module" : "as CommonJS"}`, { skip: !whole }, async () => {
+    const folder = at(`out/webpack-server-${module}`);
+    const filename = `main.${module ? "mjs" : "cjs"}`;
+    const stats = await new Promise((resolve, reject) => {
+      const settings = { mode: "production", target: "node", context: at("shop"), entry: "./main.mjs", output: { path: folder, filename, module }, experiments: { outputModule: module }, performance: { hints: false } };
+      webpack(settings, (error, done) => (error ? reject(error) : resolve(done)));
+    });
+    assert.equal(stats.toString({ all: false, errors: true, warnings: true }), "");
+    assert.equal((await node([join(folder, filename)])).said, SHOP);
+  });
+}
 
 const self = "'self'";
 const policy = (script) => ({ "content-security-policy": `default-src 'none'; script-src ${script}; connect-src ${self}; require-trusted-types-for 'script'` });

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -12,19 +13,11 @@ import { node, tool, whole, workFolder } from "./support/work.mjs";
 
 const skip = !whole;
 const next = tool("next/dist/bin/next");
-let world, app;
+let world;
 
-before(async () => {
-  if (skip) return;
-  const folder = join(workFolder("next"), "next");
-  const built = await node([next, "build"], { cwd: folder });
-  assert.equal(built.code, 0, built.said);
-  world = await createWorld();
-  app = await started(folder);
-});
+before(async () => !skip && (world = await createWorld()));
 after(async () => {
   await closeBrowser();
-  app?.child.kill();
   await world?.stop();
 });
 
@@ -37,10 +30,10 @@ async function freePort() {
   return port;
 }
 
-async function started(folder) {
+async function started(folder, data) {
   const url = `http://127.0.0.1:${await freePort()}`;
-  const { privateKey, address } = await world.account();
-  const shop = { hub: world.hubUrl, rpc: world.rpcUrl, wallet: { privateKey }, pollInterval: 100, folder: world.folder, origin: url };
+  const { privateKey } = await world.account();
+  const shop = { hub: world.hubUrl, rpc: world.rpcUrl, wallet: { privateKey }, pollInterval: 100, folder: data, origin: url };
   const env = { ...process.env, SHOP: JSON.stringify(shop), NODE_OPTIONS: "", NEXT_TELEMETRY_DISABLED: "1" };
   const child = spawn(process.execPath, [next, "start", "-p", new URL(url).port, "-H", "127.0.0.1"], { cwd: folder, env, stdio: ["ignore", "pipe", "inherit"] });
   let told = "";
@@ -48,19 +41,25 @@ async function started(folder) {
     child.on("close", () => reject(new Error(`next start ended: ${told}`)));
     child.stdout.on("data", (bytes) => (told += bytes).includes("Ready") && resolve());
   });
-  return { child, url, address };
+  return { child, url };
 }
 
-test("Next, on the server", { skip }, async () => {
-  assert.equal(await (await fetch(`${app.url}/server`)).text(), "loaded, refused");
-});
-
-test("Next, in the browser", { skip }, async () => {
-  assert.equal(await titleOf(`${app.url}/`), "loaded, refused, function");
-});
-
-test("Next sells by a route handler, and its page buys there", { skip }, async () => {
-  const { privateKey } = await world.account();
-  const reader = { hub: world.hubUrl, rpc: world.rpcUrl, wallet: { privateKey }, pollInterval: 100 };
-  assert.equal(await titleOf(`${app.url}/reader#${encodeURIComponent(JSON.stringify(reader))}`), "402, 200, the whole article");
-});
+for (const bundler of ["turbopack", "webpack"]) {
+  test(`Next, built by ${bundler}: on the server, in the browser, and as a site that sells`, { skip }, async () => {
+    const folder = join(workFolder(`next-${bundler}`), "next");
+    const built = await node([next, "build", `--${bundler}`], { cwd: folder });
+    assert.equal(built.code, 0, built.said);
+    const data = join(world.folder, bundler);
+    mkdirSync(data);
+    const { child, url } = await started(folder, data);
+    try {
+      assert.equal(await (await fetch(`${url}/server`)).text(), "loaded, refused");
+      assert.equal(await titleOf(`${url}/`), "loaded, refused, function");
+      const { privateKey } = await world.account();
+      const reader = { hub: world.hubUrl, rpc: world.rpcUrl, wallet: { privateKey }, pollInterval: 100 };
+      assert.equal(await titleOf(`${url}/reader#${encodeURIComponent(JSON.stringify(reader))}`), "402, 200, the whole article");
+    } finally {
+      child.kill();
+    }
+  });
+}

@@ -6,7 +6,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { build as esbuild } from "esbuild";
 import { Miniflare } from "miniflare";
+import { createWorld } from "../support/world.mjs";
 import { node, run, tool, workFolder } from "./support/work.mjs";
+
+/** What Jest says where something is still alive a second after the last test. */
+const STAYS = /did not exit/;
 
 const work = workFolder("runtimes");
 const at = (path) => join(work, path);
@@ -60,8 +64,22 @@ for (const [kind, options] of [["cjs", []], ["esm", ["--experimental-vm-modules"
     const { code, said } = await node([...options, tool("jest/bin/jest.js"), "--runInBand"], { cwd: at(`jest/${kind}`), env: { NO_COLOR: "1" } });
     assert.equal(code, 0, said);
     assert.match(said, /Tests: +2 passed, 2 total/);
+    assert.doesNotMatch(said, STAYS);
   });
 }
+
+test("Jest ends by itself after a client that paid", async () => {
+  const world = await createWorld();
+  try {
+    const { privateKey } = await world.account();
+    const options = { hub: world.hubUrl, rpc: world.rpcUrl, wallet: { privateKey }, store: "memory", pollInterval: 100, payee: world.hub.owner };
+    const { code, said } = await node([tool("jest/bin/jest.js"), "--runInBand"], { cwd: at("jest/pays"), env: { NO_COLOR: "1", PAYS: JSON.stringify(options) } });
+    assert.equal(code, 0, said);
+    assert.doesNotMatch(said, STAYS);
+  } finally {
+    await world.stop();
+  }
+});
 
 test("Deno", without(deno), async () => {
   assert.deepEqual(await run(deno, ["run", "--quiet", "--allow-all", "--node-modules-dir=manual", at("server/main.mjs")], { cwd: work }), { code: 0, said: "loaded, refused\n" });

@@ -376,7 +376,10 @@ fn is_untyped(failure: &Failure) -> bool {
         let lacks = any(&said, &["not support", "unsupported", "not implemented", "does not exist"]);
         lacks && any(&said, &["typeddata", "typed data", "eip-712", "eip712"])
     };
-    is_not_served(failure) || failure.cause().map(layers).unwrap_or_default().iter().any(|layer| says(message(layer)))
+    // A person who says no says it of whatever was asked.
+    failure.code() != Code::WalletRejected
+        && (is_not_served(failure)
+            || failure.cause().map(layers).unwrap_or_default().iter().any(|layer| says(message(layer))))
 }
 
 /// Keeps what the wallet said as the cause, with its number in `cause.code`.

@@ -5,10 +5,12 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { face } from "./face.mjs";
-import { startSync, isStarted } from "./core.mjs";
+import { demandWebAssembly, isStarted, startSync } from "./core.mjs";
 
 async function init() {
-  if (!isStarted()) startSync(new WebAssembly.Module(file() ?? (await inside())));
+  if (isStarted()) return;
+  demandWebAssembly();
+  startSync(new WebAssembly.Module(file() ?? (await inside())));
 }
 
 /** The module's file beside this one. A bundler for servers may have left it behind, and writes what it likes for import.meta.url. */

@@ -13,6 +13,8 @@ import { closeBrowser, serve, titleOf } from "./support/site.mjs";
 import { node, tool, whole, workFolder } from "./support/work.mjs";
 
 const WELL = "loaded, refused, function";
+/** What `shop/main.mjs` says: whose signature it read with the package's module, and that nobody can buy before its till is open. */
+const SHOP = "0x19e7e376e7c213b7e7e7e46cc70a5dd086daff2a, 503, loaded, refused\n";
 const work = workFolder("bundlers");
 const at = (path) => join(work, path);
 after(closeBrowser);
@@ -54,6 +56,43 @@ for (const version of [5, 6, 7]) {
     assert.equal(await shown(outDir), WELL);
   });
 }
+
+test("Vite, workers of a page: in development, built, and as its preview shows it", { skip: !whole }, async () => {
+  const { build, createServer, preview } = await import("vite");
+  const settings = { root: at("workers"), base: "./", configFile: false, logLevel: "error", worker: { format: "es" }, server: { port: 0, host: "127.0.0.1" } };
+  const server = await createServer({ ...settings, cacheDir: at("cache/workers") });
+  try {
+    await server.listen();
+    assert.equal(await titleOf(`http://127.0.0.1:${server.httpServer.address().port}/`), "loaded, refused; loaded, refused");
+  } finally {
+    await server.close();
+  }
+  await build({ ...settings, build: { outDir: at("out/workers"), target: "es2022" } });
+  const shown = await preview({ ...settings, build: { outDir: at("out/workers") }, preview: { port: 0, host: "127.0.0.1" } });
+  try {
+    assert.equal(await titleOf(`http://127.0.0.1:${shown.httpServer.address().port}/`), "loaded, refused; loaded, refused");
+  } finally {
+    await shown.close();
+  }
+});
+
+test("Vite, for servers: as its development runs it, and built with everything inside", { skip: !whole }, async () => {
+  const { build, createServer } = await import("vite");
+  const settings = { root: at("shop"), configFile: false, logLevel: "error", cacheDir: at("cache/ssr") };
+  for (const noExternal of [[], true]) {
+    const outDir = at(`out/ssr-${noExternal === true}`);
+    await build({ ...settings, ssr: { noExternal }, build: { ssr: "main.mjs", outDir, target: "es2022" } });
+    const [file] = readdirSync(outDir).filter((name) => /^main\.m?js$/.test(name));
+    assert.equal((await node([join(outDir, file)])).said, SHOP, `${noExternal}`);
+  }
+  const server = await createServer({ ...settings, server: { middlewareMode: true }, appType: "custom" });
+  try {
+    const { errorCodes } = await server.ssrLoadModule("farthing");
+    assert.ok((await errorCodes()).length > 40);
+  } finally {
+    await server.close();
+  }
+});
 
 for (const mode of ["development", "production"]) {
   test(`webpack, ${mode}`, async () => {
@@ -111,9 +150,6 @@ for (const [name, build] of [["esbuild", bundled], ["Rollup", rolled]]) {
     assert.equal(await shown(await build(`${name}-inline`, "inline/main.mjs")), WELL);
   });
 }
-
-/** What `shop/main.mjs` says: whose signature it read with the package's module, and that nobody can buy before its till is open. */
-const SHOP = "0x19e7e376e7c213b7e7e7e46cc70a5dd086daff2a, 503, loaded, refused\n";
 
 test("esbuild for servers", async () => {
   for (const format of ["esm", "cjs"]) {

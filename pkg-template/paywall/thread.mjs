@@ -10,8 +10,10 @@ import { Worker } from "node:worker_threads";
 import { PaywallError } from "./problem.mjs";
 import { namesOf, nameOf } from "./store/batch.mjs";
 
-/** The thread's program, if it is there: a bundler writes what it likes for import.meta.url. */
+/** The thread's program, if it is there and may run: a bundler writes what it likes for import.meta.url. */
 export function program() {
+  const { permission } = /** @type {any} */ (process);
+  if (permission !== undefined && !permission.has("worker")) return undefined;
   try {
     // Not literally in `new URL`, which bundlers would rewrite to an address for browsers, or warn of.
     const [name, place] = ["./worker.mjs", import.meta.url];

@@ -4,13 +4,26 @@
 
 /** @import { Payment } from "./internal.js" */
 
-import { MOST, MOST_UNITS, decodePayment } from "../pay/scheme.mjs";
+import { MOST, MOST_UNITS, decodeEnd, decodePayment } from "../pay/scheme.mjs";
 
 const hex = (/** @type {number} */ size) => `0x[0-9a-f]{${size * 2}}`;
 const WRITTEN = new RegExp(
   `^\\{"x402Version":2,"accepted":\\{"scheme":"farthing","network":"(eip155:[1-9]\\d{0,15})","asset":"(${hex(20)})","payTo":"(${hex(20)})"\\},` +
     `"payload":\\{"key":"(${hex(32)})","from":(0|[1-9]\\d{0,4}),"to":([1-9]\\d{0,4}),"word":"(${hex(32)}|${hex(65)})","id":"(${hex(16)})","bind":"(${hex(32)})"\\}\\}$`,
 );
+
+const NOTHING = /"to"\s*:\s*0\s*[,}]/;
+
+/** An end, if that is what it is: looked for before a route says whether it is free, since no handler may ever see one. @param {string} header @returns {Payment | undefined} */
+export function readEnd(header) {
+  // Of what pays something `to` is above nought.
+  if (header.length > MOST.signature || !NOTHING.test(Buffer.from(header, "base64").toString("latin1"))) return undefined;
+  try {
+    return decodeEnd(header);
+  } catch {
+    return undefined;
+  }
+}
 
 /** @param {string} header @returns {Payment} */
 export function readPayment(header) {

@@ -139,7 +139,7 @@ export function unpackUrl(text, most) {
 export const bytesOf = (text) => Uint8Array.from(text.slice(2).match(/../g) ?? [], (pair) => parseInt(pair, 16));
 
 /** @param {Uint8Array} bytes @returns {`0x${string}`} */
-export const hexOf = (bytes) => bytes.reduce((/** @type {`0x${string}`} */ text, byte) => `${text}${byte.toString(16).padStart(2, "0")}`, "0x");
+export const hexOf = (bytes) => bytes.reduce((text, byte) => /** @type {`0x${string}`} */ (text + byte.toString(16).padStart(2, "0")), /** @type {`0x${string}`} */ ("0x"));
 
 /** Random bytes. @param {number} size */
 export const random = (size) => crypto.getRandomValues(new Uint8Array(size));

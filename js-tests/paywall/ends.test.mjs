@@ -189,7 +189,7 @@ test("what is being served when the end comes is waited for, and costs what it c
 test("an end that another process was told, and one that a crash came after", async (t) => {
   const path = join(folder(t), "paywall.db");
   const engine = new Engine();
-  const { wall } = await site(t, { client: engine, store: sqlite(path) });
+  const { wall, store } = await site(t, { client: engine, store: sqlite(path) });
   const { ask } = await site(t, { store: sqlite(path) });
   const page = new Page();
   const stream = engine.comes(new Incoming(page));
@@ -203,19 +203,23 @@ test("an end that another process was told, and one that a crash came after", as
   assert.equal(await stream.gone, 2);
 
   // The hub can't be told, and then the till is gone.
-  const [second, late] = [new Page(), new Page()];
+  const [second, late, old] = [new Page(), new Page(), new Page()];
   const left = engine.comes(new Incoming(second));
   left.away = true;
   assert.equal(await ask(second.payment({ from: 2, units: 1 })), 200);
   assert.equal(await ask(second.end()), 204);
   await wall.till.look(false);
   assert.equal(left.ended, false);
+  // Of one it is long ago.
+  await furnish(store, old);
+  await store.rows.endStream(old.key, Date.now() - 3_600_000);
   await wall.close();
   const again = new Engine();
-  again.streams = [new Incoming(second), new Incoming(late)];
+  again.streams = [new Incoming(second), new Incoming(late), new Incoming(old)];
   const reopened = await site(t, { client: again, store: sqlite(path) });
   await reopened.wall.till.look(false);
   assert.equal(await again.streams[0].gone, 3);
+  assert.equal(await again.streams[2].gone, 0);
   assert.equal(again.streams[1].ended, false);
 });
 

@@ -15,7 +15,7 @@ import { readSettings } from "./settings.mjs";
 import { checkRoute, positive, priced } from "./price.mjs";
 import { PaywallError, invalid } from "./problem.mjs";
 import { Proofs } from "./proofs.mjs";
-import { readEnd, readPayment } from "./read.mjs";
+import { readHeader } from "./read.mjs";
 import { Signing } from "./receipt.mjs";
 import { recoverer } from "./recover.mjs";
 import { refuse } from "./refuse.mjs";
@@ -102,39 +102,40 @@ export class Wall {
   async enter(route, asked) {
     if (asked.method === "OPTIONS") return { free: true, secret: false };
     const header = asked.header(SIGNATURE);
-    const end = header === null ? undefined : readEnd(header);
+    const { payment, end } = header === null ? {} : readHeader(header);
+    // Before a route says whether it is free: no handler ever sees one.
     if (end !== undefined) return { ready: await this.#ends(route, asked, end) };
     if (route.free !== undefined && (await route.free(asked.request))) return { free: true, secret: true };
     const quote = await route.quote(asked);
     if (quote.amount === 0n) return { free: true, secret: false };
     try {
-      return await this.#paid(route, asked, quote);
+      return await this.#paid(route, asked, quote, header, payment);
     } catch (error) {
       this.settings.onError(error);
       return { ready: await refuse(this, route, asked, quote, "paywall-unavailable") };
     }
   }
 
-  /** @param {Route} route @param {Asked} asked @param {Quote} quote @returns {Promise<Entry>} */
-  async #paid(route, asked, quote) {
+  /** @param {Route} route @param {Asked} asked @param {Quote} quote @param {string | null} header @param {Payment} [payment] what it says, if it can be read @returns {Promise<Entry>} */
+  async #paid(route, asked, quote, header, payment) {
     /** @param {ProblemCode} code @param {Stream} [stream] */
     const no = async (code, stream) => ({ ready: await refuse(this, route, asked, quote, code, stream) });
     const site = await this.site();
     if (site === undefined) return no("paywall-unavailable");
     const { token } = this.assetOf(site, route);
-    const [header, opened] = [asked.header(SIGNATURE), asked.header(SESSION)];
+    const opened = asked.header(SESSION);
     if (header === null && opened === null) return no("payment-required");
     if (header !== null && opened === null) {
       const passed = await route.otherwise(asked, header);
       if (passed !== undefined) return passed;
     }
-    let payment, session;
+    let session;
     try {
       session = opened === null ? null : decodeSession(opened);
-      payment = header === null ? undefined : readPayment(header);
     } catch {
       return no("bad-payment");
     }
+    if (header !== null && payment === undefined) return no("bad-payment");
     /** @type {Record | undefined} */
     let opening;
     if (session !== null) {

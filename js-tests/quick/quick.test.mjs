@@ -292,6 +292,8 @@ test("the quick start leads from an empty folder to a paid article", async (t) =
   const { count } = await follow(blocksOf(page("docs/quick-start.md")), { cwd, env, command, running });
   t.diagnostic(`${count.commands} commands, ${count.lines} lines`);
   assert.ok(readFileSync(page("docs/quick-start.md"), "utf8").includes(`${count.commands} commands and ${count.lines} lines`), "what the page says of itself");
+  const [, commands, lines] = readFileSync(page("docs/compare.md"), "utf8").match(/\| commands \| (\d+).*\n\| lines of code \| (\d+)/);
+  assert.deepEqual([Number(commands), Number(lines)], [count.commands, count.lines], "what the comparison says of it");
 });
 
 test("a reader opens the quick start's article in a browser, and pays through the wallet page", async () => {

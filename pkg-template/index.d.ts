@@ -464,7 +464,7 @@ export interface Client {
   spending(): Promise<readonly Spending[]>;
   /** Lets a key of yours sign receipts, in programs that do not have this wallet. */
   signReceiptKey(options: ReceiptKeyOptions): Promise<ReceiptKey>;
-  /** Asks for a payment back that the payee has not taken; resolves when it `failed` or was `completed`. */
+  /** Asks for a payment back that the payee has not taken, or for the rest of a stream; resolves when it `failed` or was `completed`. */
   cancel(id: Hex, options?: CancelOptions): Promise<Payment>;
   /**
    * Takes money out with the hub's signature; resolves when it is confirmed on chain. If the recipient refuses the money
@@ -473,7 +473,10 @@ export interface Client {
    * money out once; until then another recipient or, if it was not sent, another amount is refused (`unanswered`).
    */
   withdraw(options: WithdrawOptions): Promise<{ readonly hash?: Hex }>;
-  /** Ends the channel, or some assets of it, with the hub's signature; resolves when all is paid out. */
+  /**
+   * Ends the channel, or some assets of it, with the hub's signature; resolves when all is paid out. `locks-pending` while
+   * payments or streams are open, those of {@link Client.fetch} too: give them back with {@link Client.cancel}.
+   */
   close(options?: CloseOptions): Promise<{ readonly hash?: Hex }>;
   /** Fetches an asset's {@link Balance.credit}; resolves when it is confirmed on chain. */
   collectCredit(options: CollectCreditOptions): Promise<{ readonly hash: Hex }>;

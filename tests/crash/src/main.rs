@@ -169,7 +169,7 @@ fn each(count: usize, work: impl Fn(usize) + Sync) {
                         break;
                     }
                     // Whoever waits is told that it goes on.
-                    if index % 100 == 0 {
+                    if index.is_multiple_of(100) {
                         println!("{index} of {count}");
                     }
                     work(index);

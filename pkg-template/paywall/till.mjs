@@ -17,6 +17,10 @@ const LOOK = 1_000;
 const SWEEP = 10_000;
 const NOTE = 30_000;
 
+/** Milliseconds for which an end that was asked for waits for what is being served, and by which clocks of servers may differ. */
+const SETTLE = 30_000;
+const SKEW = 300_000;
+
 /** Seconds for which a receipt's key is certified, and milliseconds before its end at which there is a new one. */
 const CERTIFIED = 30 * 86_400;
 const RENEW = 10 * 86_400_000;
@@ -57,6 +61,8 @@ export class Till {
   /** @type {string | undefined} */
   #payTo;
   #swept = 0;
+  /** Streams whose payer wants the rest back, with until when what is open by them is waited for. @type {Map<string, { until: number, tried: boolean }>} */
+  #ending = new Map();
 
   /** @param {TillOptions} options */
   constructor({ client, store, idle = 172_800_000, margin = 60_000, every = LOOK, onError = console.error }) {
@@ -110,6 +116,8 @@ export class Till {
   look(sweep = true) {
     return this.#run(async () => {
       await this.#show();
+      for (const key of await this.#rows.ended(Date.now() - SKEW)) this.#wants(key);
+      await this.#giveBack(sweep);
       if (sweep) await this.#giveUp();
       await this.#note();
     });
@@ -125,6 +133,30 @@ export class Till {
     stream.onend = () => (this.#closed ? undefined : this.#run(() => this.#end(record.key)));
     // Of one that is known this says again what the engine has: before a crash it may have had more than it had stored.
     await this.#rows.putStream(record);
+    // Whoever ended it may have died before it was given up.
+    if ((await this.#rows.stream(record.key))?.endedAt !== null) this.#wants(record.key);
+  }
+
+  /** A stream's end is in the store: what is left of it goes back as soon as nothing is open. @param {string} key */
+  ends(key) {
+    this.#wants(key);
+    if (!this.#closed) void this.#run(() => this.#giveBack());
+  }
+
+  /** @param {string} key */
+  #wants(key) {
+    if (this.#streams.has(key) && !this.#ending.has(key)) this.#ending.set(key, { until: Date.now() + SETTLE, tried: false });
+  }
+
+  /** Of what is being served it is not known yet what it costs: taken now, all that was sent would be. It is waited for, though not for ever. @param {boolean} [again] tries what failed, too */
+  async #giveBack(again = false) {
+    for (const [key, ending] of this.#ending) {
+      if (ending.tried && !again) continue;
+      if (Date.now() < ending.until && (await this.#rows.open(key))) continue;
+      ending.tried = true;
+      await this.#end(key);
+      if (!this.#streams.has(key)) this.#ending.delete(key);
+    }
   }
 
   /** Gives the engine what was earned. It stores that, and tells the hub when it is time. */

@@ -275,7 +275,7 @@ async fn again<T, F: Future<Output = Result<T, Error>>>(rpc: &Rpc, ask: impl Fn(
 }
 
 /// Whether it is the word of a contract that was asked.
-pub(super) fn is_reverted(error: &Error) -> bool {
+fn is_reverted(error: &Error) -> bool {
     error.detail().to_lowercase().contains("revert")
 }
 

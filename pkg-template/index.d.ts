@@ -495,7 +495,8 @@ export interface Client {
   exportExitKit(): Promise<string>;
   /**
    * The session key as 0x and 64 hex digits: a secret that can spend what is in this channel, and nothing else. With it
-   * `connect({ sessionKey: { privateKey } })` takes the channel up on another device, by the backup or by `adopt`.
+   * `connect({ sessionKey: { privateKey } })` takes the channel up on another device, by the backup or by `adopt`: on
+   * one at a time, since of two the one that fell behind signs nothing more (`state-outdated`).
    * `unsupported` where the wallet's own key signs payments.
    */
   exportSessionKey(): Promise<Hex>;

@@ -203,7 +203,7 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
 
   /** Those of an earlier process. One that can't be had now is not spent from now. */
   const catchUp = async () => {
-    const closed = await ledger.change(({ held }) => held.filter(({ grant, request }) => grant && !streams.has(request.id)));
+    const closed = await ledger(({ held }) => held.filter(({ grant, request }) => grant && !streams.has(request.id)));
     await Promise.all(closed.map((held) => open(held).catch(() => {})));
   };
 
@@ -271,7 +271,8 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
   /** @type {import("./pay/grants.mjs").Source} */
   const source = {
     owner,
-    /** @param {State} state @param {Terms} terms @param {number} now */
+    // Its streams are asked back by way of the hub.
+    newId: () => hexOf(random(16)),
     /** @param {{ held: Held[] }} state @param {Terms} terms @param {number} now */
     usable: ({ held }, terms, now) => {
       const open = held.filter(({ marks, request: { id, units } }) => {
@@ -334,8 +335,8 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
       const asset = assetOf(terms);
       const what = market(terms);
       const ahead = early.has(what);
-      if (ahead && (await ledger.change((state) => limits.over(state, site, terms.asset, terms.amount, Date.now())))) return;
-      const held = await ledger.change((/** @type {Kept} */ state) => {
+      if (ahead && (await ledger((state) => limits.over(state, site, terms.asset, terms.amount, Date.now())))) return;
+      const held = await ledger((/** @type {Kept} */ state) => {
         const now = Date.now();
         if (!ahead && source.usable(state, terms, now)) return undefined;
         const asked = begun(state, terms);
@@ -359,7 +360,7 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
       const { id, payee, network, contract: where, asset: token, unitPrice, units, tip } = held.request;
       const stream = await open(held);
       const grant = { key: stream.key, tip, payee, network, contract: where, hub: terms.hub, asset: token, unitPrice, units, expiry: Math.floor(stream.revealBy / 1000), symbol: asset.asset, decimals: asset.decimals };
-      await ledger.change((state) => {
+      await ledger((state) => {
         const held = state.held.find(({ request }) => request.id === id);
         if (!held || held.grant) return;
         Object.assign(held, { grant, free: [[0, units]], at: Date.now() });
@@ -368,7 +369,7 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
     },
   };
 
-  const plainPurse = purseOf(ledger, source);
+  const plainPurse = purseOf(ledger, source.owner, source.obtain, source.usable, source.spend, source.settle, source.newId, source.before, source.lost);
   const purse = {
     ...plainPurse,
     /** The next stream, while there is one to pay by. Who needs it meanwhile waits for the same. @param {Terms} terms */
@@ -394,7 +395,7 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
       const { asset, amount, site = "" } = terms;
       assetOf(terms);
       const call = callOf(wanted.allow);
-      const over = await ledger.change((state) => limits.over(state, site, asset, amount, Date.now()));
+      const over = await ledger((state) => limits.over(state, site, asset, amount, Date.now()));
       if (over && call.passed < amount) await unless(askFor(over, { site, asset, amount, call }), wanted.signal);
       return plainPurse.obtain(terms, wanted);
     },
@@ -419,14 +420,14 @@ export function fetching(client, { place, owner = alone(), budget: given, tell =
     },
   };
   // What a request may show is the budget's to say.
-  const pay = paying(purse, { most: ENDLESS, tell });
+  const pay = paying(purse, ENDLESS, tell);
 
   return {
     /** @param {RequestInfo | URL} input @param {PaidRequestInit} [init] @returns {Promise<PaidResponse>} */
     fetch: (input, init) => pay(input, init),
     /** @returns {Promise<Spending[]>} */
     spending: () =>
-      ledger.change((/** @type {Kept} */ { spent = [] }) =>
+      ledger((/** @type {Kept} */ { spent = [] }) =>
         spent
           .map(({ day, site, asset: token, amount, requests }) => ({ site, token, asset: limits.asset(token)?.asset ?? token, day: new Date(day * DAY).toISOString().slice(0, 10), amount, requests }))
           .sort((a, b) => (a.day < b.day ? 1 : a.day > b.day ? -1 : a.site < b.site ? -1 : 1)),

@@ -164,6 +164,8 @@ test("readers who replay, forge, race, flood and leave", { timeout: 600_000 }, a
     await refused("another payee", { ...of(one, one.place, one.place + ARTICLE, { id: hex(16) }), payTo: hex(20) });
     await refused("another asset", { ...of(one, one.place, one.place + ARTICLE, { id: hex(16) }), asset: hex(20) });
     await refused("a handler that fails", next(one), { path: "/fails" });
+    // Each end would be the end of the reader's next honest request.
+    for (const word of [paid.word, one.word(0), hex(32)]) await refused("a grant's end by who saw its payments", of(one, 0, 0, { word, id: paid.id }));
     await refused("noise in the header", undefined, { header: randomBytes(1 + draw(3_000)).toString("base64") });
 
     // Many ids for one interval at the same time: one of them buys it.

@@ -332,6 +332,11 @@ test("in a service worker: pictures, parts of a film and pages are paid; without
   assert.equal(wallet.opened, 1);
   assert.equal(site.charged(), 2 + 2 + 1 + 1);
   assert.ok((await page.evaluate(() => heard)).length >= 4, "the page hears what its worker pays");
+  // What the page pays by itself its worker does not pay as well, and what it asks back is no payment.
+  assert.equal((await page.get("/paid/part.mp4")).units, 1);
+  assert.equal(site.charged(), 7);
+  assert.equal(await page.evaluate(() => pay.end()), true);
+  assert.equal(site.charged(), 7);
 });
 
 test("without storage nothing is paid, and it is said why", async () => {
@@ -352,6 +357,97 @@ test("what is ended is not spent any more", async () => {
   wallet.decide = ({ id }) => [{ v: 1, type: "farthing-grant", id, error: { code: "denied", message: "No." } }];
   assert.equal((await page.get("/articles/2")).code, "denied");
   assert.equal(site.charged(), 2);
+});
+
+test("what is ended comes back: the site is asked where it was paid, under a strict policy and on another origin, and it costs nothing", async () => {
+  const page = await openPage();
+  for (const path of ["/articles/1", "/articles/2", `${api.url}/v1/a`]) await page.get(path);
+  const [own, others] = [site, api].map(({ streams }) => [...streams.values()].find(({ sold }) => sold.length > 0));
+  assert.equal(await page.evaluate(() => pay.end()), true);
+  assert.deepEqual([own.ended, others.ended], [true, true]);
+  const [end] = site.log.filter(({ payload }) => payload?.to === 0);
+  assert.deepEqual([end.path, end.method], ["/articles/2", "GET"]);
+  assert.equal(api.log.at(-1).headers["access-control-request-headers"] ?? "payment-signature", "payment-signature");
+  assert.equal(site.charged() + api.charged(), 5);
+  assert.deepEqual(page.problems, []);
+  // One that is over is told to nobody again.
+  const before = site.log.length;
+  assert.equal(await page.evaluate(() => pay.end()), true);
+  assert.equal(site.log.length, before);
+  assert.equal((await page.get("/articles/3")).text, "the article");
+  assert.equal(site.streams.size, 3, "a new grant");
+});
+
+test("a site that does not give back, or says nothing, is not waited for, and costs time alone", async () => {
+  const page = await openPage();
+  const ends = async () => {
+    await page.get("/articles/1");
+    return page.evaluate(() => pay.end());
+  };
+  const none = [
+    // One that knows nothing of it, a proxy, a page that is sent elsewhere, and nobody.
+    false,
+    (_, response) => response.writeHead(200).end("a page"),
+    ({ url }, response) => (url === "/articles/1" ? response.writeHead(302, { location: "/articles/2" }) : response.writeHead(204)).end(),
+    (request) => request.socket.destroy(),
+  ];
+  for (const gives of none) {
+    site.gives = gives;
+    assert.equal(await ends(), false);
+    assert.deepEqual(await page.evaluate(() => pay.state()), []);
+  }
+  // Its time is up after ten seconds; a test does not wait for so long.
+  await page.evaluate(() => {
+    const { timeout } = AbortSignal;
+    AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms === 10_000 ? 50 : ms);
+  });
+  site.gives = () => {};
+  assert.equal(await ends(), false);
+  assert.equal(wallet.asked.length, 5);
+  assert.equal(site.charged(), 10);
+});
+
+test("a page that is left at once has asked for what is left", async () => {
+  const page = await openPage();
+  await page.get("/articles/1");
+  const told = new Promise((resolve) => (site.gives = (request, response) => (response.writeHead(204).end(), resolve(request.url))));
+  await page.evaluate(() => {
+    const { fetch } = globalThis;
+    globalThis.fetch = (...asked) => {
+      // What is not kept alive may be cancelled at any moment from now on.
+      const answer = asked[1].keepalive ? fetch(...asked) : new Promise(() => {});
+      location.href = "about:blank";
+      return answer;
+    };
+    void pay.end();
+  });
+  await page.waitForURL("about:blank");
+  assert.equal(await told, "/articles/1");
+});
+
+test("a page that is told that little is left asks ahead, in a click's time, and goes on without a pause", async () => {
+  const [page, other] = [await openPage(), await openPage()];
+  for (const one of [page, other]) await one.evaluate(() => pay.on("low", (low) => (globalThis.low ??= []).push(low)));
+  wallet.decide = (request) => [wallet.grant(request, 30)];
+  for (let number = 0; number < 13; number += 1) await page.get(`/articles/${number}`);
+  assert.equal(await page.evaluate(() => globalThis.low), undefined);
+  await page.get("/articles/13");
+  await other.waitForFunction(() => globalThis.low?.length === 1);
+  await page.waitForFunction(() => globalThis.low?.length === 1);
+  const [state] = await page.evaluate(() => pay.state());
+  assert.deepEqual([state.left, await page.evaluate(() => [low[0].left, low[0].key, low[0].symbol])], [2, [2, state.key, "DAI"]]);
+  wallet.decide = (request) => [wallet.grant(request)];
+  // Both tabs ask, and one grant is enough.
+  await Promise.all([page, other].map((one) => one.evaluate(() => pay.allow(low[0]))));
+  assert.equal(wallet.asked.length, 2);
+  for (let number = 14; number < 18; number += 1) assert.equal((await page.get(`/articles/${number}`)).text, "the article");
+  assert.equal(wallet.opened, 2);
+  assert.equal(await page.evaluate(() => low.length), 1, "it is told once");
+  assert.equal(await page.evaluate(() => heard.length), 18, "and is no payment");
+  assert.equal(await page.evaluate(() => { try { pay.on("high", () => {}); } catch ({ code }) { return code; } }), "invalid-argument");
+  wallet.decide = ({ id }) => [{ v: 1, type: "farthing-grant", id, error: { code: "denied", message: "No." } }];
+  const { key } = (await page.evaluate(() => pay.state())).at(-1);
+  assert.equal(await page.evaluate((key) => pay.allow({ key, terms: low[0].terms }).catch(({ code }) => code), key), "denied");
 });
 
 test("options are checked when the payer is made", async () => {

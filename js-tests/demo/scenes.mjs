@@ -389,8 +389,16 @@ export const scenes = {
     await site.locator("text=It may take nothing now").waitFor();
     await shoot(own, "wallet-9-ended");
     told(`what was left came back: ${(await site.textContent()).match(/Paid so far [\d.]+\sDAI/)[0]}`);
-    await own.locator(`.site[data-origin="${water.url}"]`).locator("text=End this").click();
-    await own.locator(`.site[data-origin="${water.url}"]`).locator("text=It may take nothing now").waitFor();
+    // The other one is ended where it was read: the magazine gives it back, and the wallet page, which asked for nothing, shows it.
+    const given = own.locator(`.site[data-origin="${water.url}"]`);
+    const back = () => own.evaluate(async () => (await window.farthing.client.balances()).find(({ asset }) => asset === "DAI").available);
+    const beforehand = await back();
+    await page.click("#purse >> text=End it");
+    await given.locator("text=It may take nothing now").waitFor();
+    must((await back()) > beforehand, "the rest is in the wallet again");
+    await page.waitForSelector("#purse", { state: "hidden" });
+    await shoot(page, "water-4-ended");
+    told("the second magazine, ended on its own page: the rest is in the wallet at once");
 
     // Home: what was not paid is in the account again, to the wei, and what was paid is with the magazines.
     const { address } = await own.evaluate(() => window.farthing.client.info);

@@ -29,6 +29,7 @@ const parties = { network, asset: hex(20) };
 
 const terms = exactly({ ...parties, payTo: hex(20), maxTimeoutSeconds: fc.integer({ min: 1, max: 86_400 }), hub: host, contract: hex(20), unitPrice: price, units, minUnits: units, symbol: line(8), decimals: fc.integer({ min: 0, max: 36 }) }, { wallet: fc.constantFrom("https://wallet.example/", "http://localhost:5000/") }).map((one) => ({ ...one, amount: one.unitPrice * BigInt(one.units) }));
 const payment = fc.tuple(exactly({ ...parties, payTo: hex(20), key: hex(32), id: hex(16), bind: hex(32) }), interval, fc.oneof(hex(32), hex(65))).map(([one, [from, to], word]) => ({ ...one, from, to, word }));
+const ending = exactly({ ...parties, payTo: hex(20), key: hex(32), id: hex(16), bind: hex(32), word: hex(32) }).map((one) => ({ ...one, from: 0, to: 0 }));
 const answer = fc.tuple(exactly({ network, amount: fc.bigInt({ min: 0n, max: 2n ** 127n }), key: hex(32), id: hex(16) }), interval, fc.nat(), fc.boolean()).map(([one, [from, to], part, metered]) => ({ ...one, from, to, ...(metered ? { metered: true } : { charged: part % (to - from + 1) }) }));
 const event = fc.tuple(hex(32), hex(16), fc.array(place, { minLength: 3, maxLength: 3 }), fc.boolean()).map(([key, id, all, end]) => {
   const [from, used, paid] = all.sort((a, b) => a - b);
@@ -50,6 +51,7 @@ const plain = (one) => ({ ...one, ...(one.error && { error: { code: one.error.co
 const DECODERS = {
   "PAYMENT-REQUIRED": { code: "bad-answer", make: fc.array(terms, { minLength: 1, maxLength: 3 }).map((all) => ({ terms: all })), encode: scheme.encodeRequired, decode: scheme.decodeRequired, plain: ({ terms: all }) => ({ terms: all }), open, shut, most: MOST.required },
   "PAYMENT-SIGNATURE": { code: "bad-payment", make: payment, encode: scheme.encodePayment, decode: scheme.decodePayment, open, shut, most: MOST.signature, exact: true },
+  "PAYMENT-SIGNATURE that ends a grant": { code: "bad-payment", make: ending, encode: scheme.encodePayment, decode: scheme.decodeEnd, open, shut, most: MOST.signature, exact: true },
   "PAYMENT-RESPONSE": { code: "bad-answer", make: answer, encode: scheme.encodeAnswer, decode: scheme.decodeAnswer, open, shut, most: MOST.response },
   "an event": { code: "bad-answer", make: event, encode: scheme.encodeEvent, decode: scheme.decodeEvent, open: JSON.parse, shut: JSON.stringify, most: MOST.event },
   "a receipt": { code: "bad-answer", make: receipt, encode: scheme.encodeReceipt, decode: scheme.decodeReceipt, open: openUrl, shut: shutUrl, most: 6_000, exact: true, strict: true },

@@ -97,7 +97,8 @@ export async function page() {
   const [state]: GrantState[] = await pay.state();
   const back = await pay.returned;
   if (back && "grant" in back) console.log(back.grant.units);
-  await pay.end(state?.key);
+  const given: boolean = await pay.end(state?.key);
+  pay.on("low", async (low) => console.log(given, low.left + 1, low.symbol, await pay.allow(low)));
   return stop();
 }
 export async function wallet(fragment: string) {

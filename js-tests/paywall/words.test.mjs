@@ -59,7 +59,7 @@ test("a payment counts however its fields are ordered, and only as base64 is wri
   const { accepted, payload, x402Version } = JSON.parse(Buffer.from(written, "base64"));
   const as = (text) => ask(route, { [name]: Buffer.from(text).toString("base64") });
   assert.equal(answerOf(await as(JSON.stringify({ payload, x402Version, accepted }))).charged, 1);
-  for (const bad of [{ to: 16_385 }, { to: 0 }, { from: 2, to: 2 }, { from: 100_000 }, { key: payload.key.toUpperCase() }, { more: 1 }]) {
+  for (const bad of [{ to: 16_385 }, { from: 1, to: 0 }, { from: 2, to: 2 }, { from: 100_000 }, { key: payload.key.toUpperCase() }, { more: 1 }]) {
     assert.equal(await codeOf(await as(JSON.stringify({ x402Version, accepted, payload: { ...payload, ...bad } }))), "bad-payment", JSON.stringify(bad));
   }
   assert.equal(await codeOf(await as(JSON.stringify({ x402Version, accepted, payload }).replace('"to":1', '"to":01'))), "bad-payment");

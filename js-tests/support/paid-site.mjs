@@ -51,6 +51,16 @@ export async function paidSite({ routes = {}, wallet, files = {}, headers = {} }
     };
   };
 
+  /** Who paid wants the rest back: its seal's hash is in the ids of its payments. */
+  function ends(url, { method }, { payload: { key, id, word, bind }, accepted }) {
+    const stream = streams.get(key);
+    const tail = keccak(word).slice(-20);
+    const bound = createHash("sha256").update(bytesOf(id)).update(`${method} ${url.href}`).digest();
+    if (accepted.payTo !== { ...TERMS, ...site.terms }.payTo || bind !== hexOf(bound) || !id.endsWith(tail) || !stream?.sold.some((one) => one.id.endsWith(tail))) return 402;
+    stream.ended = true;
+    return 204;
+  }
+
   /** What the payment is worth, or its code. */
   function judge(request, url, route, text) {
     let header;
@@ -117,6 +127,10 @@ export async function paidSite({ routes = {}, wallet, files = {}, headers = {} }
     if (Object.hasOwn(files, url.pathname)) {
       const { type, body, headers } = files[url.pathname];
       return response.writeHead(200, { "content-type": type, "cache-control": "no-store", ...headers }).end(typeof body === "function" ? body() : body);
+    }
+    if (entry.payload?.to === 0 && site.gives !== false) {
+      if (site.gives !== undefined) return site.gives(request, response);
+      return response.writeHead(ends(url, request, JSON.parse(Buffer.from(signature, "base64")))).end();
     }
     const route = routes[url.pathname] ?? routes[`${url.pathname.split("/").slice(0, -1).join("/")}/*`];
     if (!route) return response.writeHead(404).end();

@@ -12,6 +12,8 @@ const CONTRACT = of(20, "fa");
 const PAYEE = "0x70997970c51812dc3a010c7d01b50e0d17dc79c8";
 const ID = "0x000102030405060708090a0b0c0d0e0f";
 const WORD = of(32, "5a");
+/** Its last ten bytes are those of the hash of `WORD`, which is the seal here. */
+const SEALED = "0x000102030405de6ac7e24dfd049bb8db";
 const KEY = of(32, "4b");
 
 export const TERMS = {
@@ -73,6 +75,7 @@ export async function vectors(scheme, chain) {
       ["the longest chain's last", { ...PAYMENT, from: 0, to: 16_384 }],
       ["a voucher", { ...PAYMENT, word: of(65, "5b") }],
     ]),
+    end: texts("encodePayment", "decodeEnd", [["the rest is wanted back", { ...PAYMENT, from: 0, to: 0, word: WORD, id: SEALED }]]),
     answer: texts("encodeAnswer", "decodeAnswer", [
       ["all charged", ANSWER],
       ["nothing charged", { ...ANSWER, amount: 0n, charged: 0 }],
@@ -129,7 +132,7 @@ function refused(header, grants) {
     ["null", encode("null")],
     ["a list", encode("[]")],
   ].map(([name, text]) => ({ name, text }));
-  const [required, payment, answer] = ["required", "payment", "answer"].map((name) => decode(header[name][0].text));
+  const [required, payment, end, answer] = ["required", "payment", "end", "answer"].map((name) => decode(header[name][0].text));
   const under = (decoder, code, list) => list.map(({ name, text, value }) => ({ decoder, code, name, text: text ?? encode(value) }));
   const event = JSON.parse(header.event[0].text);
   const [{ message: request }] = grants.request;
@@ -171,6 +174,18 @@ function refused(header, grants) {
         ["an interval backwards", "stream", { key: KEY, spent: [[2, 1]] }],
         ["an empty interval", "stream", { key: KEY, spent: [[2, 2]] }],
         ["an interval of three", "stream", { key: KEY, spent: [[1, 2, 3]] }],
+      ]),
+    ]),
+    ...under("decodeEnd", "bad-payment", [
+      ...texts,
+      ...cases(end, [
+        ["a payment", "payload.to", 1],
+        ["from another place", "payload.from", 1],
+        ["a voucher for a seal", "payload.word", of(65, "5a")],
+        ["no seal", "payload.word"],
+        ["no bind", "payload.bind"],
+        ["a field more in the payload", "payload.end", true],
+        ["another scheme", "accepted.scheme", "exact"],
       ]),
     ]),
     ...under("decodePayment", "bad-payment", [

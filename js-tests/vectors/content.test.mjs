@@ -18,7 +18,7 @@ test("the file is what the package gives", async () => {
 });
 
 test("each header is read as the file says", () => {
-  const decoders = { required: "decodeRequired", payment: "decodePayment", answer: "decodeAnswer", event: "decodeEvent", receipt: "decodeReceipt" };
+  const decoders = { required: "decodeRequired", payment: "decodePayment", end: "decodeEnd", answer: "decodeAnswer", event: "decodeEvent", receipt: "decodeReceipt" };
   for (const [name, decoder] of Object.entries(decoders)) {
     assert.ok(golden[name].length > 0);
     for (const one of golden[name]) assert.deepEqual(plain(scheme[decoder](one.text)), one.value, `${name}: ${one.name}`);
@@ -44,6 +44,12 @@ test("binds", () => {
     const hash = createHash("sha256").update(Buffer.from(id.slice(2), "hex")).update(`${method.toUpperCase()} ${whole.href}`);
     assert.equal(bind, `0x${hash.digest("hex")}`, url);
   }
+});
+
+test("the id of what ends a grant has the tail of its seal's hash", () => {
+  const [{ value }] = golden.end;
+  assert.deepEqual([value.from, value.to], [0, 0]);
+  assert.equal(value.id.slice(-20), keccak256(value.word).slice(-20));
 });
 
 test("chains and keys", () => {

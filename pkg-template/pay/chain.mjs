@@ -14,7 +14,7 @@ export const STRIDE = 128;
 
 /** Keccak-256 of what fits into one block. A page carries the permutation alone, since words and keys are short.
  * @param {Uint8Array} bytes fewer than 136 */
-function keccak(bytes) {
+export function keccak(bytes) {
   const block = new Uint8Array(200);
   block.set(bytes);
   block[bytes.length] ^= 1;

@@ -9,7 +9,7 @@
 import { backOff } from "./grants.mjs";
 import { meterOf } from "./meter.mjs";
 import { REQUIRED, RESPONSE, SIGNATURE, bindOf, decodeAnswer, decodeRequired, digest, encodePayment, resourceOf } from "./scheme.mjs";
-import { checked, fault, fields, hexOf, id16, joined, random } from "./wire.mjs";
+import { checked, fault, fields, hexOf, id16, random } from "./wire.mjs";
 
 /** Headers by which two requests of one URL are not the same. */
 const TELLING = /^(accept.*|authorization|content-type|payment-session|range)$/;
@@ -76,11 +76,10 @@ function watched(response, heard) {
 const unpaid = (code, message, more) => fault(/** @type {any} */ (code), `${message} Nothing was charged.`, more);
 
 /**
- * @param {Purse} purse
- * @param {{ most?: bigint | undefined, tell(spent: Spent): void }} options
+ * @param {Purse} purse @param {bigint | undefined} most for one call @param {(spent: Spent) => void} tell
  * @returns {(input: RequestInfo | URL, init?: PaidRequestInit) => Promise<PaidResponse>}
  */
-export function paying(purse, { most, tell }) {
+export function paying(purse, most, tell) {
   return async function pay(input, { payment = {}, ...init } = {}, hops = 0) {
     const base = input instanceof Request ? input : undefined;
     checked("invalid-argument", "payment", () => fields(payment, { "id?": id16 }));
@@ -102,7 +101,7 @@ export function paying(purse, { most, tell }) {
     const { origin, pathname } = new URL(url);
     const route = `${method} ${origin}${pathname}`;
     const telling = [...headers].filter(([name]) => TELLING.test(name));
-    const mark = streamed ? hexOf(random(16)) : await digest(joined(`${method} ${resourceOf(url)} ${telling}\n`, new Uint8Array(body ?? 0)));
+    const mark = streamed ? hexOf(random(16)) : await digest(await new Blob([`${method} ${resourceOf(url)} ${telling}\n`, body ?? ""]).arrayBuffer());
     /** What may be shown for this price: all of it can be taken. @param {bigint} amount */
     const limit = (amount) => payment.most ?? most ?? 2n * amount;
     const affordable = (/** @type {Terms} */ { amount }) => amount <= limit(amount);
@@ -155,7 +154,7 @@ export function paying(purse, { most, tell }) {
 
     /** The payment was taken. @param {Response} response @param {Paid} paid @param {Answer} answer @returns {PaidResponse} */
     const served = (response, paid, { charged = 0, metered: open, receipt }) => {
-      const { id, key, asset, symbol, decimals, unitPrice } = { ...paid.terms, ...paid };
+      const { id, key, asset, symbol, decimals, unitPrice } = paid;
       const spent = (/** @type {number} */ units) => {
         const one = { id, key, url, method, units, amount: unitPrice * BigInt(units), asset, symbol, decimals, receipt };
         tell(one);
@@ -201,7 +200,7 @@ export function paying(purse, { most, tell }) {
       // What is said of another payment says nothing of this one.
       const answer = said?.key === paid.key && said.id === paid.id && said.from === paid.from && said.to === paid.to ? said : undefined;
       if (response.type === "opaqueredirect" || (status > 300 && status < 400 && status !== 304)) {
-        await (answer ? purse.settle(paid, answer.charged ?? 0) : purse.refuse(paid));
+        await purse.settle(paid, answer?.charged);
         await purse.learn(route, null);
         const how = init.redirect ?? base?.redirect;
         if (how === "manual" || streamed) return response;
@@ -218,7 +217,7 @@ export function paying(purse, { most, tell }) {
         // nothing of what was charged; any other answer is one that costs nothing.
         if (status >= 400) purse.loosen(paid);
         else {
-          await purse.refuse(paid);
+          await purse.settle(paid);
           await purse.learn(route, null);
         }
         return response;
@@ -236,7 +235,7 @@ export function paying(purse, { most, tell }) {
       let useful = true;
       if (unknown || code === "stream-ended" || code === "bad-word") await purse.forget(paid.key);
       else {
-        await purse.refuse(paid);
+        await purse.settle(paid);
         if (code === "interval-spent" && stream?.key === paid.key) await purse.behind(paid, stream.spent);
         else useful = code === "price-changed" || code === "wrong-terms" || (code === "id-reused" && !payment.id);
       }

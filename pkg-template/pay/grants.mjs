@@ -20,7 +20,7 @@ import { fault, hexOf, random } from "./wire.mjs";
  * @property {(terms: Terms) => boolean} affordable
  * @property {Allow} allow the same in all that one call takes
  */
-/** @typedef {Spend & { word: Hex, network: string, asset: Hex, payTo: Hex, terms: Terms, granted: number }} Paid */
+/** @typedef {Spend & Terms & { word: Hex, terms: Terms, granted: number }} Paid */
 const SOON = 100;
 
 /** Whose spends these are, and whether another owner of some is gone. @typedef {{ name: string, living(): Promise<(name: string) => boolean> }} Owner */
@@ -29,8 +29,9 @@ const SOON = 100;
  * @property {Owner} owner
  * @property {(terms: Terms) => Promise<void>} obtain
  * @property {typeof usable} usable
- * @property {(held: Held, wanted: { id: Hex, units: number, mark: string, owner: string, at: number, site: string, allow: Allow }, state: State) => Spend} spend may throw, and nothing is spent
+ * @property {(held: Held, wanted: { id: Hex, units: number, mark: string, owner: string, at: number, site: string, allow: Allow }, state: State, terms: Terms) => Spend} spend may throw, and nothing is spent
  * @property {typeof settle} settle
+ * @property {(held: Held) => Hex} newId of a payment, within the transaction that spends
  * @property {(state: State, now: number) => void} [before] notes what has to be known before units are taken
  * @property {(state: State, key: Hex, spans?: readonly Interval[]) => void} [lost] what is free of these, or of all that was shown, goes, and its words may be out
  */
@@ -59,21 +60,25 @@ export function tab(prefix) {
     name,
     async living() {
       await held;
-      const names = new Set((await navigator.locks.query()).held?.map((lock) => lock.name));
-      return (other) => names.has(other);
+      const { held: locks } = await navigator.locks.query();
+      return (other) => !!locks?.some(({ name }) => name === other);
     },
   };
 }
 
 /** @typedef {ReturnType<typeof purseOf>} Purse */
 
-/** @param {Ledger} ledger @param {Source} source */
-export function purseOf(ledger, { owner, obtain, usable, spend, settle, before, lost }) {
+/**
+ * Each part of the source by itself: what a page does not give is not in its bundle.
+ * @param {Ledger} ledger @param {Source["owner"]} owner @param {Source["obtain"]} obtain @param {Source["usable"]} usable
+ * @param {Source["spend"]} spend @param {Source["settle"]} settle @param {Source["newId"]} newId @param {Source["before"]} [before] @param {Source["lost"]} [lost]
+ */
+export function purseOf(ledger, owner, obtain, usable, spend, settle, newId, before, lost) {
   /** Asked for at this moment, by payee and price. @type {Map<string, Promise<void>>} */
   const asking = new Map();
 
-  /** A change whose loss in a crash costs nothing. @param {(state: State) => void} work */
-  const soon = (work) => void ledger.change(work, SOON).catch(() => {});
+  /** A change whose loss in a crash costs nothing. @param {(state: State) => void} work @param {number} [later] */
+  const soon = (work, later = SOON) => ledger(work, later).catch(() => {});
 
   /** @param {State} state @param {Hex} key */
   const leave = (state, key) => {
@@ -86,7 +91,7 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle, before, 
     async take({ route, terms, id, mark, site, affordable, allow }) {
       const { name, living } = owner;
       const lives = await living();
-      return ledger.change((state) => {
+      return ledger((state) => {
         const at = Date.now();
         before?.(state, at);
         tidy(state, at);
@@ -99,12 +104,12 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle, before, 
           if (!asked || !affordable(asked)) return undefined;
           held = usable(state, asked, at);
           if (!held) return undefined;
-          taken = spend(held, { id: id ?? hexOf(random(16)), units: asked.units, mark, owner: name, at, site, allow }, state);
+          taken = spend(held, { id: id ?? newId(held), units: asked.units, mark, owner: name, at, site, allow }, state, asked);
           state.spends.push(taken);
         }
         state.rev += 1;
         // A spend goes when its grant does.
-        const { grant, marks, at: granted } = /** @type {Held & { grant: Grant }} */ (held);
+        const { grant, marks, at: granted } = Object.assign(/** @type {Held & { grant: Grant }} */ (held), { route });
         const units = taken.to - taken.from;
         // Of a request that was left behind the terms of then count.
         const own = { maxTimeoutSeconds: 60, minUnits: units, ...asked, ...grant, payTo: grant.payee, units, amount: grant.unitPrice * BigInt(units) };
@@ -113,22 +118,19 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle, before, 
     },
 
     /** Of several the one that there is a grant for, or that is like what was tried. @param {Terms[]} all @param {Terms} [last] @returns {Promise<Terms>} */
-    pick: (all, last) => ledger.change((state) => all.find((one) => (last ? market(one) === market(last) : usable(state, one, Date.now()))) ?? all[0] ?? last),
+    pick: (all, last) => ledger((state) => all.find((one) => (last ? market(one) === market(last) : usable(state, one, Date.now()))) ?? all[0] ?? last),
 
     /** @param {string} route @param {Terms | null} terms */
-    learn: (route, terms) => ledger.change((state) => learn(state, route, terms)),
+    learn: (route, terms) => ledger((state) => learn(state, route, terms)),
 
-    /** @param {{ id: Hex }} paid @param {number} charged */
-    settle: (paid, charged) => soon((state) => settle(state, paid.id, charged)),
-
-    /** Nothing was charged. @param {{ id: Hex }} paid */
-    refuse: (paid) => ledger.change((state) => settle(state, paid.id, 0)),
+    /** Where nothing was charged it can be waited for: the units are free. @param {{ id: Hex }} paid @param {number} [charged] */
+    settle: ({ id }, charged = 0) => soon((state) => settle(state, id, charged), charged && SOON),
 
     /** @param {{ id: Hex }} paid */
     loosen: ({ id }) => soon((state) => loosen(state, id)),
 
     /** @param {Hex} key */
-    forget: (key) => ledger.change((state) => leave(state, key)),
+    forget: (key) => ledger((state) => leave(state, key)),
 
     /**
      * Goes on behind what the server says it sold. What is skipped is shown to it, and so is paid for: no more than was shown
@@ -136,7 +138,7 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle, before, 
      * @param {Paid} paid @param {readonly Interval[]} spent
      */
     behind: ({ key, from, to }, spent) =>
-      ledger.change((state) => {
+      ledger((state) => {
         const held = heldBy(state, key);
         if (spent.some(([, end]) => end > (held?.shown ?? 0) + to - from)) return leave(state, key);
         lost?.(state, key, spent);
@@ -148,7 +150,6 @@ export function purseOf(ledger, { owner, obtain, usable, spend, settle, before, 
       const what = market(terms);
       const one = asking.get(what) ?? obtain(terms).finally(() => asking.delete(what));
       asking.set(what, one);
-      one.catch(() => {});
       return unless(one, signal);
     },
   };

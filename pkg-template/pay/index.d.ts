@@ -282,6 +282,14 @@ export interface PayerOptions {
   mode?: "popup" | "redirect";
 }
 
+/** A grant of which little is left: less than a tenth, or than one more request like the last one costs. */
+export interface Low extends Grant {
+  /** Units that can be spent. */
+  left: number;
+  /** What it was spent for last. */
+  terms: Terms;
+}
+
 /** What there is of a grant. */
 export interface GrantState {
   key: Hex;
@@ -319,12 +327,23 @@ export interface Payer {
   readonly returned: Promise<{ grant: Grant } | { error: PayError } | undefined>;
   /** Calls `listener` at each payment, of this site's other tabs and its worker too; returns a function that ends it. */
   on(name: "spent", listener: (spent: Spent) => void): () => void;
+  /** Calls `listener` once for each grant that runs low, in each tab. */
+  on(name: "low", listener: (low: Low) => void): () => void;
+  /**
+   * Asks for the grant that follows one which is low, so that the reader is asked while there is still something to pay by. Call
+   * it from a click, with what the listener was told: windows open for nothing else. Rejects as `fetch` does where it is refused.
+   */
+  allow(low: Pick<Low, "key" | "terms">): Promise<void>;
   /** Of a response that is paid for as it comes. */
   meter(response: PaidResponse): Meter | undefined;
   /** What there is to spend. */
   state(): Promise<GrantState[]>;
-  /** Forgets one grant, or all: nothing more can be spent of it here. What is left comes back to the reader when the site gives it up, or when it expires. */
-  end(key?: Hex): Promise<void>;
+  /**
+   * Forgets one grant, or all: nothing more can be spent of it here. Then the site is asked to give back what is left, for ten
+   * seconds at most; leaving the page does not take that back. `true` if it does so at once. `false` if there is one for which it
+   * did not say so: what is left of that comes back when the site finds it idle, or when it expires.
+   */
+  end(key?: Hex): Promise<boolean>;
 }
 
 export declare function payer(options?: PayerOptions): Payer;

@@ -1,14 +1,14 @@
 // `farthing/pay`: the face for a site's page, and its service worker.
 // @ts-check
 
-/** @import { GrantAnswer, Payer, PayerOptions, Spent, Terms } from "./index.js" */
+/** @import { Grant, GrantAnswer, Hex, Low, Payer, PayerOptions, Spent, Terms } from "./index.js" */
 /** @import { Held, State } from "./state.mjs" */
 
-import { chainOf, streamKey } from "./chain.mjs";
+import { chainOf, keccak, streamKey } from "./chain.mjs";
 import { paying } from "./fetch.mjs";
 import { purseOf, tab } from "./grants.mjs";
 import { indexed, ledgerOf } from "./ledger.mjs";
-import { EXPIRES, MOST_UNITS, decodeGrantAnswer } from "./scheme.mjs";
+import { EXPIRES, MOST_UNITS, SIGNATURE, bindOf, decodeGrantAnswer, encodePayment } from "./scheme.mjs";
 import { begun, forget, market, settle, spend, sum, usable } from "./state.mjs";
 import { checked, fault, fields, hexOf, int, like, line, page, random } from "./wire.mjs";
 import { isolated, leave, popUp, returned } from "./window.mjs";
@@ -17,6 +17,10 @@ const NAME = "farthing-pay";
 /** How long a tab waits for another one that asks, milliseconds. */
 const TURN = 960_000;
 const WEEK = 604_800;
+/** How long a site may take to say that it gives the rest back, milliseconds. */
+const GIVE = 10_000;
+/** A grant is low when so large a part is left, or less than one request costs. */
+const LOW = 10;
 
 const OPTIONS = { "wallet?": page, "title?": line(80), "reason?": line(120), "units?": int(1, MOST_UNITS), "expiresIn?": int(EXPIRES.least, EXPIRES.most), "perRequest?": (/** @type {any} */ most) => (typeof most === "bigint" ? most : undefined), "mode?": like(/^(popup|redirect)$/) };
 
@@ -45,21 +49,28 @@ export function payer(options = {}) {
   const { wallet, title, reason, units = 0, expiresIn = WEEK, perRequest, mode } = options;
   checked("invalid-argument", "payer", () => fields(options, OPTIONS, "", true));
   const ledger = ledgerOf(indexed(NAME));
-  /** @type {Set<(spent: Spent) => void>} */
+  /** @type {Set<(told: Spent | Low) => unknown>} */
   const listeners = new Set();
   const others = new BroadcastChannel(NAME);
-  const hear = (/** @type {Spent} */ spent) => listeners.forEach((listener) => queueMicrotask(() => listener(spent)));
+  const hear = (/** @type {Spent | Low} */ told) => {
+    for (const listener of listeners) queueMicrotask(() => listener(told));
+  };
+  const tell = (/** @type {Spent | Low} */ told) => {
+    hear(told);
+    others.postMessage(told);
+  };
   others.onmessage = ({ data }) => hear(data);
   // A server that renders the page is not kept alive by it.
   /** @type {any} */ (others).unref?.();
 
-  const ask = async (/** @type {Terms} */ terms) => {
+  /** @param {Terms} terms @param {Hex} [key] of a grant that does not do */
+  const ask = async (terms, key) => {
     if (typeof window === "undefined") throw fault("unsupported", "There is no window to ask in. No money moved.", { terms });
     const where = wallet ?? terms.wallet;
     if (!where) throw fault("invalid-argument", "No wallet is named. No money moved.", { terms });
     await navigator.locks.request(`${NAME}/ask`, { signal: AbortSignal.timeout(TURN) }, async () => {
-      const held = await ledger.change((state) => {
-        if (usable(state, terms, Date.now())) return undefined;
+      const held = await ledger((state) => {
+        if (usable({ held: state.held.filter(({ grant }) => grant?.key !== key) }, terms, Date.now())) return undefined;
         return begun(state, terms) ?? prepare(state, terms);
       });
       if (!held) return;
@@ -67,7 +78,7 @@ export function payer(options = {}) {
       try {
         if (mode !== "redirect") {
           const answer = await popUp(where, request);
-          await ledger.change((state) => accept(state, answer));
+          await ledger((state) => accept(state, answer));
           return;
         }
       } catch (error) {
@@ -92,28 +103,30 @@ export function payer(options = {}) {
     return held;
   };
 
-  const purse = purseOf(ledger, { owner: tab(NAME), obtain: ask, usable, spend, settle });
+  // Who saw our payments can't end the grant: that takes what the ids end with the hash of.
+  const newId = (/** @type {Held} */ held) => /** @type {Hex} */ (hexOf(random(6)) + hexOf(keccak((held.seal ??= random(32)))).slice(-20));
+
+  /** @type {import("./grants.mjs").Source["spend"]} */
+  const spendAndTell = (held, wanted, _, terms) => {
+    const spent = spend(held, wanted);
+    const grant = /** @type {Grant} */ (held.grant);
+    const left = sum(held.free);
+    if (!held.low && left < Math.max(grant.units / LOW, wanted.units)) {
+      held.low = true;
+      tell({ ...grant, left, terms });
+    }
+    return spent;
+  };
+
+  const purse = purseOf(ledger, tab(NAME), ask, usable, spendAndTell, settle, newId);
 
   /** An answer that we came back with. */
   const back = returned();
-  const ready = (async () => {
-    if (!back) return undefined;
-    try {
-      const answer = decodeGrantAnswer(back);
-      const held = await ledger.change((state) => accept(state, answer));
-      return held?.grant && { grant: held.grant };
-    } catch (error) {
-      return { error: /** @type {any} */ (error) };
-    }
-  })();
+  const ready = Promise.resolve(
+    back && ledger((state) => accept(state, decodeGrantAnswer(back))).then((held) => held?.grant && { grant: held.grant }, (error) => ({ error })),
+  );
 
-  const pay = paying(purse, {
-    most: perRequest,
-    tell(spent) {
-      hear(spent);
-      others.postMessage(spent);
-    },
-  });
+  const pay = paying(purse, perRequest, tell);
 
   /** @type {Payer["fetch"]} */
   const paidFetch = async (input, init) => {
@@ -121,12 +134,24 @@ export function payer(options = {}) {
     return pay(input, init);
   };
 
+  /** The site gives back at once what is left, or says that it does not. @param {Held} held */
+  const giveBack = async (held) => {
+    const { grant, route, seal } = /** @type {Required<Held>} */ (held);
+    const [method, url] = route.split(" ");
+    const id = newId(held);
+    const payment = { ...grant, payTo: grant.payee, from: 0, to: 0, word: hexOf(seal), id, bind: await bindOf(id, method, url) };
+    // It goes on where the page is left.
+    const { status } = await fetch(url, { method, headers: { [SIGNATURE]: encodePayment(payment) }, redirect: "error", cache: "no-store", keepalive: true, signal: AbortSignal.timeout(GIVE) });
+    return status === 204;
+  };
+
   return {
     fetch: paidFetch,
     returned: ready,
     handle(event) {
       const { request } = event;
-      if (!/^(GET|HEAD)$/.test(request.method)) return;
+      // What carries a payment is a page's own.
+      if (!/^(GET|HEAD)$/.test(request.method) || request.headers.has(SIGNATURE)) return;
       const own = new URL(request.url).origin === location.origin;
       /** @type {RequestInit} */
       const init = request.mode === "navigate" ? {} : own ? { mode: "same-origin" } : { mode: "cors", credentials: "omit" };
@@ -135,13 +160,15 @@ export function payer(options = {}) {
       );
     },
     on(name, listener) {
-      if (name !== "spent" || typeof listener !== "function") throw fault("invalid-argument", "on('spent', listener)");
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
+      if (!/^(spent|low)$/.test(name) || typeof listener !== "function") throw fault("invalid-argument", "on('spent' or 'low', listener)");
+      const one = (/** @type {any} */ told) => ("left" in told) === (name === "low") && listener(told);
+      listeners.add(one);
+      return () => void listeners.delete(one);
     },
+    allow: ({ terms, key }) => ask(terms, key),
     meter: (response) => response.payment?.meter,
     async state() {
-      return ledger.change(({ held, spends }) =>
+      return ledger(({ held, spends }) =>
         held.flatMap(({ grant, free }) => {
           if (!grant) return [];
           const left = sum(free);
@@ -150,9 +177,15 @@ export function payer(options = {}) {
       );
     },
     async end(key) {
-      await ledger.change((state) => {
-        for (const { grant } of state.held) if (grant && grant.key === (key ?? grant.key)) forget(state, grant.key);
-      });
+      const over = await ledger((state) =>
+        state.held.filter(({ grant }) => {
+          if (!grant || grant.key !== (key ?? grant.key)) return false;
+          forget(state, grant.key);
+          return true;
+        }),
+      );
+      const given = await Promise.all(over.map((held) => giveBack(held).catch(() => false)));
+      return !given.includes(false);
     },
   };
 }

@@ -49,17 +49,15 @@ export function ledgerOf(place) {
     running = false;
   };
 
-  return {
-    /** Resolves with what `work` gives when its changes are durable. Work that throws must have changed nothing.
-     * @template Value @param {(state: State) => Value} work @param {number} [later] so many milliseconds may pass before it is written, with others; a crash loses it
-     * @returns {Promise<Value>} */
-    change: (work, later) =>
-      new Promise((done, fail) => {
-        waiting.push({ work, done, fail });
-        if (later) timer ??= setTimeout(run, later);
-        else void run();
-      }),
-  };
+  /** Resolves with what `work` gives when its changes are durable. Work that throws must have changed nothing.
+   * @template Value @param {(state: State) => Value} work @param {number} [later] so many milliseconds may pass before it is written, with others; a crash loses it
+   * @returns {Promise<Value>} */
+  return (work, later) =>
+    new Promise((done, fail) => {
+      waiting.push({ work, done, fail });
+      if (later) timer ??= setTimeout(run, later);
+      else void run();
+    });
 }
 
 /** IndexedDB: every tab and worker of the site has the same. @param {string} name @returns {Place} */
@@ -91,7 +89,7 @@ export function indexed(name) {
         try {
           /** @type {State} */
           const state = read.result ?? empty();
-          if (state.v !== 1) throw new Error("a newer version was here");
+          if (state.v !== 1) throw Error("a newer version was here");
           const { rev } = state;
           work(state);
           if (state.rev !== rev) store.put(state, "state");

@@ -39,7 +39,7 @@ export function meterOf(purse, session, pay) {
       // It is among the parts before it is shown: the server may speak of it before it answers.
       const join = (/** @type {Paid} */ paid) => parts.splice(length, 1, { ...paid, used: paid.from });
       const { payment, status } = await pay(url, { method: "POST", headers: { [SESSION]: id }, payment: { terms, join } });
-      if (!payment) throw new Error(`not paid on: ${status}`);
+      if (!payment) throw Error(`not paid on: ${status}`);
     } catch (error) {
       parts.splice(length);
       asked = true;

@@ -49,6 +49,8 @@ export declare function bindOf(id: Hex, method: string, url: string | URL): Prom
 export declare function decodeRequired(text: unknown): Required;
 export declare function encodeRequired(required: Required & { error?: string | undefined; others?: readonly object[] }): string;
 export declare function decodePayment(text: unknown): Payment;
+/** Of who wants the rest of a grant back: `from` and `to` are 0, and `word` is the grant's seal. Its writer is `encodePayment`. */
+export declare function decodeEnd(text: unknown): Payment;
 export declare function encodePayment(payment: Payment): string;
 export declare function decodeSession(text: unknown): Hex;
 export declare function decodeAnswer(text: unknown): Answer;

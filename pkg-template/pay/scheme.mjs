@@ -61,9 +61,6 @@ const interval = (value) => {
 const parties = { network, asset: address };
 const token = { symbol: line(16), decimals: int(0, 36) };
 
-/** The method as it counts. @param {string} method */
-const upper = (method) => method.toUpperCase();
-
 /** A URL as payer and server compare it. @param {string | URL} url */
 export function resourceOf(url) {
   const whole = new URL(url);
@@ -73,10 +70,10 @@ export function resourceOf(url) {
 }
 
 /** What `bind` is the SHA-256 of. @param {Hex} id @param {string} method @param {string | URL} url */
-export const bindInput = (id, method, url) => joined(bytesOf(id), `${upper(method)} ${resourceOf(url)}`);
+export const bindInput = (id, method, url) => joined(bytesOf(id), `${method.toUpperCase()} ${resourceOf(url)}`);
 
-/** SHA-256, by Web Crypto. @param {Uint8Array<ArrayBuffer>} bytes @returns {Promise<Hex>} */
-export const digest = async (bytes) => hexOf(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+/** SHA-256, by Web Crypto. @param {BufferSource} bytes @returns {Promise<Hex>} */
+export const digest = (bytes) => crypto.subtle.digest("SHA-256", bytes).then((hash) => hexOf(new Uint8Array(hash)));
 
 /** Ties a payment to its request. @param {Hex} id @param {string} method @param {string | URL} url @returns {Promise<Hex>} */
 export const bindOf = (id, method, url) => digest(bindInput(id, method, url));
@@ -113,14 +110,24 @@ export function encodeRequired({ error = "payment required", code, resource, ter
 
 // What a payer sends.
 
+/** @param {unknown} text @param {{ from: Check<number>, to: Check<number>, word: Check<string> }} shape @returns {Payment} */
+const sent = (text, shape) => {
+  const whole = { x402Version: only(2), accepted: { scheme: only(SCHEME), ...parties, payTo: address }, payload: { key: bytes32, ...shape, id: id16, bind: bytes32 } };
+  const { accepted: { scheme: _, ...whom }, payload } = fields(unpack(text, 2 * SHORTEST), whole, "", true);
+  return { ...whom, ...payload };
+};
+
 /** Reads `PAYMENT-SIGNATURE`: `bad-payment` unless every field is there, right and known. @param {unknown} text @returns {Payment} */
 export function decodePayment(text) {
   return checked("bad-payment", SIGNATURE, () => {
-    const shape = { x402Version: only(2), accepted: { scheme: only(SCHEME), ...parties, payTo: address }, payload: { key: bytes32, from: place, to: place, word: like(/^0x([0-9a-f]{64}|[0-9a-f]{130})$/), id: id16, bind: bytes32 } };
-    const { accepted: { scheme: _, ...whom }, payload } = fields(unpack(text, 2 * SHORTEST), shape, "", true);
-    return payload.from < payload.to ? { ...whom, ...payload } : wrong("payload.to");
+    const payment = sent(text, { from: place, to: place, word: like(/^0x([0-9a-f]{64}|[0-9a-f]{130})$/) });
+    return payment.from < payment.to ? payment : wrong("payload.to");
   });
 }
+
+/** Reads the same header of one who pays nothing and wants the rest of a grant back: it is for no units, and its word is the grant's
+ * seal. @param {unknown} text @returns {Payment} */
+export const decodeEnd = (text) => checked("bad-payment", SIGNATURE, () => sent(text, { from: only(0), to: only(0), word: bytes32 }));
 
 /** Writes `PAYMENT-SIGNATURE`. @param {Payment} payment */
 export function encodePayment({ network, asset, payTo, key, from, to, word, id, bind }) {

@@ -19,6 +19,9 @@ import { json } from "./wire.mjs";
  * @property {Grant} [grant] once it is granted
  * @property {Interval[]} free units that can be spent, lowest first
  * @property {number} shown the highest place whose word may have left
+ * @property {string} [route] what was paid by it last
+ * @property {true} [low] it was told that little is left
+ * @property {Uint8Array} [seal] known to nobody: whoever shows it made the payments whose ids end with its hash
  */
 /**
  * @typedef {object} Spend a payment whose outcome is not known yet.

@@ -63,7 +63,7 @@ export function leave(wallet, request) {
   return new Promise((_, fail) => setTimeout(() => fail(none("closed", "The page did not leave.")), HELLO));
 }
 
-/** What the wallet sent us back with, if that is how we came here; it is taken out of the address. */
+/** What the wallet sent us back with, if that is how we came here; it is taken out of the address. @returns {any} */
 export function returned() {
   const [, text, was] = globalThis.location?.hash?.match(/^#farthing-grant=([\w-]+)(?:&farthing-was=(.*))?$/) ?? [];
   if (text) history.replaceState(history.state, "", location.href.replace(/#.*/, was ? `#${was}` : ""));

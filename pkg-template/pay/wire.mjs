@@ -7,19 +7,11 @@
 /** @typedef {{ [name: string]: Check<any> | Shape }} Shape */
 
 /** An error of paying, with its stable code. @param {PayCode} code @param {string} message @param {object} [more] @returns {PayError} */
-export const fault = (code, message, more) => Object.assign(new Error(message), { name: /** @type {const} */ ("FarthingError"), code }, more);
+export const fault = (code, message, more) => Object.assign(Error(message), { name: /** @type {const} */ ("FarthingError"), code }, more);
 
-/** What is thrown where a field is not as it must be; the decoder says what it is a field of. */
-class Wrong {
-  /** @param {string} path */
-  constructor(path) {
-    this.path = path;
-  }
-}
-
-/** @param {string} path @returns {never} */
+/** Thrown where a field is not as it must be; the decoder says what it is a field of. @param {string} path @returns {never} */
 export function wrong(path) {
-  throw new Wrong(path);
+  throw { path };
 }
 
 /** Runs checks; what fails in them becomes one error with this code. @template Value
@@ -27,8 +19,8 @@ export function wrong(path) {
 export function checked(code, what, work) {
   try {
     return work();
-  } catch (error) {
-    throw error instanceof Wrong ? fault(code, `${what}: ${error.path} is not as it must be. Nothing was paid.`) : error;
+  } catch (/** @type {any} */ error) {
+    throw error.path ? fault(code, `${what}: ${error.path} is not as it must be. Nothing was paid.`) : error;
   }
 }
 
@@ -63,20 +55,20 @@ export const line = (most) => like(RegExp(`^[^\\p{C}\\p{Zl}\\p{Zp}]{1,${most}}$`
 export const only = (wanted) => (value) => (value === wanted ? value : undefined);
 
 /** A web address as it is to be compared and opened: `https:`, or `http:` where `plain` allows it; no user, no fragment.
- * @param {RegExp} plain @returns {Check<string>} */
-const web = (plain) => (value) => {
+ * @param {RegExp} form of scheme and host @returns {Check<string>} */
+const web = (form) => (value) => {
   try {
     const { protocol, hostname, username, password } = new URL(value);
-    return value.length <= 2048 && (protocol === "https:" || (protocol === "http:" && plain.test(hostname))) && !username && !password && !value.includes("#") ? value : undefined;
+    return value.length <= 2048 && form.test(protocol + hostname) && !username && !password && !value.includes("#") ? value : undefined;
   } catch {
     return undefined;
   }
 };
 
 /** A hub's address or a resource's. */
-export const link = web(/./);
+export const link = web(/^https?:/);
 /** A page that a person is sent to: plain HTTP only to this machine. */
-export const page = web(/^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/);
+export const page = web(/^(https:.*|http:(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\]))$/);
 
 /** An object. @type {Check<any>} */
 export const object = (value) => (typeof value === "object" && value && !Array.isArray(value) ? value : undefined);
@@ -147,19 +139,12 @@ export function unpackUrl(text, most) {
 export const bytesOf = (text) => Uint8Array.from(text.slice(2).match(/../g) ?? [], (pair) => parseInt(pair, 16));
 
 /** @param {Uint8Array} bytes @returns {`0x${string}`} */
-export const hexOf = (bytes) => `0x${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+export const hexOf = (bytes) => bytes.reduce((text, byte) => /** @type {`0x${string}`} */ (text + byte.toString(16).padStart(2, "0")), /** @type {`0x${string}`} */ ("0x"));
 
 /** Random bytes. @param {number} size */
 export const random = (size) => crypto.getRandomValues(new Uint8Array(size));
 
-/** @param {(string | Uint8Array)[]} parts */
+/** Of short ones. @param {(string | Uint8Array)[]} parts */
 export function joined(...parts) {
-  const all = parts.map((part) => (typeof part === "string" ? utf8.encode(part) : part));
-  const whole = new Uint8Array(all.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of all) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return Uint8Array.from(parts.flatMap((part) => [...(typeof part === "string" ? utf8.encode(part) : part)]));
 }

@@ -135,6 +135,12 @@ export interface Backend {
   showed(key: string, shown: number): Promise<void>;
   stream(key: string): Promise<Stream | undefined>;
   due(): Promise<Stream[]>;
+  /** Streams that were ended since then, by whichever process. */
+  ended(since: number): Promise<string[]>;
+  /** Whether something is being served by a stream, or was when its process died. */
+  open(key: string): Promise<boolean>;
+  /** Whether a payment with an id that ends so was sold by a stream. */
+  made(key: string, tail: string): Promise<boolean>;
   endable(usedBefore: number, expiresBefore: number): Promise<Stream[]>;
   spent(key: string): Promise<[number, number][]>;
   session(id: string): Promise<Record[]>;
@@ -231,6 +237,7 @@ export type Entry = { ready: Ready } | { free: true; secret: boolean; headers?: 
 export interface Engine {
   readonly info: {
     readonly address: string;
+    readonly signer?: string;
     readonly chainId: number;
     readonly contract: string;
     readonly connected: boolean;

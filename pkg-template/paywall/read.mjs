@@ -4,7 +4,7 @@
 
 /** @import { Payment } from "./internal.js" */
 
-import { MOST, MOST_UNITS, decodePayment } from "../pay/scheme.mjs";
+import { MOST, MOST_UNITS, decodeEnd, decodePayment } from "../pay/scheme.mjs";
 
 const hex = (/** @type {number} */ size) => `0x[0-9a-f]{${size * 2}}`;
 const WRITTEN = new RegExp(
@@ -12,16 +12,22 @@ const WRITTEN = new RegExp(
     `"payload":\\{"key":"(${hex(32)})","from":(0|[1-9]\\d{0,4}),"to":([1-9]\\d{0,4}),"word":"(${hex(32)}|${hex(65)})","id":"(${hex(16)})","bind":"(${hex(32)})"\\}\\}$`,
 );
 
-/** @param {string} header @returns {Payment} */
-export function readPayment(header) {
-  if (header.length <= MOST.signature) {
-    const bytes = Buffer.from(header, "base64");
-    const found = WRITTEN.exec(bytes.toString("latin1"));
-    if (found !== null && bytes.toString("base64") === header) {
-      const [, network, asset, payTo, key, first, last, word, id, bind] = found;
-      const [from, to] = [Number(first), Number(last)];
-      if (from < to && to <= MOST_UNITS) return { network, asset, payTo, key, from, to, word, id, bind };
-    }
+/** Of what pays something `to` is above nought. */
+const NOTHING = /"to"\s*:\s*0\s*[,}]/;
+
+/** What a header says: a payment, or the end of a grant, or nothing that can be read. @param {string} header @returns {{ payment?: Payment, end?: Payment }} */
+export function readHeader(header) {
+  const bytes = Buffer.from(header.length <= MOST.signature ? header : "", "base64");
+  const text = bytes.toString("latin1");
+  const found = WRITTEN.exec(text);
+  if (found !== null && bytes.toString("base64") === header) {
+    const [, network, asset, payTo, key, first, last, word, id, bind] = found;
+    const [from, to] = [Number(first), Number(last)];
+    if (from < to && to <= MOST_UNITS) return { payment: { network, asset, payTo, key, from, to, word, id, bind } };
   }
-  return decodePayment(header);
+  try {
+    return NOTHING.test(text) ? { end: decodeEnd(header) } : { payment: decodePayment(header) };
+  } catch {
+    return {};
+  }
 }

@@ -27,6 +27,20 @@ export function examine(payment, { site, token, bind, stream, proves }) {
 }
 
 /**
+ * Whether who wants a stream's rest back is its payer: its seal was hashed into the id of this message and of a payment that was
+ * sold by the stream. Whoever saw the payments has only the hash.
+ * @param {Payment} end
+ * @param {{ site: Site, bind: string, stream: Stream | undefined, tail: string, made: boolean }} known
+ * @returns {ProblemCode | undefined}
+ */
+export function examineEnd(end, { site, bind, stream, tail, made }) {
+  if (stream === undefined) return "unknown-stream";
+  if (end.network !== site.network || end.payTo !== site.payTo || end.asset !== stream.token) return "wrong-terms";
+  if (end.bind !== bind) return "wrong-resource";
+  return made && end.id.endsWith(tail) ? undefined : "bad-word";
+}
+
+/**
  * What is sold: the same id again goes on, then the stream's end, the price, and whether the units are free.
  * @param {Claim} claim
  * @param {{ stream: Stream | undefined, record: Record | undefined, opening: Record | undefined, overlap: boolean,

@@ -87,6 +87,12 @@ export class Thread {
   /** @param {string} key */
   stream = (key) => this.#ask("stream", key);
   due = () => this.#ask("due");
+  /** @param {number} since */
+  ended = (since) => this.#ask("ended", since);
+  /** @param {string} key */
+  open = (key) => this.#ask("open", key);
+  /** @param {string} key @param {string} tail */
+  made = (key, tail) => this.#ask("made", key, tail);
   /** @param {number} usedBefore @param {number} expiresBefore */
   endable = (usedBefore, expiresBefore) => this.#ask("endable", usedBefore, expiresBefore);
   /** @param {string} key */

@@ -17,6 +17,10 @@ const LOOK = 1_000;
 const SWEEP = 10_000;
 const NOTE = 30_000;
 
+/** Milliseconds for which an end that was asked for waits for what is being served, and by which clocks of servers may differ. */
+const SETTLE = 30_000;
+const SKEW = 300_000;
+
 /** Seconds for which a receipt's key is certified, and milliseconds before its end at which there is a new one. */
 const CERTIFIED = 30 * 86_400;
 const RENEW = 10 * 86_400_000;
@@ -54,7 +58,11 @@ export class Till {
   #working = Promise.resolve();
   #closed = false;
   #noted = 0;
+  /** @type {string | undefined} */
+  #payTo;
   #swept = 0;
+  /** Streams whose payer wants the rest back, with until when what is open by them is waited for. @type {Map<string, { until: number, tried: boolean }>} */
+  #ending = new Map();
 
   /** @param {TillOptions} options */
   constructor({ client, store, idle = 172_800_000, margin = 60_000, every = LOOK, onError = console.error }) {
@@ -70,11 +78,14 @@ export class Till {
   async begin() {
     const { address, chainId, contract, hub } = this.#client.info;
     const assets = hub.assets.map(({ asset, token, decimals }) => ({ symbol: asset, token, decimals }));
-    const site = siteOf({ payTo: address, chainId, contract, hub: hub.url, assets });
     const before = await this.#rows.fact("site");
-    if (before !== undefined && JSON.parse(before).payTo !== site.payTo) throw invalid(`The store belongs to the payee ${JSON.parse(before).payTo}; take another store for ${site.payTo}.`);
+    const known = before === undefined ? undefined : JSON.parse(before).payTo;
+    if (known !== undefined && !this.#isOurs(known)) throw invalid(`The store belongs to the payee ${known}; take another store for ${address}.`);
+    this.#payTo = known;
+    const certified = await this.#certify();
+    this.#payTo ??= certified ?? address.toLowerCase();
+    const site = siteOf({ payTo: this.#payTo, chainId, contract, hub: hub.url, assets });
     await this.#rows.putFact("site", JSON.stringify(site));
-    await this.#certify(site.payTo);
     this.#off = this.#client.on("stream", ({ stream }) => this.#run(() => this.#take(stream)));
     this.#next();
   }
@@ -105,6 +116,8 @@ export class Till {
   look(sweep = true) {
     return this.#run(async () => {
       await this.#show();
+      for (const key of await this.#rows.ended(Date.now() - SKEW)) this.#wants(key);
+      await this.#giveBack(sweep);
       if (sweep) await this.#giveUp();
       await this.#note();
     });
@@ -120,6 +133,30 @@ export class Till {
     stream.onend = () => (this.#closed ? undefined : this.#run(() => this.#end(record.key)));
     // Of one that is known this says again what the engine has: before a crash it may have had more than it had stored.
     await this.#rows.putStream(record);
+    // Whoever ended it may have died before it was given up.
+    if ((await this.#rows.stream(record.key))?.endedAt !== null) this.#wants(record.key);
+  }
+
+  /** A stream's end is in the store: what is left of it goes back as soon as nothing is open. @param {string} key */
+  ends(key) {
+    this.#wants(key);
+    if (!this.#closed) void this.#run(() => this.#giveBack());
+  }
+
+  /** @param {string} key */
+  #wants(key) {
+    if (this.#streams.has(key) && !this.#ending.has(key)) this.#ending.set(key, { until: Date.now() + SETTLE, tried: false });
+  }
+
+  /** Of what is being served it is not known yet what it costs: taken now, all that was sent would be. It is waited for, though not for ever. @param {boolean} [again] tries what failed, too */
+  async #giveBack(again = false) {
+    for (const [key, ending] of this.#ending) {
+      if (ending.tried && !again) continue;
+      if (Date.now() < ending.until && (await this.#rows.open(key))) continue;
+      ending.tried = true;
+      await this.#end(key);
+      if (!this.#streams.has(key)) this.#ending.delete(key);
+    }
   }
 
   /** Gives the engine what was earned. It stores that, and tells the hub when it is time. */
@@ -170,17 +207,28 @@ export class Till {
     const now = Date.now();
     if (now - this.#noted < NOTE) return;
     this.#noted = now;
-    await this.#certify(this.#client.info.address.toLowerCase());
+    await this.#certify();
     await this.#rows.putFact("engine", JSON.stringify(await engineNote(this.#client, now)));
   }
 
-  /** A key for receipts, certified by the engine. Without one there are no receipts, and sales go on. @param {string} payee */
-  async #certify(payee) {
+  /** Whether it is the account, or the key of its channel. @param {string} payee */
+  #isOurs(payee) {
+    const { address, signer } = this.#client.info;
+    return [address, signer].some((each) => each?.toLowerCase() === payee.toLowerCase());
+  }
+
+  /**
+   * A key for receipts, certified by the engine; gives the payee that it is certified for: the account, or, where a contract
+   * answers for that, the key of its channel, since a page without a node can't ask a contract what it has bound. Without one
+   * there are no receipts, and sales go on.
+   * @returns {Promise<string | undefined>}
+   */
+  async #certify() {
     const had = await this.#rows.fact("signer");
     if (had !== undefined) {
       /** @type {Signer} */
-      const signer = JSON.parse(had);
-      if (signer.payee.toLowerCase() === payee && signer.expires * 1_000 > Date.now() + RENEW) return;
+      const { payee, expires } = JSON.parse(had);
+      if (payee === (this.#payTo ?? payee) && this.#isOurs(payee) && expires * 1_000 > Date.now() + RENEW) return payee;
     }
     if (typeof this.#client.signReceiptKey !== "function") return;
     const { publicKey, secret } = freshKey();
@@ -189,7 +237,11 @@ export class Till {
       const { expires, signature, channelId, binding } = signed;
       // Where the payee's account signs payments itself there is nothing between them.
       const bound = binding === undefined ? {} : { channelId, binding };
-      await this.#rows.putFact("signer", JSON.stringify({ publicKey, secret, payee: signed.payee.toLowerCase(), expires, signature, ...bound }));
+      const payee = signed.payee.toLowerCase();
+      // What another payee sold it proves nothing of.
+      if (payee !== (this.#payTo ?? payee)) return;
+      await this.#rows.putFact("signer", JSON.stringify({ publicKey, secret, payee, expires, signature, ...bound }));
+      return payee;
     } catch (error) {
       this.#onError(error);
     }

@@ -2,11 +2,12 @@
 // @ts-check
 
 /** @import { Handler, PaywallOptions, ProblemCode, RouteOptions } from "./index.js" */
-/** @import { Asked, Entry, Quote, Ready, Record, Signer, Site, Stream } from "./internal.js" */
+/** @import { Asked, Entry, Payment, Quote, Ready, Record, Signer, Site, Stream } from "./internal.js" */
 
 import { hash } from "node:crypto";
 import { RESPONSE, SESSION, SIGNATURE, decodeSession, resourceOf } from "../pay/scheme.mjs";
 import { unpack } from "../pay/wire.mjs";
+import { keccak } from "./keccak.mjs";
 import { express } from "./adapters/express.mjs";
 import { hono } from "./adapters/hono.mjs";
 import { next } from "./adapters/next.mjs";
@@ -14,13 +15,13 @@ import { readSettings } from "./settings.mjs";
 import { checkRoute, positive, priced } from "./price.mjs";
 import { PaywallError, invalid } from "./problem.mjs";
 import { Proofs } from "./proofs.mjs";
-import { readPayment } from "./read.mjs";
+import { readHeader } from "./read.mjs";
 import { Signing } from "./receipt.mjs";
 import { recoverer } from "./recover.mjs";
 import { refuse } from "./refuse.mjs";
 import { Sale } from "./sale.mjs";
 import { serve } from "./serve.mjs";
-import { examine } from "./spend.mjs";
+import { examine, examineEnd } from "./spend.mjs";
 import { openTill } from "./till.mjs";
 
 /** Milliseconds for which what the till wrote is believed, and after which a site that is not known is asked for again. */
@@ -30,6 +31,9 @@ const SOON = 500;
 /** A stream that was just granted may be a moment behind its first payment: it is waited for, by so many requests at once. */
 const WAITS = [20, 50, 100, 200, 400, 800];
 const WAITERS = 256;
+
+/** Letters of an id that a page's seal vouches for. */
+const TAIL = 20;
 
 /** Streams whose terms are remembered. */
 const STREAMS = 8_192;
@@ -97,37 +101,41 @@ export class Wall {
   /** Judges a request. @param {Route} route @param {Asked} asked @returns {Promise<Entry>} */
   async enter(route, asked) {
     if (asked.method === "OPTIONS") return { free: true, secret: false };
+    const header = asked.header(SIGNATURE);
+    const { payment, end } = header === null ? {} : readHeader(header);
+    // Before a route says whether it is free: no handler ever sees one.
+    if (end !== undefined) return { ready: await this.#ends(route, asked, end) };
     if (route.free !== undefined && (await route.free(asked.request))) return { free: true, secret: true };
     const quote = await route.quote(asked);
     if (quote.amount === 0n) return { free: true, secret: false };
     try {
-      return await this.#paid(route, asked, quote);
+      return await this.#paid(route, asked, quote, header, payment);
     } catch (error) {
       this.settings.onError(error);
       return { ready: await refuse(this, route, asked, quote, "paywall-unavailable") };
     }
   }
 
-  /** @param {Route} route @param {Asked} asked @param {Quote} quote @returns {Promise<Entry>} */
-  async #paid(route, asked, quote) {
+  /** @param {Route} route @param {Asked} asked @param {Quote} quote @param {string | null} header @param {Payment} [payment] what it says, if it can be read @returns {Promise<Entry>} */
+  async #paid(route, asked, quote, header, payment) {
     /** @param {ProblemCode} code @param {Stream} [stream] */
     const no = async (code, stream) => ({ ready: await refuse(this, route, asked, quote, code, stream) });
     const site = await this.site();
     if (site === undefined) return no("paywall-unavailable");
     const { token } = this.assetOf(site, route);
-    const [header, opened] = [asked.header(SIGNATURE), asked.header(SESSION)];
+    const opened = asked.header(SESSION);
     if (header === null && opened === null) return no("payment-required");
     if (header !== null && opened === null) {
       const passed = await route.otherwise(asked, header);
       if (passed !== undefined) return passed;
     }
-    let payment, session;
+    let session;
     try {
       session = opened === null ? null : decodeSession(opened);
-      payment = header === null ? undefined : readPayment(header);
     } catch {
       return no("bad-payment");
     }
+    if (header !== null && payment === undefined) return no("bad-payment");
     /** @type {Record | undefined} */
     let opening;
     if (session !== null) {
@@ -163,6 +171,23 @@ export class Wall {
       if (outcome.record.attempt > 1) for (const record of await this.ledger.rows.session(id)) await sale.joined(record);
     } else await sale.sign();
     return { sale };
+  }
+
+  /** A payer that has no channel wants the rest back: nobody sells by the stream from here on, and the till gives it up. @param {Route} route @param {Asked} asked @param {Payment} end @returns {Promise<Ready>} */
+  async #ends(route, asked, end) {
+    try {
+      const site = await this.site();
+      const stream = site && (await this.streamOf(end.key, true));
+      const made = stream && (await this.ledger.rows.made(end.key, tailOf(end.word)));
+      const code = site === undefined ? "paywall-unavailable" : examineEnd(end, { site, bind: bindOf(end.id, asked.method, asked.url), stream, tail: tailOf(end.word), made: made === true });
+      if (code !== undefined) return refuse(this, route, asked, undefined, code);
+      await this.ledger.rows.endStream(end.key, Date.now());
+      this.till?.ends(end.key);
+      return { status: 204, headers: [], body: null };
+    } catch (error) {
+      this.settings.onError(error);
+      return refuse(this, route, asked, undefined, "paywall-unavailable");
+    }
   }
 
   /** The answer to a side request: what became of an interval, or that it is being used. @param {Record} record @returns {Promise<Ready>} */
@@ -276,6 +301,9 @@ export class Wall {
 
 /** Ties an interval to its request, as the codec's `bindOf` does, at once. @param {string} id @param {string} method in upper case @param {string} url as `urlOf` gives it */
 const bindOf = (id, method, url) => `0x${hash("sha256", Buffer.concat([Buffer.from(id.slice(2), "hex"), Buffer.from(`${method} ${url}`)]))}`;
+
+/** How the ids of payments end that were made by who has this seal. @param {string} seal */
+const tailOf = (seal) => Buffer.from(keccak(Buffer.from(seal.slice(2), "hex"))).toString("hex").slice(-TAIL);
 
 /** A priced route, in each framework's own form. */
 export class Route {

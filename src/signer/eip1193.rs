@@ -257,7 +257,7 @@ impl Eip1193 {
         self.on_chain(chain_id).await
     }
 
-    /// A signature over typed data of this chain: r, s and v of 27 or 28, whichever form the wallet gives.
+    /// A signature over typed data of this chain, in whichever form the wallet gives it.
     pub async fn sign_typed_data(&self, chain_id: u64, account: Address, json: &str) -> Result<Vec<u8>> {
         self.ready(chain_id, account).await?;
         let params = array([account.to_string().as_str(), json]);
@@ -322,7 +322,7 @@ impl Eip1193 {
     }
 
     /// Nothing that comes late is of what is asked for now.
-    pub(super) fn forget_late(&self) {
+    pub fn forget_late(&self) {
         self.last.take();
     }
 

@@ -2,7 +2,7 @@
 //! money: at a final block, and two of them must agree. A question that failed is no answer.
 
 use super::follower::STANDSTILL;
-use super::reader::Reader;
+use super::reader::{Reader, is_reverted};
 use super::rpc::Rpc;
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolCall;
@@ -43,6 +43,11 @@ impl Owners {
         };
         let call = IERC1271::isValidSignatureCall { hash: digest, signature }.abi_encode();
         let asked = reader.answer(&Question::Calls { calls: vec![call.into()], at: At::Final(block) }).await;
+        // A question that all of them answer by what the contract says is no failure: each try again would take the turn of
+        // somebody else.
+        if asked.as_ref().is_err_and(is_reverted) {
+            return Ok(false);
+        }
         let answer = asked.map_err(|error| {
             let said = format!("whether the owner's contract takes the binding is not known: {}", error.detail());
             Error::new(Code::ChainUnavailable, said)

@@ -164,6 +164,21 @@ export class Sqlite {
     return this.#all("SELECT * FROM farthing_streams WHERE earned > shown LIMIT 1000").map(streamOf);
   }
 
+  /** @param {number} since */
+  async ended(since) {
+    return this.#all("SELECT key FROM farthing_streams WHERE ended_at >= ? ORDER BY ended_at DESC LIMIT 10000", since).map(({ key }) => /** @type {string} */ (key));
+  }
+
+  /** @param {string} key */
+  async open(key) {
+    return this.#all("SELECT 1 FROM farthing_intervals WHERE key = ? AND state = 'serving' LIMIT 1", key).length > 0;
+  }
+
+  /** @param {string} key @param {string} tail */
+  async made(key, tail) {
+    return this.#all("SELECT 1 FROM farthing_intervals WHERE key = ? AND id LIKE ? LIMIT 1", key, `%${tail}`).length > 0;
+  }
+
   /** @param {number} usedBefore @param {number} expiresBefore */
   async endable(usedBefore, expiresBefore) {
     return this.#all("SELECT * FROM farthing_streams WHERE ended_at IS NULL AND (used_at < ? OR expires_at < ?) LIMIT 1000", usedBefore, expiresBefore).map(streamOf);

@@ -204,6 +204,21 @@ class Postgres {
     return (await this.#all("SELECT * FROM farthing_streams WHERE earned > shown LIMIT 1000")).map(streamOf);
   }
 
+  /** @param {number} since */
+  async ended(since) {
+    return (await this.#all("SELECT key FROM farthing_streams WHERE ended_at >= $1 ORDER BY ended_at DESC LIMIT 10000", [since])).map(({ key }) => /** @type {string} */ (key));
+  }
+
+  /** @param {string} key */
+  async open(key) {
+    return (await this.#all("SELECT 1 FROM farthing_intervals WHERE key = $1 AND state = 'serving' LIMIT 1", [key])).length > 0;
+  }
+
+  /** @param {string} key @param {string} tail */
+  async made(key, tail) {
+    return (await this.#all("SELECT 1 FROM farthing_intervals WHERE key = $1 AND id LIKE $2 LIMIT 1", [key, `%${tail}`])).length > 0;
+  }
+
   /** @param {number} usedBefore @param {number} expiresBefore */
   async endable(usedBefore, expiresBefore) {
     return (await this.#all("SELECT * FROM farthing_streams WHERE ended_at IS NULL AND (used_at < $1 OR expires_at < $2) LIMIT 1000", [usedBefore, expiresBefore])).map(streamOf);

@@ -19,6 +19,7 @@ CREATE INDEX IF NOT EXISTS farthing_intervals_session ON farthing_intervals (ses
 CREATE INDEX IF NOT EXISTS farthing_intervals_id ON farthing_intervals (id);
 CREATE INDEX IF NOT EXISTS farthing_intervals_at ON farthing_intervals (at);
 CREATE INDEX IF NOT EXISTS farthing_streams_due ON farthing_streams (key) WHERE earned > shown;
+CREATE INDEX IF NOT EXISTS farthing_streams_ended ON farthing_streams (ended_at) WHERE ended_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS farthing_answers (
   key TEXT NOT NULL, id TEXT NOT NULL, status INTEGER NOT NULL, headers TEXT NOT NULL, body ${bytes} NOT NULL, at ${long} NOT NULL, PRIMARY KEY (key, id));
 CREATE INDEX IF NOT EXISTS farthing_answers_at ON farthing_answers (at);

@@ -9,7 +9,7 @@ import { after, before, test } from "node:test";
 import { createWalletClient, hashTypedData, http, parseEther, zeroAddress } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { foundry } from "viem/chains";
-import { farthing } from "../support/env.mjs";
+import { artifact, farthing } from "../support/env.mjs";
 import { createWallet } from "../support/wallet.mjs";
 import { createWorld } from "../support/world.mjs";
 
@@ -58,6 +58,9 @@ async function account() {
     assert.equal(status, "success");
     assert.equal((await code())?.toLowerCase(), to === zeroAddress ? undefined : `0xef0100${to.slice(2).toLowerCase()}`);
     await world.chain.admin.mine({ blocks: 3 });
+    // Final, also for the hub.
+    const number = Number(await world.chain.reader.getBlockNumber());
+    while (((await (await fetch(`${world.hubUrl}/ready`)).json()).head ?? 0) < number) await world.chain.reader.getBlockNumber();
   };
   const byCode = (on) => {
     wallet.own.eth_signTypedData_v4 = !on
@@ -65,7 +68,7 @@ async function account() {
       : async ([, json]) => {
           const { domain, types, primaryType, message } = JSON.parse(json);
           const { EIP712Domain: _, ...rest } = types;
-          const { abi } = (await import("../support/env.mjs")).artifact("Delegate");
+          const { abi } = artifact("Delegate");
           const args = [hashTypedData({ domain, types: rest, primaryType, message })];
           return key.sign({ hash: await world.chain.reader.readContract({ address, abi, functionName: "messageHash", args }) });
         };

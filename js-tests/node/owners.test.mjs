@@ -193,6 +193,13 @@ function takesOnly(signature) {
   return `0x${checks}61${at.toString(16).padStart(4, "0")}575f5ffd5b${YES}5f5260205ff3`;
 }
 
+/** What is on chain now is final, also for the hub. */
+async function final() {
+  await world.chain.admin.mine({ blocks: 3 });
+  const number = Number(await world.chain.reader.getBlockNumber());
+  while (((await (await fetch(`${world.hubUrl}/ready`)).json()).head ?? 0) < number) await world.chain.reader.getBlockNumber();
+}
+
 /** Pushes what a contract answers where it stands by a signature. */
 const YES = `7f1626ba7e${"00".repeat(28)}`;
 
@@ -201,7 +208,7 @@ async function contractThatTakes(signature, given = signature) {
   const { privateKey } = await world.account();
   const { address } = await world.account({ eth: 0n, dai: 0n });
   await world.chain.admin.setCode({ address, bytecode: takesOnly(signature) });
-  await world.chain.admin.mine({ blocks: 3 });
+  await final();
   const wallet = createWallet({ privateKey, rpcUrl: world.rpcUrl });
   wallet.own.eth_requestAccounts = wallet.own.eth_accounts = async () => [address];
   wallet.own.eth_signTypedData_v4 = async () => given;
@@ -311,9 +318,7 @@ test("who shows another form of an older channel's binding does not make that th
   assert.equal(await paid(), newer.info.signer);
   // A contract may read of a signature what it needs, and nothing of what is behind that.
   await world.chain.admin.setCode({ address, bytecode: `0x${YES}5f5260205ff3` });
-  await world.chain.admin.mine({ blocks: 3 });
-  const number = Number(await world.chain.reader.getBlockNumber());
-  while (((await (await fetch(`${world.hubUrl}/ready`)).json()).head ?? 0) < number) await world.chain.reader.getBlockNumber();
+  await final();
   const { channel, publicKey } = await lookup(older.info.signer);
   await asked("farthing_register", { channel, publicKey, binding: `0x${"11".repeat(71)}` });
   assert.equal(await paid(), newer.info.signer);

@@ -6,13 +6,25 @@
 
 import { fault } from "./faults.mjs";
 
+/** What a timer can wait at most. */
+const LONGEST = 2 ** 31 - 1;
+
 /** What is asked first, and what the application is told of it. @type {Record<string, "payment" | "stream" | undefined>} */
 const ASKED = { pay: "payment", stream: "stream" };
 
+/** Read once: what is confirmed is what is paid, whatever becomes of the caller's object meanwhile. @param {string} call @param {object} options @returns {any} */
+function kept(call, options) {
+  try {
+    return { ...options };
+  } catch (error) {
+    throw fault("invalid-argument", `${call}(): its options can't be read. Nothing was signed or paid.`, error);
+  }
+}
+
 /** @param {any} options @param {"payment" | "stream"} kind @returns {PaymentToConfirm} */
 function told(options, kind) {
-  const { to, asset, memo, unitPrice, units } = options ?? {};
-  const amount = kind === "payment" ? options?.amount : product(unitPrice, units);
+  const { to, asset, memo, unitPrice, units } = options;
+  const amount = kind === "payment" ? options.amount : product(unitPrice, units);
   return Object.freeze({ kind, to, asset, amount, ...(memo !== undefined && { memo }), ...(kind === "stream" && { unitPrice, units }) });
 }
 
@@ -21,24 +33,33 @@ function product(unitPrice, units) {
   return typeof unitPrice === "bigint" && Number.isSafeInteger(units) ? unitPrice * BigInt(/** @type {number} */ (units)) : undefined;
 }
 
-/** Ends when the caller has stopped waiting. @param {any} options @returns {Promise<"stopped">} */
-function stopped({ signal, timeout }) {
-  return new Promise((resolve) => {
+/** Ends when the caller has stopped waiting; `end` leaves nothing behind. @param {any} options */
+function waiting({ signal, timeout }) {
+  let end = () => {};
+  const stopped = new Promise((/** @type {(why: "stopped") => void} */ resolve) => {
     const stop = () => resolve("stopped");
     if (signal?.aborted) stop();
     signal?.addEventListener?.("abort", stop, { once: true });
-    if (Number.isSafeInteger(timeout)) setTimeout(stop, timeout);
+    const timer = Number.isSafeInteger(timeout) ? setTimeout(stop, Math.min(timeout, LONGEST)) : undefined;
+    end = () => {
+      signal?.removeEventListener?.("abort", stop);
+      clearTimeout(timer);
+    };
   });
+  return { stopped, end };
 }
 
 /** @param {(payment: any) => unknown} confirm @param {PaymentToConfirm} payment @param {any} options */
 async function ask(confirm, payment, options) {
   const asked = (async () => confirm(payment))();
+  const { stopped, end } = waiting(options);
   let answer;
   try {
-    answer = await Promise.race([asked, stopped(options)]);
+    answer = await Promise.race([asked, stopped]);
   } catch (error) {
     throw fault("wallet-rejected", "confirm() failed, so the payment was not confirmed. Nothing was signed or paid.", error);
+  } finally {
+    end();
   }
   if (answer === "stopped") {
     asked.catch(() => {});
@@ -58,8 +79,10 @@ export function confirming(core, confirm) {
       if (kind === undefined) return own.bind(target);
       return async (/** @type {any} */ options, /** @type {unknown[]} */ ...more) => {
         // What is no object the engine refuses, without a question.
-        if (typeof options === "object" && options !== null) await ask(confirm, told(options, kind), options);
-        return own.call(target, options, ...more);
+        if (typeof options !== "object" || options === null || Array.isArray(options)) return own.call(target, options, ...more);
+        const fixed = kept(String(name), options);
+        await ask(confirm, told(fixed, kind), fixed);
+        return own.call(target, fixed, ...more);
       };
     },
   });

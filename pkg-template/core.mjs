@@ -61,8 +61,15 @@ const MAGIC = [0x00, 0x61, 0x73, 0x6d];
 /** @param {string} message @param {unknown} [cause] */
 const notLoaded = (message, cause) => fault("not-loaded", `${message} Nothing was signed or sent.`, cause);
 
+/** Refuses where no module can run at all. */
+export function demandWebAssembly() {
+  if (typeof WebAssembly === "object") return;
+  throw notLoaded("There is no WebAssembly here, which the engine runs in: a browser in lockdown mode and Node with --jitless have none. Allow it for this site.");
+}
+
 /** @param {Source | (() => Source)} source @param {() => Promise<BufferSource>} [otherwise] */
 async function instantiate(source, otherwise) {
+  demandWebAssembly();
   const given = await (typeof source === "function" ? source() : source);
   if (given instanceof WebAssembly.Module) return compiled("The wasm module", () => WebAssembly.instantiate(given, imports()));
   if (given instanceof ArrayBuffer || ArrayBuffer.isView(given)) return ofBytes("The wasm module", /** @type {BufferSource} */ (given));

@@ -9,7 +9,7 @@
 import { glue } from "./core.mjs";
 import { Events, call, following } from "./events.mjs";
 import { fault } from "./faults.mjs";
-import { inspected, shownOptions } from "./inspect.mjs";
+import { inspected, shownOptions, soon } from "./inspect.mjs";
 import { Log } from "./log.mjs";
 import { State } from "./state.mjs";
 import { Streams } from "./streams.mjs";
@@ -98,6 +98,10 @@ export function face(init, environment, open = glue.connect) {
     /** Starts loading; a failure is told by who needs it, which tries again. */
     preload() {
       Promise.resolve().then(init).catch(() => {});
+    },
+    async _signerOf() {
+      await init();
+      return glue._signerOf;
     },
     async _testing() {
       await init();
@@ -315,7 +319,7 @@ class Client {
     this.#attach = () => Promise.reject(fault("client-closed", "The client is disconnected. Nothing was paid."));
     try {
       await (await paying?.catch(() => undefined))?.close();
-      await Promise.race([this.#streams.settle(), new Promise((resolve) => setTimeout(resolve, SETTLING))]);
+      await soon(() => this.#streams.settle(), SETTLING);
       await this.#core.disconnect();
     } finally {
       this.#events.end();

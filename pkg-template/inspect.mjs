@@ -57,11 +57,11 @@ function attempt(work) {
   }
 }
 
-/** The same of what another tab has to say, who may be gone. @param {() => any} work */
-async function soon(work) {
+/** What comes in time, if it comes; the timer goes with it, or it would keep a process alive. @param {() => any} work @param {number} patience */
+export async function soon(work, patience) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  const late = new Promise((resolve) => (timer = setTimeout(resolve, PATIENCE)));
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, patience)));
   const told = Promise.resolve().then(work).catch(() => undefined);
   return Promise.race([told, late]).finally(() => clearTimeout(timer));
 }
@@ -83,7 +83,7 @@ export async function inspected(core, options, log, connection) {
     channel: { address, signer, channelId, chainId, contract, confirmations },
     options,
     tab: attempt(() => core.role?.()) ?? "alone",
-    engine: await soon(() => (core.report === undefined ? core.standing() : core.report())),
+    engine: await soon(() => (core.report === undefined ? core.standing() : core.report()), PATIENCE),
     balances: attempt(() => core.balancesNow()),
     failures: log.failures,
   });

@@ -5,18 +5,20 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { face } from "./face.mjs";
-import { startSync, isStarted } from "./core.mjs";
+import { demandWebAssembly, isStarted, startSync } from "./core.mjs";
 
 async function init() {
-  if (!isStarted()) startSync(new WebAssembly.Module(file() ?? (await inside())));
+  if (isStarted()) return;
+  demandWebAssembly();
+  startSync(new WebAssembly.Module(file() ?? (await inside())));
 }
 
 /** The module's file beside this one. A bundler for servers may have left it behind, and writes what it likes for import.meta.url. */
 function file() {
   try {
-    // Not literally in `new URL`, which bundlers would rewrite to an address for browsers.
-    const name = "./core_bg.wasm";
-    return readFileSync(new URL(name, import.meta.url));
+    // Not literally in `new URL`, which bundlers would rewrite to an address for browsers, or warn of.
+    const [name, place] = ["./core_bg.wasm", import.meta.url];
+    return readFileSync(new URL(name, place));
   } catch {
     return undefined;
   }
@@ -37,6 +39,6 @@ const environment = {
   },
 };
 
-export const { connect, errorCodes, preload, _testing } = face(init, environment);
+export const { connect, errorCodes, preload, _signerOf, _testing } = face(init, environment);
 
 export { formatUnits, parseUnits } from "./units.mjs";

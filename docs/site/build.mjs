@@ -44,7 +44,15 @@ function titleOf(page, href) {
   return target?.called;
 }
 
-for (const page of pages) page.made = render(page.text, { link: (href) => leads(page, href), titleOf: (href) => titleOf(page, href), trusted: page.trusted });
+/** The way to a page that a text names by its file, from the repository's root. */
+function named(page, name) {
+  if (!name.endsWith(".md") || !bySource.has(name) || name === page.source) return undefined;
+  return posix.relative(posix.dirname(page.source), name);
+}
+
+for (const page of pages) {
+  page.made = render(page.text, { link: (href) => leads(page, href), titleOf: (href) => titleOf(page, href), named: (name) => named(page, name), trusted: page.trusted });
+}
 
 const byHtml = new Map(pages.map((page) => [page.html, page]));
 const anchors = new Map(pages.map(({ html, made }) => [html, new Set([...made.html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id))]));

@@ -34,7 +34,7 @@ const MENU = {
 const CALLED = {
   "README.md": "Overview", "pkg-template/README.md": "The package's README", "docs/pay.md": "Pay from a page", "docs/wallet.md": "The wallet page",
   "docs/paywall.md": "The paywall", "docs/exit.md": "Leave", "docs/streams.md": "Streams", "ARCHITECTURE.md": "Architecture", "docs/quick-start.md": "Quick start",
-  "docs/content.md": "Paying for content", "hub/README.md": "The hub's options", "docs/building.md": "Building",
+  "docs/content.md": "Paying for content", "docs/deposits.md": "Deposits", "docs/events.md": "Events", "hub/README.md": "The hub's options", "docs/building.md": "Building",
 };
 
 const NAMED = { "README.md": "index.html", "pkg-template/README.md": "package.html", "contracts/README.md": "contract.html", "hub/README.md": "hub.html" };

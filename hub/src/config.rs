@@ -8,7 +8,7 @@ mod limits;
 pub(crate) mod raw;
 mod spending;
 
-pub use deposits::Deposits;
+pub use deposits::{DEPOSIT_GAS, Deposits};
 pub use keys::Keys;
 pub use raw::{Limits, Listed, LogFormat, Raw, Urls};
 pub use spending::Spending;

@@ -6,7 +6,7 @@
 
 use crate::chain::{Estimate, Order, Orders, Placed, Rpc};
 use crate::clock;
-use crate::config::{Config, Deposits};
+use crate::config::{Config, DEPOSIT_GAS, Deposits};
 use crate::health::{Health, RelayReport};
 use crate::store::{Status, Store};
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// A deposit that ends sooner might be mined too late.
 const LEAST_TIME: u64 = 60;
 const DAY: u64 = 86_400;
+/// Gas of one, at most, in what one takes usually: room for a contract's own check of its owner, which may be as dear as it
+/// likes at the hub's cost.
+const MOST: u64 = 3 * DEPOSIT_GAS;
 /// Where is kept what the days have cost: `relayed/<day>/<digest>`, the owner and the wei.
 const KEPT: &str = "relayed/";
 
@@ -116,6 +119,10 @@ impl DepositDesk {
         }
         let now = clock::now();
         self.check(&channel, &deposit, now)?;
+        // Simulated well and mined too late, it would cost the hub its gas, and its owner nothing.
+        if ends(&authorization).is_some_and(|end| end < now.saturating_add(LEAST_TIME)) {
+            return Err(refused(Code::BadExpiry, "what lets its tokens be taken ends too soon, or has ended"));
+        }
         // Before the chain is asked, which may have the other one already and would say something else.
         self.check_turn(&self.charges().await?, &id, deposit.from).await?;
         let data = calldata(&channel, &deposit, authorization);
@@ -179,6 +186,12 @@ impl DepositDesk {
         let question = self.rpc.estimate(self.owner, self.config.contract, data.clone(), U256::ZERO);
         let (estimate, fees, balance) = tokio::try_join!(question, self.rpc.fees(), self.rpc.balance(self.owner))?;
         let gas = match estimate {
+            Estimate::Gas(gas) if gas > MOST => {
+                return Err(refused(
+                    Code::LimitExceeded,
+                    format!("it would take {gas} gas, and the hub pays for {MOST} at most"),
+                ));
+            }
             Estimate::Gas(gas) => gas.saturating_add(gas / 4),
             Estimate::Reverts(reason) => return Err(would_fail(&reason)),
             // The call has no value: what is missing are tokens, or the gas of the account.
@@ -334,6 +347,17 @@ fn would_fail(reason: &str) -> Error {
     }
     let shown: String = reason.chars().filter(|c| !c.is_control()).take(200).collect();
     refused(Code::InvalidArgument, format!("it would fail on chain ({shown})"))
+}
+
+/// When what lets the tokens be taken is over, if ever.
+const fn ends(authorization: &Authorization) -> Option<u64> {
+    match *authorization {
+        // An allowance, and DAI's word for never.
+        Authorization::Permit { v: 0, .. } | Authorization::DaiPermit { expiry: 0, .. } => None,
+        Authorization::Permit { deadline, .. } | Authorization::Permit2 { deadline, .. } => Some(deadline),
+        Authorization::DaiPermit { expiry, .. } => Some(expiry),
+        Authorization::Authorization { valid_before, .. } => Some(valid_before),
+    }
 }
 
 fn calldata(channel: &ChannelDef, deposit: &RelayedDeposit, authorization: Authorization) -> Bytes {

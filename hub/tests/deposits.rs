@@ -103,7 +103,7 @@ impl World {
         change(&mut wish);
         let digest = Domain::relay(31_337, self.relay).digest(&wish);
         let signature = key.sign(digest);
-        let (v, r, s, deadline) = self.permit(key, wish.amount).await;
+        let (v, r, s, deadline) = self.permit(key, wish.amount, clock::now() + 3_600).await;
         let params = json!({
             "channel": {
                 "a": { "owner": def.a.owner, "signer": def.a.signer },
@@ -123,14 +123,13 @@ impl World {
         Asked { params, digest }
     }
 
-    async fn permit(&self, key: &SecretKey, value: u128) -> (u8, B256, B256, u64) {
+    async fn permit(&self, key: &SecretKey, value: u128, deadline: u64) -> (u8, B256, B256, u64) {
         let owner = key.address();
         let nonces = IERC20::noncesCall { owner }.abi_encode();
         let answer = self.chain.rpc.call_latest(self.chain.dai, nonces.into()).await.unwrap();
         let nonce = IERC20::noncesCall::abi_decode_returns(&answer).unwrap();
         let separator = IERC20::DOMAIN_SEPARATORCall {}.abi_encode();
         let separator = self.chain.rpc.call_latest(self.chain.dai, separator.into()).await.unwrap();
-        let deadline = clock::now() + 3_600;
         let (value, spender) = (U256::from(value), self.relay);
         let permit = Permit { owner, spender, value, nonce, deadline: U256::from(deadline) };
         let data = [&[0x19, 0x01], &separator[..], &permit.eip712_hash_struct()[..]].concat();
@@ -283,6 +282,14 @@ async fn what_does_not_fit_is_not_sent() {
     // More than there is.
     world.refused(&url, &world.ask(&url, &key, |wish| wish.amount = 11 * AMOUNT).await, "insufficient-funds").await;
 
+    // A permit that is over before it is mined would make it fail, and cost its owner nothing.
+    let mut brief = world.ask(&url, &key, |_| {}).await;
+    let (v, r, s, deadline) = world.permit(&key, AMOUNT, now + 20).await;
+    let permit = json!({ "type": "permit", "deadline": deadline, "v": v, "r": r, "s": s });
+    let parts = brief.params["authorization"].as_object_mut().unwrap();
+    parts.extend(permit.as_object().unwrap().clone());
+    world.refused(&url, &brief, "bad-expiry").await;
+
     let mut forged = world.ask(&url, &key, |_| {}).await;
     let foe = SecretKey::derive("foe", &[1]).unwrap().sign(forged.digest);
     forged.params["authorization"]["signature"] = json!(alloy_primitives::hex::encode_prefixed(foe.as_bytes()));
@@ -376,6 +383,36 @@ async fn dear_gas_an_empty_account_and_many_questions_are_refused() {
     world.refused(&url, &asked, "hub-unfunded").await;
     let _ = world.send(&url, &asked).await;
     world.refused(&url, &asked, "rate-limited").await;
+    hub.stop();
+    hub.ended().await.unwrap();
+}
+
+/// An owner that is a contract checks its signature as dearly as it likes, at the hub's cost: it takes any signature here.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_whose_check_takes_much_gas_is_not_served() {
+    let world = World::new("").await;
+    let (hub, url) = world.start().await;
+    let key = world.owner(1).await;
+    for (number, rounds, is_served) in [(1, 200_000_u32, false), (2, 2_000, true)] {
+        let owner = Address::repeat_byte(0xe0 + number);
+        world.chain.mint(owner, Amount::new(10 * AMOUNT)).await;
+        world.chain.ask("anvil_impersonateAccount", json!([owner])).await;
+        world.chain.ask("anvil_setBalance", json!([owner, "0xde0b6b3a7640000"])).await;
+        let approve = IERC20::approveCall { spender: world.relay, amount: U256::MAX }.abi_encode();
+        let approve =
+            json!([{ "from": owner, "to": world.chain.dai, "data": alloy_primitives::hex::encode_prefixed(approve) }]);
+        world.chain.ask("eth_sendTransaction", approve).await;
+        // Counts down, 26 gas a round, and returns ERC-1271's magic number.
+        let code = format!("0x63{rounds:08x}5b6001900380600557507f1626ba7e{}60005260206000f3", "00".repeat(28));
+        world.chain.ask("anvil_setCode", json!([owner, code])).await;
+        let asked = world.ask(&url, &key, |wish| wish.from = owner).await;
+        if is_served {
+            let hash = world.send(&url, &asked).await.unwrap();
+            world.mined(hash).await;
+        } else {
+            world.refused(&url, &asked, "limit-exceeded").await;
+        }
+    }
     hub.stop();
     hub.ended().await.unwrap();
 }

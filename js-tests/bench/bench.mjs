@@ -1,7 +1,7 @@
 // Measures the package beside what others would use, in one run: signing and recovering a balance proof in Node and in
-// Chromium, the package's size, what connect() takes, payments through the hub, what an exit costs, the time in which a
+// Chromium, the package's size, what connect() takes, with and without a cache, payments through the hub, what an exit costs, the time in which a
 // tab takes over, what paying for content takes (`content.mjs`). Each row is a line of JSON; the last line has all of them.
-// `node bench/bench.mjs content` measures only the last.
+// `node bench/bench.mjs content` measures only the last, `ready` only the time from connect() to a client that is there.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -112,6 +112,11 @@ async function payments() {
   }
 }
 
+async function loading() {
+  const { readies } = await import("./ready.mjs");
+  for (const [name, [ms, more]] of Object.entries(await readies())) row(name, ms, "ms", null, null, null, more);
+}
+
 async function engine() {
   const { measure } = await import("./signatures.mjs");
   const { BenchKey } = await (await farthing())._testing();
@@ -138,6 +143,7 @@ async function engine() {
   for (const [name, { rounds, ms_at_0, ms_at_100 }] of Object.entries(await connects())) {
     row(name, rounds, "round trips", null, null, null, { ms_at_0, ms_at_100 });
   }
+  await loading();
   await restore();
   await payments();
   const { exitGas } = await import("./exit.mjs");
@@ -149,6 +155,9 @@ async function engine() {
 }
 
 const { content } = await import("./content.mjs");
-if (process.argv[2] !== "content") await engine();
-await content(row);
+if (process.argv[2] === "ready") await loading();
+else {
+  if (process.argv[2] !== "content") await engine();
+  await content(row);
+}
 console.log(JSON.stringify(rows));

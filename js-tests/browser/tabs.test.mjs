@@ -120,6 +120,10 @@ test("one stream paid from two tabs: no unit is taken for two, and what one has 
   await first.waitForFunction(() => stream.paid === 5);
   assert.equal((await first.evaluate(() => client.streams())).length, 1);
   stop();
+  await taken.reveal();
+  await taken.giveUp();
+  await until(async () => (await alice.balances()).find(({ asset }) => asset === "ETH").receiving === 0n, "the rest is given up");
+  await closeAll(tabs);
 });
 
 test("tabs that can't be one wallet are refused, as is one that does not share", async () => {

@@ -50,6 +50,8 @@ await first.deposit({ asset: "ETH", amount: 10n ** 15n }); await first.pay({ to,
   wall: { before: route, after: `assert.deepEqual([article, search, film, model, feed].map((one) => typeof one.handle), Array(5).fill("function"));\n${walled}` },
   frameworks: { before: `${frames}${route}\nconst article = wall.route({ name: "articles", price: 2n * 10n ** 15n });`, after: `${served}\n${walled}` },
   sells: { before: `${frames}\nconst privateKey = key;`, after: `${served}\n${walled}` },
+  /** A stream is open. */
+  closes: { before: `${joined}\nawait client.stream({ to, asset: "DAI", unitPrice: 10n ** 12n, units: 10 });`, after: `assert.equal((await client.streams())[0].status, "failed");\n${end}` },
   earned: { before: joined, after: `assert.equal((await client.balances()).find(({ asset }) => asset === "DAI").available, 0n);\n${end}` },
   /** A database of PostgreSQL, at `connectionString`. */
   processes: { before: `import pg from "pg";\n${joined}\nconst connectionString = process.env.POSTGRES; const [origin, asset, unitPrice] = ["https://news.example", "DAI", 10n ** 15n];`, after: "process.exit(0);", postgres: true },

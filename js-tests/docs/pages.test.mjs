@@ -86,9 +86,16 @@ describe("the site", () => {
     opened({ viewport: { width: 375, height: 760 } }, async (page) => {
       for (const html of htmls) {
         await page.goto(url + html);
-        const { wide, titles } = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth - innerWidth, titles: document.querySelectorAll("h1").length }));
+        const { wide, titles, cut, named } = await page.evaluate(() => ({
+          wide: document.documentElement.scrollWidth - innerWidth,
+          titles: document.querySelectorAll("h1").length,
+          cut: [...document.querySelectorAll(".list")].filter((table) => table.scrollWidth > table.clientWidth + 1).map((table) => table.textContent.slice(0, 60)),
+          named: [...document.querySelectorAll("p code, li code, td code")].map((code) => code.textContent).filter((text) => /^docs\/[\w-]+\.md$/.test(text)),
+        }));
         assert.ok(wide <= 0, `${html} is ${wide} px wider than a phone`);
         assert.equal(titles, 1, html);
+        assert.deepEqual(cut, [], `${html}: what a table of many columns says is cut off`);
+        assert.deepEqual(named, [], `${html} names pages without leading to them`);
       }
     }));
 

@@ -4,10 +4,12 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { createWalletClient, http } from "viem";
-import { privateKeyToAccount } from "viem/accounts";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { foundry } from "viem/chains";
 import { refusal, withBatches } from "../support/batches.mjs";
 import { artifact, farthing } from "../support/env.mjs";
+import { faultyRpc } from "../support/rpc-faults.mjs";
+import { createSafe } from "../support/safe.mjs";
 import { createWallet, rejection } from "../support/wallet.mjs";
 import { createWorld } from "../support/world.mjs";
 
@@ -16,7 +18,7 @@ const clients = [];
 let world;
 
 before(async () => {
-  world = await createWorld({ dai: { decimals: 6 } });
+  world = await createWorld({ dai: { decimals: 6 }, tokens: { FEE: { contract: "FeeToken", decimals: 18, channel_capacity: 1_000_000_000n, max_payment: 1_000_000_000n, collateral: 1_000_000n, max_collateral: 1_000_000_000n, min_relayed_withdrawal: 1n } } });
   // Its allowance must be zero before it is changed, as USDT's.
   const bytecode = await world.chain.reader.getCode({ address: await world.chain.deploy("WaryToken", []) });
   await world.chain.admin.setCode({ address: world.dai, bytecode });
@@ -32,8 +34,8 @@ async function newWallet(wishes = {}) {
   return Object.assign(withBatches(wallet, { privateKey, rpcUrl: world.rpcUrl, ...wishes }), { privateKey });
 }
 
-async function open(wallet) {
-  const client = await connect({ hub: world.hubUrl, rpc: world.rpcUrl, wallet, store: "memory", pollInterval: 100 });
+async function open(wallet, options) {
+  const client = await connect({ hub: world.hubUrl, rpc: world.rpcUrl, wallet, store: "memory", pollInterval: 100, ...options });
   clients.push(client);
   return client;
 }
@@ -222,4 +224,79 @@ test("a status that never ends, is unknown, hangs or is nonsense ends nothing th
   wallet.batching.only = undefined;
   await dai(client);
   assert.deepEqual([wallet.batches.length, wallet.sent.length, await available(client)], [2, 0, 70n]);
+});
+
+test("a contract's account whose transactions others send, and a token with a fee: an answer that is lost is found on the chain", async () => {
+  const safe = await createSafe(world);
+  await world.chain.mint(world.tokens.FEE, safe.address, 10_000n);
+  await world.chain.admin.mine({ blocks: 2 });
+  const client = await open(safe.provider, { sessionKey: { privateKey: generatePrivateKey() } });
+  const send = safe.own.eth_sendTransaction;
+  let sent = 0;
+  safe.own.eth_sendTransaction = async (params) => {
+    const hash = await send(params);
+    // The approval's answer arrives.
+    if ((sent += 1) === 1) return hash;
+    throw refusal(-32603);
+  };
+  const asked = () => client.deposit({ asset: "FEE", amount: 1_000n });
+  await asked().catch(async (error) => {
+    assert.equal(error.code, "wallet-unavailable");
+    return asked();
+  });
+  assert.equal(sent, 2);
+  assert.equal(await world.balanceOf(safe.address, "FEE"), 9_000n);
+  assert.equal((await client.balances()).find(({ asset }) => asset === "FEE").deposited, 990n);
+});
+
+test("a node that is behind the wallet's: what the wallet says was carried out is waited for, and not asked for again", async () => {
+  const wallet = await newWallet();
+  const rpc = await faultyRpc(world.rpcUrl, []);
+  const client = await open(wallet, { rpc: rpc.url });
+  const { reader } = world.chain;
+  const newest = await reader.request({ method: "eth_getBlockByNumber", params: ["latest", false] });
+  let frozen = true;
+  rpc.lie(({ method, params }) => {
+    if (!frozen) return undefined;
+    if (method === "eth_blockNumber") return newest.number;
+    if (method === "eth_getBlockByNumber" && params[0] === "latest") return newest;
+    if (method === "eth_getLogs" && params[0].toBlock === "latest") return [];
+    return undefined;
+  });
+  // Its answer is lost; what it says later is true.
+  wallet.answer.wallet_sendCalls = async (params) => (await wallet.own.wallet_sendCalls(params), new Promise(() => {}));
+  await assert.rejects(dai(client, 70n, { timeout: 2_000 }), { code: "unanswered" });
+  delete wallet.answer.wallet_sendCalls;
+  let asked = 0;
+  wallet.batching.told = ({ receipts, ...status }) => {
+    if ((asked += 1) === 2) frozen = false;
+    return { ...status, receipts: receipts.map(({ transactionHash, blockNumber }) => ({ transactionHash, blockNumber: `0x${blockNumber.toString(16)}`, status: "0x1" })) };
+  };
+  await dai(client);
+  assert.deepEqual([wallet.batches.length, wallet.sent.length, await available(client)], [1, 0, 70n]);
+  // The same where the answer came.
+  const later = await reader.request({ method: "eth_getBlockByNumber", params: ["latest", false] });
+  Object.assign(newest, later);
+  [frozen, asked] = [true, 0];
+  await dai(client, 30n);
+  assert.deepEqual([wallet.batches.length, wallet.sent.length, await available(client)], [2, 0, 100n]);
+  await client.disconnect();
+  await rpc.close();
+});
+
+test("the answer to an approval that comes late is not taken for a deposit's", async () => {
+  const wallet = await newWallet({ status: "unsupported" });
+  const client = await open(wallet);
+  const send = wallet.own.eth_sendTransaction;
+  let answer;
+  wallet.answer.eth_sendTransaction = (params) => new Promise((resolve) => (answer = async () => resolve(await send(params))));
+  await assert.rejects(dai(client, 70n, { timeout: 1_500 }), { code: "wallet-unavailable" });
+  wallet.answer.eth_accounts = async () => [world.contract];
+  const eth = () => client.deposit({ asset: "ETH", amount: 5n });
+  await assert.rejects(eth(), { code: "wallet-unavailable" });
+  await answer();
+  wallet.answer = {};
+  await eth();
+  assert.deepEqual(wallet.sent.map(({ value }) => BigInt(value ?? 0)), [0n, 5n]);
+  assert.equal((await client.balances()).find(({ asset }) => asset === "ETH").available, 5n);
 });

@@ -55,6 +55,29 @@ test("a function is told of each payment and each stream, and nothing but true p
   assert.equal((await client.pay({ to: payee, ...eth(10n) })).status, "completed");
 });
 
+test("what was confirmed is what is paid, whatever the caller does with its options meanwhile", async () => {
+  const { privateKey } = await world.account();
+  let meanwhile;
+  const told = [];
+  const client = await open({ privateKey }, { confirm: async (payment) => (told.push(payment.amount), meanwhile?.(), true) });
+  await client.deposit(eth(1_000n));
+  const changed = { to: payee, ...eth(10n) };
+  meanwhile = () => (changed.amount = 500n);
+  assert.equal((await client.pay(changed)).amount, 10n);
+  const counted = { to: payee, asset: "ETH", unitPrice: 1n, units: 10 };
+  meanwhile = () => (counted.units = 500);
+  await (await client.stream(counted)).end?.();
+  meanwhile = undefined;
+  let read = 0;
+  const shifting = { to: payee, asset: "ETH", get amount() { return (read += 1) === 1 ? 10n : 500n; } };
+  assert.equal((await client.pay(shifting)).amount, 10n);
+  assert.deepEqual(told, [10n, 10n, 10n]);
+  assert.deepEqual((await client.payments()).map(({ amount }) => amount), [10n, 10n, 10n]);
+  const unreadable = { to: payee, asset: "ETH", get amount() { throw new Error("mine"); } };
+  await assert.rejects(client.pay(unreadable), ({ code, message }) => code === "invalid-argument" && message.includes("Nothing was signed"));
+  assert.equal(told.length, 3);
+});
+
 test("in the wallet: payee, amount and asset can be read; a refusal pays nothing, and the same call pays", async () => {
   const { privateKey } = await world.account();
   const wallet = createWallet({ privateKey, rpcUrl: world.rpcUrl });

@@ -8,6 +8,7 @@ import { createProxy } from "../adversary/proxy.mjs";
 import { clientsOf } from "../support/clients.mjs";
 import { artifact, farthing } from "../support/env.mjs";
 import { settled } from "../support/settled.mjs";
+import { rpcProxy } from "../support/rpc-proxy.mjs";
 import { createWallet } from "../support/wallet.mjs";
 import { createWorld } from "../support/world.mjs";
 
@@ -205,4 +206,111 @@ test("a hub that says it sends and does not: past its time no money moved, and a
   rules({});
   await client.deposit({ asset: "DAI", amount: 1_000n, gas: "hub" });
   assert.equal(await held(account, "DAI"), 9_000n);
+});
+
+const refusing = (code) => Promise.reject(Object.assign(new Error(code), { rpc: { code: -32000, message: code, data: { code } } }));
+
+/** A hub that says no, and sends all the same. */
+async function refusedAndSent(client, amount = 1_000n) {
+  let late;
+  rules({ farthing_relayDeposit: (_, ask) => ((late = ask), refusing("rate-limited")) });
+  await assert.rejects(client.deposit({ asset: "DAI", amount, gas: "hub" }), { code: "rate-limited" });
+  const counted = new Promise((resolve) => client.on("deposit", resolve));
+  await late();
+  await world.chain.admin.mine({ blocks: 3 });
+  await counted;
+}
+
+test("what the hub sent after all is not deposited again with gas of one's own, and what comes after it is", async () => {
+  const { account, client } = await deceived();
+  await world.chain.admin.setBalance({ address: account.address, value: 10n ** 18n });
+  await refusedAndSent(client);
+  const { hash } = await client.deposit({ asset: "DAI", amount: 1_000n });
+  assert.equal((await world.chain.reader.getTransactionReceipt({ hash })).status, "success");
+  assert.equal(await held(account, "DAI"), 9_000n);
+  rules({});
+  await client.deposit({ asset: "DAI", amount: 1_000n });
+  assert.equal(await held(account, "DAI"), 8_000n);
+  await refusedAndSent(client, 500n);
+  // Another amount is another deposit.
+  await client.deposit({ asset: "DAI", amount: 600n });
+  assert.equal(await held(account, "DAI"), 6_900n);
+});
+
+test("a hub that says no once what was signed is in the channel, to a client whose nodes know no logs of it: it is told so, and nothing is signed", async () => {
+  let served = true;
+  const rpc = await rpcProxy(world.rpcUrl, (method, [filter]) => (!served && method === "eth_getLogs" && getAddress(filter.address) === getAddress(world.relay) ? "no logs" : undefined));
+  const { account, client } = await deceived("DAI", { rpc: rpc.url });
+  await refusedAndSent(client);
+  served = false;
+  rules({ farthing_relayDeposit: () => refusing("hub-unfunded") });
+  for (const gas of ["hub", "own"]) {
+    await assert.rejects(client.deposit({ asset: "DAI", amount: 1_000n, gas }), ({ code, message }) => code === "unanswered" && /is in the channel/.test(message) && !/no money moved/i.test(message), gas);
+  }
+  served = true;
+  await client.deposit({ asset: "DAI", amount: 1_000n, gas: "hub" });
+  assert.equal(await held(account, "DAI"), 9_000n);
+  rules({});
+  await client.disconnect();
+  await rpc.close();
+});
+
+test("a hub that sends and says no is not believed, once the chain shows it", async () => {
+  const { account, client } = await deceived();
+  rules({ farthing_relayDeposit: async (_, ask) => {
+    const { transaction } = await ask();
+    await world.chain.mined(transaction);
+    return refusing("hub-unfunded");
+  } });
+  const { hash } = await client.deposit({ asset: "DAI", amount: 1_000n, gas: "hub" });
+  assert.equal((await world.chain.reader.getTransactionReceipt({ hash })).status, "success");
+  assert.equal(await held(account, "DAI"), 9_000n);
+  rules({});
+});
+
+test("what a wallet was asked to send, and sent without a word, is not sent by the hub besides", async () => {
+  const a = await world.account({ dai: 0n });
+  await world.chain.mint(world.dai, a.address, 10_000n);
+  const wallet = createWallet({ privateKey: a.privateKey, rpcUrl: world.rpcUrl });
+  const client = await connect({ hub: world.hubUrl, rpc: world.rpcUrl, wallet, store: "memory", pollInterval: 100 });
+  let late;
+  const send = wallet.own.eth_sendTransaction;
+  wallet.own.eth_sendTransaction = (params) => {
+    if (wallet.sent.length === 0) return send(params);
+    return new Promise(() => (late = () => send(params)));
+  };
+  await assert.rejects(client.deposit({ asset: "DAI", amount: 1_000n, timeout: 4_000 }), ({ code, message }) => code === "unanswered" && message.includes("look there first"));
+  await late();
+  const { hash } = await client.deposit({ asset: "DAI", amount: 1_000n, gas: "hub" });
+  assert.equal((await world.chain.reader.getTransactionReceipt({ hash })).to.toLowerCase(), world.contract.toLowerCase());
+  assert.equal(await held(a, "DAI"), 9_000n);
+  await client.deposit({ asset: "DAI", amount: 1_000n, gas: "hub" });
+  assert.equal(await held(a, "DAI"), 8_000n);
+  await client.disconnect();
+});
+
+test("what is signed already for a fee above `maxFee` is not sent by the call that names it", async () => {
+  const { account, client } = await deceived();
+  let asked = 0;
+  rules({ farthing_relayDeposit: () => ((asked += 1), refusing("rate-limited")) });
+  await assert.rejects(client.deposit({ asset: "DAI", amount: 1_000n, gas: "hub" }), { code: "rate-limited" });
+  await assert.rejects(client.deposit({ asset: "DAI", amount: 1_000n, gas: "hub", maxFee: FEE - 1n }), ({ code, message }) => code === "unanswered" && message.includes(`${FEE} of them the hub's fee`));
+  assert.equal(asked, 1);
+  rules({});
+  await client.deposit({ asset: "DAI", amount: 1_000n, gas: "hub", maxFee: FEE });
+  assert.equal(await held(account, "DAI"), 9_000n);
+});
+
+test("a signature that is not the account's is not kept: nothing stands in the way of the next call", async () => {
+  for (const asset of ["DAI", "USDC"]) {
+    const [a, stranger] = [await penniless(asset), await penniless(asset)];
+    const [wallet, other] = [a, stranger].map(({ privateKey }) => createWallet({ privateKey, rpcUrl: world.rpcUrl }));
+    const client = await connect({ hub: world.hubUrl, wallet, store: "memory", pollInterval: 100 });
+    wallet.answer.eth_signTypedData_v4 = ([, json]) => other.own.eth_signTypedData_v4([other.address, json]);
+    await assert.rejects(client.deposit({ asset, amount: 1_000n, gas: "hub" }), ({ code, message }) => code === "unsupported" && /no money moved/i.test(message));
+    wallet.answer = {};
+    await client.deposit({ asset, amount: 1_100n, gas: "hub" });
+    assert.equal(await held(a, asset), 8_900n);
+    await client.disconnect();
+  }
 });

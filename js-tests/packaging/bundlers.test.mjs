@@ -2,7 +2,6 @@
 // in Chromium.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { cpSync, copyFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -14,6 +13,8 @@ import { closeBrowser, serve, titleOf } from "./support/site.mjs";
 import { node, tool, whole, workFolder } from "./support/work.mjs";
 
 const WELL = "loaded, refused, function";
+/** What `shop/main.mjs` says: whose signature it read with the package's module, and that nobody can buy before its till is open. */
+const SHOP = "0x19e7e376e7c213b7e7e7e46cc70a5dd086daff2a, 503, loaded, refused\n";
 const work = workFolder("bundlers");
 const at = (path) => join(work, path);
 after(closeBrowser);
@@ -55,6 +56,43 @@ for (const version of [5, 6, 7]) {
     assert.equal(await shown(outDir), WELL);
   });
 }
+
+test("Vite, workers of a page: in development, built, and as its preview shows it", { skip: !whole }, async () => {
+  const { build, createServer, preview } = await import("vite");
+  const settings = { root: at("workers"), base: "./", configFile: false, logLevel: "error", worker: { format: "es" }, server: { port: 0, host: "127.0.0.1" } };
+  const server = await createServer({ ...settings, cacheDir: at("cache/workers") });
+  try {
+    await server.listen();
+    assert.equal(await titleOf(`http://127.0.0.1:${server.httpServer.address().port}/`), "loaded, refused; loaded, refused");
+  } finally {
+    await server.close();
+  }
+  await build({ ...settings, build: { outDir: at("out/workers"), target: "es2022" } });
+  const shown = await preview({ ...settings, build: { outDir: at("out/workers") }, preview: { port: 0, host: "127.0.0.1" } });
+  try {
+    assert.equal(await titleOf(`http://127.0.0.1:${shown.httpServer.address().port}/`), "loaded, refused; loaded, refused");
+  } finally {
+    await shown.close();
+  }
+});
+
+test("Vite, for servers: as its development runs it, and built with everything inside", { skip: !whole }, async () => {
+  const { build, createServer } = await import("vite");
+  const settings = { root: at("shop"), configFile: false, logLevel: "error", cacheDir: at("cache/ssr") };
+  for (const noExternal of [[], true]) {
+    const outDir = at(`out/ssr-${noExternal === true}`);
+    await build({ ...settings, ssr: { noExternal }, build: { ssr: "main.mjs", outDir, target: "es2022" } });
+    const [file] = readdirSync(outDir).filter((name) => /^main\.m?js$/.test(name));
+    assert.equal((await node([join(outDir, file)])).said, SHOP, `${noExternal}`);
+  }
+  const server = await createServer({ ...settings, server: { middlewareMode: true }, appType: "custom" });
+  try {
+    const { errorCodes } = await server.ssrLoadModule("farthing");
+    assert.ok((await errorCodes()).length > 40);
+  } finally {
+    await server.close();
+  }
+});
 
 for (const mode of ["development", "production"]) {
   test(`webpack, ${mode}`, async () => {
@@ -116,11 +154,24 @@ for (const [name, build] of [["esbuild", bundled], ["Rollup", rolled]]) {
 test("esbuild for servers", async () => {
   for (const format of ["esm", "cjs"]) {
     const outfile = at(`out/server.${format === "esm" ? "mjs" : "cjs"}`);
-    await esbuild({ entryPoints: [at("server/main.mjs")], bundle: true, platform: "node", format, outfile, logLevel: "error" });
+    await esbuild({ entryPoints: [at("shop/main.mjs")], bundle: true, platform: "node", format, outfile, logLevel: "error" });
     const { said } = await node([outfile]);
-    assert.equal(said, "loaded, refused\n", format);
+    assert.equal(said, SHOP, format);
   }
 });
+
+for (const module of [true, false]) {
+  test(`webpack for servers, ${module ? "as an ES module" : "as CommonJS"}`, { skip: !whole }, async () => {
+    const folder = at(`out/webpack-server-${module}`);
+    const filename = `main.${module ? "mjs" : "cjs"}`;
+    const stats = await new Promise((resolve, reject) => {
+      const settings = { mode: "production", target: "node", context: at("shop"), entry: "./main.mjs", output: { path: folder, filename, module }, experiments: { outputModule: module }, performance: { hints: false } };
+      webpack(settings, (error, done) => (error ? reject(error) : resolve(done)));
+    });
+    assert.equal(stats.toString({ all: false, errors: true, warnings: true }), "");
+    assert.equal((await node([join(folder, filename)])).said, SHOP);
+  });
+}
 
 const self = "'self'";
 const policy = (script) => ({ "content-security-policy": `default-src 'none'; script-src ${script}; connect-src ${self}; require-trusted-types-for 'script'` });
@@ -146,26 +197,4 @@ test("Parcel", { skip: !whole }, async () => {
   assert.equal(code, 0, said);
   assert.equal(wasms(at("out/parcel")).length, 1);
   assert.equal(await shown(at("out/parcel")), WELL);
-});
-
-test("Next, in the browser and on the server", { skip: !whole }, async () => {
-  const next = tool("next/dist/bin/next");
-  const { code, said } = await node([next, "build"], { cwd: at("next") });
-  assert.equal(code, 0, said);
-  const child = spawn(process.execPath, [next, "start", "-p", "0", "-H", "127.0.0.1"], { cwd: at("next"), env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" }, stdio: ["ignore", "pipe", "inherit"] });
-  try {
-    let told = "";
-    const url = await new Promise((resolve, reject) => {
-      child.on("close", () => reject(new Error(`next start ended: ${told}`)));
-      child.stdout.on("data", (bytes) => {
-        told += bytes;
-        const [found] = /http:\/\/127\.0\.0\.1:\d+/.exec(told) ?? [];
-        if (found) resolve(found);
-      });
-    });
-    assert.equal(await (await fetch(`${url}/server`)).text(), "loaded, refused");
-    assert.equal(await titleOf(`${url}/`), WELL);
-  } finally {
-    child.kill();
-  }
 });

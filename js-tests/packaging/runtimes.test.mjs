@@ -1,12 +1,16 @@
 // The package where there is no bundler: Node as it is and older, test runners, Deno, Bun, workerd.
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { build as esbuild } from "esbuild";
 import { Miniflare } from "miniflare";
+import { createWorld } from "../support/world.mjs";
 import { node, run, tool, workFolder } from "./support/work.mjs";
+
+/** What Jest says where something is still alive a second after the last test. */
+const STAYS = /did not exit/;
 
 const work = workFolder("runtimes");
 const at = (path) => join(work, path);
@@ -29,6 +33,42 @@ for (const [name, main] of [["import", "server/main.mjs"], ["require", "server/m
     });
   }
 }
+
+const TYPED = "loaded, refused, function, function\n";
+const NODES = {
+  "TypeScript as it is": ["typed/main.ts"],
+  "the package loaded ahead, by --import": ["--import", at("typed/ahead.mjs"), "typed/main.ts"],
+  "a thread": ["typed/thread.mjs"],
+  "permission to read alone": ["--permission", `--allow-fs-read=${tool("../..")}`, "typed/main.ts"],
+  "no code made of strings": ["--disallow-code-generation-from-strings", "--disable-proto=throw", "typed/main.ts"],
+};
+for (const [how, [...args]] of Object.entries(NODES)) {
+  test(`Node with ${how}`, async () => {
+    const main = at(args.pop());
+    assert.deepEqual(await node(["--no-warnings", ...args, main]), { code: 0, said: TYPED });
+  });
+}
+
+test("a store of the paywall where no thread may be started", async () => {
+  const { said } = await node(["--no-warnings", "--permission", "--allow-fs-read=*", "--allow-fs-write=*", at("shop/main.mjs")]);
+  assert.equal(said, "0x19e7e376e7c213b7e7e7e46cc70a5dd086daff2a, 503, loaded, refused\n");
+});
+
+test("where there is no WebAssembly, one sentence says so", async () => {
+  const { said } = await node(["--no-warnings", "--jitless", at("typed/codes.mjs")]);
+  assert.match(said, /^not-loaded: There is no WebAssembly here, .*Allow it for this site\. Nothing was signed or sent\.\n$/);
+});
+
+test("a folder of packages that are links, as pnpm lays them", async () => {
+  const folder = join(work, "linked");
+  mkdirSync(join(folder, "node_modules"), { recursive: true });
+  const real = join(folder, "store/farthing@0/node_modules/farthing");
+  cpSync(at("node_modules/farthing"), real, { recursive: true });
+  symlinkSync(real, join(folder, "node_modules/farthing"));
+  for (const app of ["shared", "shop", "server"]) cpSync(at(app), join(folder, app), { recursive: true });
+  assert.match((await node([join(folder, "shop/main.mjs")])).said, /, 503, loaded, refused\n$/);
+  assert.equal((await node([join(folder, "server/parts.cjs")])).said, "8 parts\n");
+});
 
 test("every part can be required, and is the one that import gives", async () => {
   const { code, said } = await node([at("server/parts.cjs")]);
@@ -57,11 +97,25 @@ test("Vitest, with its environments node and jsdom", async () => {
 
 for (const [kind, options] of [["cjs", []], ["esm", ["--experimental-vm-modules"]]]) {
   test(`Jest with ${kind} modules, with its environments node and jsdom`, async () => {
-    const { code, said } = await node([...options, tool("jest/bin/jest.js"), "--forceExit", "--runInBand"], { cwd: at(`jest/${kind}`), env: { NO_COLOR: "1" } });
+    const { code, said } = await node([...options, tool("jest/bin/jest.js"), "--runInBand"], { cwd: at(`jest/${kind}`), env: { NO_COLOR: "1" } });
     assert.equal(code, 0, said);
     assert.match(said, /Tests: +2 passed, 2 total/);
+    assert.doesNotMatch(said, STAYS);
   });
 }
+
+test("Jest ends by itself after a client that paid", async () => {
+  const world = await createWorld();
+  try {
+    const { privateKey } = await world.account();
+    const options = { hub: world.hubUrl, rpc: world.rpcUrl, wallet: { privateKey }, store: "memory", pollInterval: 100, payee: world.hub.owner };
+    const { code, said } = await node([tool("jest/bin/jest.js"), "--runInBand"], { cwd: at("jest/pays"), env: { NO_COLOR: "1", PAYS: JSON.stringify(options) } });
+    assert.equal(code, 0, said);
+    assert.doesNotMatch(said, STAYS);
+  } finally {
+    await world.stop();
+  }
+});
 
 test("Deno", without(deno), async () => {
   assert.deepEqual(await run(deno, ["run", "--quiet", "--allow-all", "--node-modules-dir=manual", at("server/main.mjs")], { cwd: work }), { code: 0, said: "loaded, refused\n" });

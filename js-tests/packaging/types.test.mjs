@@ -63,6 +63,19 @@ for (const [resolution, options] of Object.entries(RESOLUTIONS)) {
   }
 }
 
+const STRICTER = { ...RESOLUTIONS.bundler, verbatimModuleSyntax: true, isolatedModules: true, noUncheckedIndexedAccess: true, noPropertyAccessFromIndexSignature: true, noImplicitOverride: true, erasableSyntaxOnly: true, useUnknownInCatchVariables: true };
+const MORE = {
+  "the strictest options": { ...STRICTER, lib: ["es2022", "dom"], types: [] },
+  "module: preserve": { ...STRICTER, module: "preserve", lib: ["esnext", "dom", "dom.iterable"], types: [] },
+  "a worker's library": { ...STRICTER, lib: ["es2022", "webworker"], types: [] },
+};
+for (const [name, options] of Object.entries(MORE)) {
+  test(`${name}, without skipLibCheck`, { skip: !whole }, async () => {
+    const { code, said } = await compiled(name.replaceAll(/\W+/g, "-"), "module", options);
+    assert.equal(code, 0, said);
+  });
+}
+
 test("what is not there does not compile", async () => {
   const { code, said } = await compiled("refused", "commonjs", { ...RESOLUTIONS.node16, lib: ["es2022", "dom"], types: [] }, 'import { connekt } from "farthing";\nconnekt();\n');
   assert.notEqual(code, 0);

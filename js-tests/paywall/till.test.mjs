@@ -269,6 +269,29 @@ test("a receipt proves the sale to anybody, and nothing that was changed does", 
   await verifyReceipt(signer({ binding: undefined }), { ...options, signers: [addressOf(SIGNER)] });
 });
 
+test("a site whose account is a contract is paid as its channel's key, and its receipts prove themselves", async (t) => {
+  const path = join(folder(t), "paywall.db");
+  const engine = new Engine();
+  const payee = addressOf(SIGNER);
+  engine.info = { ...engine.info, signer: payee };
+  // As the engine certifies where it is a contract that has bound the key.
+  engine.signReceiptKey = async ({ publicKey, expiresIn }) => {
+    engine.signed += 1;
+    const expires = Math.floor(Date.now() / 1000) + expiresIn;
+    return { publicKey, payee, expires, signature: signTyped(SIGNER, "ReceiptKey(address payee,bytes32 publicKey,uint64 expires)", payee, publicKey, expires), signer: payee, channelId: CHANNEL };
+  };
+  for (const start of [1, 2]) {
+    const { wall, route, errors } = await shop(t, { engine, store: sqlite(path) });
+    const payer = new Payer();
+    engine.comes(new Incoming(payer));
+    const { receipt } = answerOf(await ask(route, await pays(payer, { payTo: payee })));
+    const sold = await verifyReceipt(receipt, { recover, chainId: SITE.chainId, contract: CONTRACT, payee });
+    assert.equal(sold.payee, payee);
+    await wall.close();
+    assert.deepEqual([engine.signed, errors], [1, []], `start ${start}`);
+  }
+});
+
 test("vouchers: a word is a signature of the stream's signer over key and units", async (t) => {
   const { engine, route } = await shop(t);
   const payer = new Payer();

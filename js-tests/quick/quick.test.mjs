@@ -292,6 +292,8 @@ test("the quick start leads from an empty folder to a paid article", async (t) =
   const { count } = await follow(blocksOf(page("docs/quick-start.md")), { cwd, env, command, running });
   t.diagnostic(`${count.commands} commands, ${count.lines} lines`);
   assert.ok(readFileSync(page("docs/quick-start.md"), "utf8").includes(`${count.commands} commands and ${count.lines} lines`), "what the page says of itself");
+  const [, commands, lines] = readFileSync(page("docs/compare.md"), "utf8").match(/\| commands \| (\d+).*\n\| lines of code \| (\d+)/);
+  assert.deepEqual([Number(commands), Number(lines)], [count.commands, count.lines], "what the comparison says of it");
 });
 
 test("a reader opens the quick start's article in a browser, and pays through the wallet page", async () => {
@@ -316,7 +318,7 @@ test("the guide for hosts gives a page that runs from its folder, and refuses wh
   const { limits } = JSON.parse(readFileSync(join(cwd, "site/config.json"), "utf8"));
   const config = join(cwd, "trial/config.json");
   writeFileSync(config, JSON.stringify({ ...JSON.parse(readFileSync(config, "utf8")), limits, name: "The Example Wallet" }));
-  const found = await openHosted("http://127.0.0.1:7200/", { privateKey: "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a", rpcUrl: "http://127.0.0.1:8545" });
+  const found = await openHosted("http://127.0.0.1:7200/", { privateKey: "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6", rpcUrl: "http://127.0.0.1:8545" });
   assert.deepEqual(found.problems, []);
   assert.equal(found.brand, "The Example Wallet");
   assert.match(found.title, / – The Example Wallet$/);

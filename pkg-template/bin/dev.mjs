@@ -63,7 +63,7 @@ function demandFree(port, option) {
 /** Refuses a folder that somebody else made: whatever is in it might be deleted. @param {string} folder */
 function demandOurs(folder) {
   if (!existsSync(folder) || existsSync(join(folder, SET)) || readdirSync(folder).length === 0) return;
-  throw new DevError("not-ours", `${folder} was not made by farthing dev; move it away, or run this in another folder.`);
+  throw new DevError("not-ours", `${folder} was not made by farthing dev, but perhaps by a program that keeps its store there and ran before it; move it away, or run this in another folder.`);
 }
 
 /** Marks the folder as ours; what is there already stays. @param {string} file */

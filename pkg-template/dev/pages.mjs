@@ -41,7 +41,7 @@ export async function sendFile(folder, path, response, headers = {}) {
 
 /** @param {ServerResponse} response @param {number} status @param {unknown} value @param {Record<string, string>} [headers] */
 export const sendJson = (response, status, value, headers = {}) =>
-  response.writeHead(status, { ...headers, "content-type": "application/json", "cache-control": "no-store" }).end(JSON.stringify(value));
+  response.writeHead(status, { ...headers, "content-type": "application/json", "cache-control": "no-store" }).end(`${JSON.stringify(value)}\n`);
 
 /** The body as text, or `undefined` if it is longer than a request of ours. @param {IncomingMessage} request */
 async function body(request) {
@@ -107,7 +107,7 @@ export async function servePages({ folder, engine, hub, rpc, give, port }) {
       served.delete(key);
       throw error;
     }
-    return sendJson(response, 200, {});
+    return sendJson(response, 200, { message: `Test money is in ${address} now.` });
   };
   return listen((request, response) => {
     if (!HERE.test(request.headers.host ?? "")) return sendJson(response, 421, { message: "This server is this machine's alone, under 127.0.0.1 and localhost." }, headers);

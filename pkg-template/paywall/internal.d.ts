@@ -237,6 +237,7 @@ export type Entry = { ready: Ready } | { free: true; secret: boolean; headers?: 
 export interface Engine {
   readonly info: {
     readonly address: string;
+    readonly signer?: string;
     readonly chainId: number;
     readonly contract: string;
     readonly connected: boolean;

@@ -51,14 +51,17 @@ export async function report({ store, client, since = midnight(Date.now()), unti
 
 /** The report as lines for a terminal. @param {Report} report */
 export function reportLines({ since, payTo, routes, engine }) {
-  const text = [`Since ${new Date(since).toLocaleString()}${payTo ? `, paid to ${payTo}` : ""}`, ""];
+  const text = [`Since ${clock(since)}${payTo ? `, paid to ${payTo}` : ""}`, ""];
   const table = routes.map(({ route, asset, decimals, requests, free, open, income }) => [route, shown(income, decimals, asset), String(requests), String(free), String(open)]);
   text.push(...(table.length > 0 ? columns([["route", "came in", "paid", "not charged", "open"], ...table]) : ["Nothing came in."]), "");
   if (engine === undefined) return [...text, "The till has not said yet what the engine holds: run it with the application that has the client."];
   const money = engine.assets.map(({ asset, decimals, redeemed, withdrawable, receiving, capacity }) => [asset, ...[redeemed, withdrawable, receiving, capacity].map((amount) => shown(amount, decimals, asset))]);
   text.push(...columns([["asset", "redeemed by streams", "can be withdrawn", "on its way", "hub can pay"], ...money]));
-  return [...text, "", `As the engine said at ${new Date(engine.at).toLocaleString()}${engine.connected ? "" : ", while the hub was not connected"}.`];
+  return [...text, "", `The lower table is as the engine said at ${clock(engine.at)}${engine.connected ? "" : ", while the hub was not connected"}.`];
 }
+
+/** Local time, in the same digits everywhere. @param {string | number | Date} time */
+const clock = (time) => new Date(time).toLocaleString("sv-SE");
 
 /** @param {string[][]} rows */
 function columns(rows) {

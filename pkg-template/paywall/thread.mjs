@@ -1,11 +1,28 @@
-// A store's file in a thread of its own. Beside the bundle lies the thread's program, `worker.mjs`.
+// A store's file in a thread of its own. Beside the bundle lies the thread's program, `worker.mjs`, unless a site's bundler left
+// it behind.
 // @ts-check
 
 /** @import { Backend, Op, Stream } from "./internal.js" */
 
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { PaywallError } from "./problem.mjs";
 import { namesOf, nameOf } from "./store/batch.mjs";
+
+/** The thread's program, if it is there and may run: a bundler writes what it likes for import.meta.url. */
+export function program() {
+  const { permission } = /** @type {any} */ (process);
+  if (permission !== undefined && !permission.has("worker")) return undefined;
+  try {
+    // Not literally in `new URL`, which bundlers would rewrite to an address for browsers, or warn of.
+    const [name, place] = ["./worker.mjs", import.meta.url];
+    const path = fileURLToPath(new URL(name, place));
+    return existsSync(path) ? path : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** @implements {Backend} */
 export class Thread {
@@ -18,10 +35,10 @@ export class Thread {
   /** @type {Error | undefined} */
   #failed;
 
-  /** @param {string} path */
-  constructor(path) {
+  /** @param {string} path @param {string} program */
+  constructor(path, program) {
     this.path = path;
-    this.#worker = new Worker(new URL("./worker.mjs", import.meta.url), { workerData: { path }, execArgv: ["--disable-warning=ExperimentalWarning"] });
+    this.#worker = new Worker(program, { workerData: { path }, execArgv: ["--disable-warning=ExperimentalWarning"] });
     this.#worker.unref();
     this.#worker.on("message", ({ number, value, error }) => {
       const asked = this.#waiting.get(number);

@@ -58,6 +58,8 @@ export class Till {
   #working = Promise.resolve();
   #closed = false;
   #noted = 0;
+  /** @type {string | undefined} */
+  #payTo;
   #swept = 0;
   /** Streams whose payer wants the rest back, with until when what is open by them is waited for. @type {Map<string, { until: number, tried: boolean }>} */
   #ending = new Map();
@@ -76,11 +78,14 @@ export class Till {
   async begin() {
     const { address, chainId, contract, hub } = this.#client.info;
     const assets = hub.assets.map(({ asset, token, decimals }) => ({ symbol: asset, token, decimals }));
-    const site = siteOf({ payTo: address, chainId, contract, hub: hub.url, assets });
     const before = await this.#rows.fact("site");
-    if (before !== undefined && JSON.parse(before).payTo !== site.payTo) throw invalid(`The store belongs to the payee ${JSON.parse(before).payTo}; take another store for ${site.payTo}.`);
+    const known = before === undefined ? undefined : JSON.parse(before).payTo;
+    if (known !== undefined && !this.#isOurs(known)) throw invalid(`The store belongs to the payee ${known}; take another store for ${address}.`);
+    this.#payTo = known;
+    const certified = await this.#certify();
+    this.#payTo ??= certified ?? address.toLowerCase();
+    const site = siteOf({ payTo: this.#payTo, chainId, contract, hub: hub.url, assets });
     await this.#rows.putFact("site", JSON.stringify(site));
-    await this.#certify(site.payTo);
     this.#off = this.#client.on("stream", ({ stream }) => this.#run(() => this.#take(stream)));
     this.#next();
   }
@@ -202,17 +207,28 @@ export class Till {
     const now = Date.now();
     if (now - this.#noted < NOTE) return;
     this.#noted = now;
-    await this.#certify(this.#client.info.address.toLowerCase());
+    await this.#certify();
     await this.#rows.putFact("engine", JSON.stringify(await engineNote(this.#client, now)));
   }
 
-  /** A key for receipts, certified by the engine. Without one there are no receipts, and sales go on. @param {string} payee */
-  async #certify(payee) {
+  /** Whether it is the account, or the key of its channel. @param {string} payee */
+  #isOurs(payee) {
+    const { address, signer } = this.#client.info;
+    return [address, signer].some((each) => each?.toLowerCase() === payee.toLowerCase());
+  }
+
+  /**
+   * A key for receipts, certified by the engine; gives the payee that it is certified for: the account, or, where a contract
+   * answers for that, the key of its channel, since a page without a node can't ask a contract what it has bound. Without one
+   * there are no receipts, and sales go on.
+   * @returns {Promise<string | undefined>}
+   */
+  async #certify() {
     const had = await this.#rows.fact("signer");
     if (had !== undefined) {
       /** @type {Signer} */
-      const signer = JSON.parse(had);
-      if (signer.payee.toLowerCase() === payee && signer.expires * 1_000 > Date.now() + RENEW) return;
+      const { payee, expires } = JSON.parse(had);
+      if (payee === (this.#payTo ?? payee) && this.#isOurs(payee) && expires * 1_000 > Date.now() + RENEW) return payee;
     }
     if (typeof this.#client.signReceiptKey !== "function") return;
     const { publicKey, secret } = freshKey();
@@ -221,7 +237,11 @@ export class Till {
       const { expires, signature, channelId, binding } = signed;
       // Where the payee's account signs payments itself there is nothing between them.
       const bound = binding === undefined ? {} : { channelId, binding };
-      await this.#rows.putFact("signer", JSON.stringify({ publicKey, secret, payee: signed.payee.toLowerCase(), expires, signature, ...bound }));
+      const payee = signed.payee.toLowerCase();
+      // What another payee sold it proves nothing of.
+      if (payee !== (this.#payTo ?? payee)) return;
+      await this.#rows.putFact("signer", JSON.stringify({ publicKey, secret, payee, expires, signature, ...bound }));
+      return payee;
     } catch (error) {
       this.#onError(error);
     }

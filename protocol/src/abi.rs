@@ -131,6 +131,7 @@ alloy_sol_types::sol! {
 
     #[derive(Debug)]
     interface IERC20 {
+        event Transfer(address indexed from, address indexed to, uint256 value);
         function balanceOf(address owner) external view returns (uint256);
         function allowance(address owner, address spender) external view returns (uint256);
         function approve(address spender, uint256 amount) external returns (bool);

@@ -80,7 +80,7 @@ codes! {
     Refused SlotTaken = "slot-taken", "The slot already holds a lock.";
     Refused TooManyLocks = "too-many-locks", "Wait until pending payments are settled.";
     Refused DuplicateSecret = "duplicate-secret", "A lock with this condition is still live; use a fresh secret.";
-    Refused LocksPending = "locks-pending", "Wait until pending payments are settled, or exit.";
+    Refused LocksPending = "locks-pending", "Wait until payments are settled, give streams back with cancel(id), or exit.";
     Refused Unacknowledged = "unacknowledged", "The other side owes an acknowledgement; wait, or leave with exit().";
     Refused PaymentFailed = "payment-failed", "The payment came back; nothing was paid.";
     Refused PaymentExpired = "payment-expired", "The payee did not take it in time; nothing was paid.";

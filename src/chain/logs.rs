@@ -9,6 +9,7 @@ use crate::js::{array, bytes, get, get_string, object, quantity};
 use crate::task::Work;
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::{SolEvent, SolType, sol_data};
+use farthing_protocol::abi::IERC20::Transfer;
 use farthing_protocol::abi::IFarthing::Deposited;
 use farthing_protocol::chain::ChainFact;
 use farthing_protocol::condition::ConditionKey;
@@ -79,8 +80,25 @@ impl Chain {
         Ok(before)
     }
 
+    /// Whether a transaction moved tokens of an account to the contract.
+    async fn has_paid(&self, hash: &str, token: Asset, owner: Address) -> Result<bool> {
+        let moved = [Transfer::SIGNATURE_HASH, owner.into_word(), self.domain.contract().into_word()];
+        let logs = get(&self.receipt(hash).await?, "logs");
+        let address = |log: &JsValue| get_string(log, "address").and_then(|address| address.parse().ok());
+        let is_topic = |log: &JsValue, index: usize, topic: &B256| {
+            let told = get(&get(log, "topics"), &index.to_string()).as_string();
+            told.and_then(|told| told.parse().ok()) == Some(*topic)
+        };
+        Ok(logs.dyn_ref::<Array>().is_some_and(|logs| {
+            logs.iter().any(|log| {
+                address(&log) == Some(token)
+                    && moved.iter().enumerate().all(|(index, topic)| is_topic(&log, index, topic))
+            })
+        }))
+    }
+
     /// The transaction that put so much of an asset into our side of a channel from this block on, or one of the account's
-    /// own that put in what a token's fee left of it.
+    /// own, whoever sent it for a contract's account, that put in what a token's fee left of it.
     pub async fn deposit_since(
         &self,
         channel: ChannelId,
@@ -117,7 +135,9 @@ impl Chain {
                 return Ok(Some(hash));
             }
             let sent = self.rpc.request("eth_getTransactionByHash", array([hash.as_str()])).await?;
-            if get_string(&sent, "from").and_then(|from| from.parse().ok()) == Some(owner) {
+            if get_string(&sent, "from").and_then(|from| from.parse().ok()) == Some(owner)
+                || self.has_paid(&hash, asset, owner).await?
+            {
                 return Ok(Some(hash));
             }
         }

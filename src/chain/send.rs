@@ -249,7 +249,7 @@ impl Chain {
     }
 
     /// The receipt, on which two nodes agree where there are two; `null` if there is none.
-    fn receipt<'a>(&'a self, hash: &str) -> Work<'a, JsValue> {
+    pub(super) fn receipt<'a>(&'a self, hash: &str) -> Work<'a, JsValue> {
         self.rpc.agreed("eth_getTransactionReceipt", array([hash]), |receipt| match receipt.is_null() {
             true => Some(String::new()),
             false => {

@@ -108,6 +108,21 @@ const SAYS: &[&str] = &[
     "invalid opcode",
     "gas required exceeds",
     "stack underflow",
+    // What a contract ends with that does not revert, as geth, reth and Anvil, and Nethermind say it.
+    "stack limit",
+    "invalid jump",
+    "write protection",
+    "return data out of bounds",
+    "gas uint64 overflow",
+    "outofgas",
+    "outofoffset",
+    "invalidfeopcode",
+    "opcodenotfound",
+    "invalidjump",
+    "stackunderflow",
+    "stackoverflow",
+    "statechangeduringstaticcall",
+    "vm execution error",
 ];
 
 /// Of an error of JSON-RPC or of a wallet: its number, if it has one, and all that it says, in small letters.
@@ -175,6 +190,11 @@ mod tests {
             ("eth_call", Some(3), "execution reverted", Says),
             ("eth_call", Some(-32_000), "execution reverted: WrongSignature", Says),
             ("eth_call", Some(-32_603), "vm exception while processing transaction: revert", Says),
+            ("eth_call", Some(-32_603), "evm error invalidfeopcode", Says),
+            ("eth_call", Some(-32_603), "evm error outofgas(basic)", Says),
+            ("eth_call", Some(-32_000), "invalid jump destination", Says),
+            ("eth_call", Some(-32_015), "vm execution error.", Says),
+            ("eth_call", Some(-32_000), "evm error: database error: header not found", Again),
             ("eth_estimateGas", Some(-32_000), "insufficient funds for gas * price + value", Says),
             ("eth_estimateGas", Some(-32_000), "gas required exceeds allowance (0)", Says),
             ("eth_call", Some(-32_005), "limit exceeded", Slower),

@@ -17,6 +17,7 @@ use farthing_protocol::abi::IERC20;
 use farthing_protocol::chain::ChainCall;
 use farthing_protocol::types::{Asset, ETH};
 use farthing_protocol::{Amount, Code};
+use wasm_bindgen::JsValue;
 
 /// Seconds after which what was asked for is not waited for any more.
 const LOST: u64 = 15 * 60;
@@ -76,7 +77,8 @@ impl Client {
             }
             let is_old = running().saturating_sub(asked.time) > LOST;
             if is_old || !self.is_on_its_way(asked).await? {
-                return Ok(None);
+                // It may have ended since it was looked for.
+                return self.deposit_since(asked).await;
             }
             let _ = race(self.chain.heads.next(), sleep(QUIET)).await;
         }
@@ -85,10 +87,11 @@ impl Client {
     /// Whether the wallet says so of a batch, or a node of a transaction of the account that came later.
     async fn is_on_its_way(&self, asked: &Asked) -> Result<bool> {
         let Owner::Wallet { provider, account } = &self.owner else { return Ok(false) };
-        if let Some(id) = &asked.batch
-            && provider.calls_status(id).await == Told::Waits
-        {
-            return Ok(true);
+        if let Some(id) = &asked.batch {
+            let told = provider.calls_status(id).await;
+            if told == Told::Waits || self.is_ahead(told).await? {
+                return Ok(true);
+            }
         }
         let Some(nonce) = asked.nonce else { return Ok(false) };
         let count = async |tag: &str| {
@@ -99,12 +102,22 @@ impl Client {
         Ok(pending > nonce && pending > count("latest").await?)
     }
 
+    /// Whether the wallet's node has seen a batch in a block that ours has not yet.
+    async fn is_ahead(&self, told: Told) -> Result<bool> {
+        let Told::Done(block) = told else { return Ok(false) };
+        Ok(block > self.chain.rpc.number("eth_blockNumber", array::<JsValue>([])).await?)
+    }
+
     fn deposit_since<'a>(&'a self, asked: &'a Asked) -> crate::task::Work<'a, Option<String>> {
         Box::pin(self.chain.deposit_since(self.id, asked.asset, asked.amount, self.owner.address(), asked.from))
     }
 
     /// Notes what the wallet is about to be asked for.
     async fn note_asked(&self, asset: Asset, amount: Amount, batch: Option<String>) -> Asked {
+        if let Owner::Wallet { provider, .. } = &self.owner {
+            // An approval's answer that comes late is not this one's.
+            provider.forget_late();
+        }
         let params = array([self.owner.address().to_string().as_str(), "pending"]);
         let nonce = self.chain.rpc.number("eth_getTransactionCount", params).await.ok();
         let from = self.chain.head().number.saturating_add(1);
@@ -223,11 +236,13 @@ impl Client {
         let mut looks = 0_u32;
         loop {
             let told = provider.calls_status(id).await;
+            let is_ahead = self.is_ahead(told).await?;
             if let Some(hash) = self.deposit_since(asked).await? {
                 return Ok(hash);
             }
             let said = match told {
-                Told::Done => Some("was carried out"),
+                Told::Done(_) if is_ahead => None,
+                Told::Done(_) => Some("was carried out"),
                 Told::Failed => Some("failed"),
                 Told::Waits | Told::Nothing => None,
             };

@@ -84,13 +84,17 @@ impl Client {
             return Err(Failure::advised(Code::Unsupported, detail));
         }
         let hash = match &gas {
-            Gas::Own => {
-                self.check_no_relayed(asset).await?;
-                self.deposit_ourselves(asset, amount, &progress, known).await?
-            }
+            Gas::Own => match self.relayed_before(asset, amount).await? {
+                Some(hash) => hash,
+                None => self.deposit_ourselves(asset, amount, &progress, known).await?,
+            },
             Gas::Hub { max_fee, told } => {
                 ask_to_keep();
-                self.deposit_by_hub(asset, amount, *max_fee, told, &progress, known).await?
+                // The same that was asked of the wallet, and may be done, is not done by the hub besides.
+                match self.deposited_before(asset, amount, known).await? {
+                    Some(hash) => self.until_deposited(hash, &|| false, &progress, known).await?,
+                    None => self.deposit_by_hub(asset, amount, *max_fee, told, &progress, known).await?,
+                }
             }
         };
         drop(turn);
@@ -120,25 +124,34 @@ impl Client {
         progress: &Progress,
         known: &Standing,
     ) -> Result<String> {
-        let before = self.deposited_before(asset, amount, known).await?;
-        // Found again, it may be counted already.
+        if let Some(hash) = self.deposited_before(asset, amount, known).await? {
+            // It may be counted already, so that what is counted tells nothing of it.
+            return self.until_deposited(hash, &|| false, progress, known).await;
+        }
         let least = self.wallet.borrow().balance(asset).deposited;
-        let is_found = before.is_some();
-        let hash = match before {
-            Some(hash) => hash,
-            None => self.ask_for(asset, amount, known).await?,
-        };
+        let hash = self.ask_for(asset, amount, known).await?;
+        // A token may take a fee; anybody may put something in.
+        let least = if asset == ETH { least.plus(amount)? } else { least.plus(Amount::new(1))? };
+        let done = || self.wallet.borrow().balance(asset).deposited >= least;
+        self.until_deposited(hash, &done, progress, known).await
+    }
+
+    /// Waits until a deposit's transaction is in a final block, or it is `done` by another one.
+    async fn until_deposited(
+        &self,
+        hash: String,
+        done: &dyn Fn() -> bool,
+        progress: &Progress,
+        known: &Standing,
+    ) -> Result<String> {
         known.sent(format!(
             "The deposit was sent with transaction {hash}, and is in the channel when that is mined: don't deposit again. \
              The event `deposit` tells when it can be spent."
         ));
         progress(Stage::Submitted, Some(&hash));
         let tell = |stage| progress(stage, Some(&hash));
-        // A token may take a fee; anybody may put something in.
-        let least = if asset == ETH { least.plus(amount)? } else { least.plus(Amount::new(1))? };
-        let done = || !is_found && self.wallet.borrow().balance(asset).deposited >= least;
         let (owner, confirmations) = (self.owner.address(), self.chain.confirmations());
-        self.until_end(self.chain.confirmed(owner, &hash, confirmations, &done, &tell)).await?;
+        self.until_end(self.chain.confirmed(owner, &hash, confirmations, done, &tell)).await?;
         // What arrived counts, whatever was sent: a token may take a fee.
         self.until_end(Box::pin(self.chain.known(&hash))).await?;
         Ok(hash)

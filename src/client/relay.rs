@@ -14,7 +14,7 @@ use crate::signer::token_data;
 use crate::signer::typed_data::TypedData;
 use crate::task::{race, sleep};
 use crate::transport::terms::Terms;
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolEvent;
 use farthing_protocol::api::relay::{Authorization, RelayDeposit, RelayTerms, RelayedDeposit};
 use farthing_protocol::journal::Write;
@@ -81,15 +81,20 @@ impl Client {
         Ok(Some(DepositFee { fee, token: asset, how: way.as_str() }))
     }
 
-    /// Refuses while a deposit of this asset is signed that may still be sent. One that can't be any more is forgotten.
-    pub(super) async fn check_no_relayed(&self, asset: Asset) -> Result<()> {
-        let Some(pending) = self.pending(asset).await? else { return Ok(()) };
-        match self.end_of(&pending).await? {
-            End::Open => {
-                Err(Failure::advised(Code::Unanswered, format!("{} Nothing new was signed.", standing(&pending))))
-            }
-            End::Done | End::Lapsed => self.forget_relayed(asset).await,
+    /// Refuses while a deposit of this asset is signed that may still be sent. One that can't be any more is forgotten. Gives
+    /// the transaction of one that carried out the same, of which nobody was told.
+    pub(super) async fn relayed_before(&self, asset: Asset, amount: Amount) -> Result<Option<String>> {
+        let Some(pending) = self.pending(asset).await? else { return Ok(None) };
+        let end = self.end_of(&pending).await?;
+        if let End::Open = end {
+            return Err(Failure::advised(Code::Unanswered, format!("{} Nothing new was signed.", standing(&pending))));
         }
+        let hash = match end {
+            End::Done if self.is_untold(&pending, amount) => Some(self.transaction_of(&pending).await?),
+            _ => None,
+        };
+        self.forget_relayed(asset).await?;
+        Ok(hash)
     }
 
     /// Has the hub send a deposit. Gives the transaction's hash, as far as it is known, when it is in a final block.
@@ -107,13 +112,12 @@ impl Client {
         let mut pending = self.pending(asset).await?;
         if let Some(before) = &pending {
             match self.end_of(before).await? {
-                // Who asked for it was not told of it.
-                End::Done if is_same(before) && self.is_in_time(before) => sent = self.relayed_in(before).await,
+                End::Done if self.is_untold(before, amount) => sent = Some(self.transaction_of(before).await?),
                 End::Done | End::Lapsed => {
                     self.forget_relayed(asset).await?;
                     pending = None;
                 }
-                End::Open if is_same(before) => {}
+                End::Open if is_same(before) && max_fee.is_none_or(|most| before.request.deposit.fee <= most) => {}
                 End::Open => {
                     let detail = format!("{} Nothing new was signed.", standing(before));
                     return Err(Failure::advised(Code::Unanswered, detail));
@@ -230,8 +234,12 @@ impl Client {
         let (chain_id, parties, deadline) = (of_deposit.chain_id, (wish.from, relay), wish.deadline);
         self.asks_owner(known);
         let sign = |data: TypedData| async move {
-            let signed = self.until_end(Box::pin(async { self.owner.sign(&data).await })).await;
-            signed.map_err(|failure| failure.because("Nothing was sent and no money moved."))
+            let signed = self.until_end(Box::pin(async {
+                let given = self.owner.sign(&data).await?;
+                // What nobody can send would only stand in the way of what comes after it.
+                self.chain.owners(self.owner.address(), data.digest, given).await
+            }));
+            signed.await.map_err(|failure| failure.because("Nothing was sent and no money moved."))
         };
         Ok(match way {
             Way::Allowed => Authorization::Permit {
@@ -239,29 +247,29 @@ impl Client {
                 v: 0,
                 r: B256::ZERO,
                 s: B256::ZERO,
-                signature: sign(of_deposit.clone()).await?.into(),
+                signature: sign(of_deposit.clone()).await?,
             },
             Way::Permit { domain, nonce } => {
                 let data = token_data::permit(domain, chain_id, parties, wish.amount, *nonce, deadline);
                 let (v, r, s) = parts(&sign(data).await?)?;
-                Authorization::Permit { deadline, v, r, s, signature: sign(of_deposit.clone()).await?.into() }
+                Authorization::Permit { deadline, v, r, s, signature: sign(of_deposit.clone()).await? }
             }
             Way::DaiPermit { domain, nonce } => {
                 let data = token_data::dai_permit(domain, chain_id, parties, *nonce, deadline);
                 let (v, r, s) = parts(&sign(data).await?)?;
-                let signature = sign(of_deposit.clone()).await?.into();
+                let signature = sign(of_deposit.clone()).await?;
                 Authorization::DaiPermit { nonce: *nonce, expiry: deadline, v, r, s, signature }
             }
             Way::Authorization { domain } => {
                 // The contract takes it up to the deadline, the token before its own end.
                 let before = deadline.saturating_add(1);
                 let data = token_data::authorization(domain, chain_id, parties, wish.amount, before, of_deposit.digest);
-                let signature = sign(data).await?.into();
+                let signature = sign(data).await?;
                 Authorization::Authorization { valid_after: 0, valid_before: before, signature }
             }
             Way::Permit2 => {
                 let nonce = random::<32>()?.into();
-                let signature: Bytes = sign(token_data::permit2(chain_id, relay, wish, nonce)).await?.into();
+                let signature = sign(token_data::permit2(chain_id, relay, wish, nonce)).await?;
                 Authorization::Permit2 { nonce, deadline, signature }
             }
         })
@@ -281,7 +289,11 @@ impl Client {
                 Code::NotConnected | Code::HubFault | Code::NotAHub => {
                     Err(failure.seen_as(Code::Unanswered).means(&standing(pending)))
                 }
-                _ => Err(failure.means(&format!("So no money moved yet. {}", standing(pending)))),
+                // What it says, and what it did.
+                _ => match self.relayed_in(pending).await {
+                    Some(hash) => Ok(hash),
+                    None => Err(failure.means(&format!("By that no money moved yet. {}", standing(pending)))),
+                },
             },
         }
     }
@@ -331,7 +343,7 @@ impl Client {
         let filter = object([
             ("address", pending.relay.to_string().into()),
             ("fromBlock", format!("{:#x}", pending.block).into()),
-            ("toBlock", format!("{:#x}", self.chain.head().number).into()),
+            ("toBlock", "latest".into()),
             (
                 "topics",
                 array([abi::IDepositRelay::DepositRelayed::SIGNATURE_HASH.to_string(), pending.digest.to_string()])
@@ -344,6 +356,15 @@ impl Client {
         get_string(&log, "transactionHash")
     }
 
+    /// Of one that was carried out. The hub is not asked: whatever it says, this one can't be sent again.
+    async fn transaction_of(&self, pending: &Pending) -> Result<String> {
+        self.relayed_in(pending).await.ok_or_else(|| {
+            let detail = "The same deposit, which was signed for the hub to send, is in the channel, and no node tells by which \
+                          transaction: don't deposit again. Nothing new was signed.";
+            Failure::advised(Code::Unanswered, detail)
+        })
+    }
+
     async fn end_of(&self, pending: &Pending) -> Result<End> {
         let head = self.chain.head();
         if self.chain.relayed(pending.relay, pending.digest, head.final_number).await? {
@@ -353,8 +374,10 @@ impl Client {
         Ok(if head.final_timestamp > pending.request.deposit.deadline { End::Lapsed } else { End::Open })
     }
 
-    fn is_in_time(&self, pending: &Pending) -> bool {
-        self.chain.head().timestamp <= pending.request.deposit.deadline
+    /// Whether it is the same that is asked for now, and who asked for it was not told that it was carried out.
+    fn is_untold(&self, pending: &Pending, amount: Amount) -> bool {
+        let RelayedDeposit { amount: before, deadline, .. } = pending.request.deposit;
+        before == amount && self.chain.head().timestamp <= deadline
     }
 
     async fn pending(&self, asset: Asset) -> Result<Option<Pending>> {
@@ -389,10 +412,12 @@ impl Client {
 fn standing(pending: &Pending) -> String {
     let deposit = &pending.request.deposit;
     format!(
-        "A deposit of {} base units of {} is signed, and whoever has it may send it until {}; if it is not in the channel \
-         by then, no money moved. Asked again for the same, the call goes on with it and signs no other.",
+        "A deposit of {} base units of {} is signed, {} of them the hub's fee, and whoever has it may send it until {}; if \
+         it is not in the channel by then, no money moved. Asked again for the same, the call goes on with it and signs no \
+         other.",
         deposit.amount,
         deposit.asset,
+        deposit.fee,
         date_text(deposit.deadline)
     )
 }

@@ -347,8 +347,9 @@ impl Entrance<'_> {
         let Chosen { record, in_use, backup } = choice.make().await?;
         let put = |key, record: &Record| Write::Put { key, value: json::encode(record).into_bytes() };
         let mut writes = vec![put(self.record_key(), &record)];
-        // What was paid in it stays in the history.
-        writes.extend(over.map(|over| put(format!("{}{:016}", self.past_prefix(), over.channel.salt), &over)));
+        // What was paid in it stays in the history; each key has channels of the same salts.
+        let past = |over: &Record| format!("{}{:016}{}", self.past_prefix(), over.channel.salt, self.apart);
+        writes.extend(over.map(|over| put(past(&over), &over)));
         let mut restored = None;
         if let Some((snapshot, from)) = backup {
             writes.push(Wallet::from_backup(&home.config(record.channel), snapshot));
@@ -432,7 +433,8 @@ pub(crate) fn keyless() -> Failure {
     Failure::new(
         Code::Unsupported,
         "The key that signs for this channel can't be made again: this wallet signs the same message differently now, or \
-         not at all, or another site made the key. The channel is open for reading: take the money home with exit(), or \
-         with the exit kit.",
+         not at all, another site made the key, or it was drawn at random and is not in this store. With a copy of it \
+         (exportSessionKey) connect by sessionKey: { privateKey }. Else the channel is open for reading: take the money home \
+         with exit(), or with the exit kit.",
     )
 }

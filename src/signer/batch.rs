@@ -4,11 +4,11 @@
 use super::eip1193::{Call, Eip1193};
 use super::wallet_values::chain_id as id_of_chain;
 use crate::failure::{Failure, Result};
-use crate::js::{array, get, get_string, hex, object};
+use crate::js::{array, get, get_string, hex, object, quantity};
 use crate::task::{Either, race, sleep};
 use alloy_primitives::Address;
 use farthing_protocol::Code;
-use js_sys::Reflect;
+use js_sys::{Array, Reflect};
 use wasm_bindgen::prelude::*;
 
 /// How long a wallet may take to say what it can do, and where a batch stands, in milliseconds: some never answer what they
@@ -30,8 +30,8 @@ const DUPLICATE: f64 = 5720.0;
 pub enum Told {
     /// It is on its way.
     Waits,
-    /// It was carried out.
-    Done,
+    /// It was carried out, by this block where the wallet tells one.
+    Done(u64),
     /// It was not, or a part of it only.
     Failed,
     /// The wallet can't tell, or does not.
@@ -104,7 +104,7 @@ impl Eip1193 {
     pub async fn calls_status(&self, id: &str) -> Told {
         let asked = self.request("wallet_getCallsStatus", array([id]), Code::WalletUnavailable);
         match race(asked, sleep(SAYING)).await {
-            Either::First(Ok(answer)) => told(&get(&answer, "status")),
+            Either::First(Ok(answer)) => told(&answer),
             _ => Told::Nothing,
         }
     }
@@ -135,16 +135,24 @@ fn own_id(answer: &JsValue) -> Option<String> {
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "a number that is cut off is none of these")]
-fn told(status: &JsValue) -> Told {
+fn told(answer: &JsValue) -> Told {
+    let status = get(answer, "status");
     match status.as_f64().map(|number| number as i64) {
         Some(100..=199) => Told::Waits,
-        Some(200..=299) => Told::Done,
+        Some(200..=299) => Told::Done(last_block(answer)),
         Some(400..=699) => Told::Failed,
         Some(_) => Told::Nothing,
         None => match status.as_string().as_deref() {
             Some("PENDING") => Told::Waits,
-            Some("CONFIRMED") => Told::Done,
+            Some("CONFIRMED") => Told::Done(last_block(answer)),
             _ => Told::Nothing,
         },
     }
+}
+
+/// The newest block of a batch's receipts.
+fn last_block(answer: &JsValue) -> u64 {
+    let receipts = get(answer, "receipts");
+    let receipts = receipts.dyn_ref::<Array>().map(Array::to_vec).unwrap_or_default();
+    receipts.iter().filter_map(|receipt| quantity(&get(receipt, "blockNumber"))).max().unwrap_or_default()
 }

@@ -257,12 +257,12 @@ impl Eip1193 {
         self.on_chain(chain_id).await
     }
 
-    /// A signature over typed data of this chain: r, s and v of 27 or 28, whichever form the wallet gives.
+    /// A signature over typed data of this chain, in whichever form the wallet gives it.
     pub async fn sign_typed_data(&self, chain_id: u64, account: Address, json: &str) -> Result<Vec<u8>> {
         self.ready(chain_id, account).await?;
         let params = array([account.to_string().as_str(), json]);
         let asked = self.request("eth_signTypedData_v4", params, Code::WalletUnavailable).await;
-        let signed = asked.map_err(|failure| match is_not_served(&failure) {
+        let signed = asked.map_err(|failure| match is_untyped(&failure) {
             true => failure.seen_as(Code::Unsupported).because("This wallet signs no typed data (EIP-712)."),
             false => failure,
         })?;
@@ -322,7 +322,7 @@ impl Eip1193 {
     }
 
     /// Nothing that comes late is of what is asked for now.
-    pub(super) fn forget_late(&self) {
+    pub fn forget_late(&self) {
         self.last.take();
     }
 
@@ -360,11 +360,26 @@ fn sends(method: &str) -> bool {
     matches!(method, "eth_sendTransaction" | "wallet_sendCalls")
 }
 
-/// Whether the wallet says that it does not serve this question at all.
+/// Whether the wallet says that it does not serve this question at all, itself or in what it wraps.
 #[allow(clippy::cast_possible_truncation, reason = "error numbers are small integers")]
 fn is_not_served(failure: &Failure) -> bool {
-    let number = failure.cause().and_then(|cause| get(cause, "code").as_f64()).map(|number| number as i64);
-    matches!(number, Some(4200 | -32_601))
+    let number = |layer: &JsValue| get(layer, "code").as_f64().map(|number| number as i64);
+    let layers = failure.cause().map(layers).unwrap_or_default();
+    layers.iter().any(|layer| matches!(number(layer), Some(4200 | -32_601 | -32_004)))
+}
+
+/// Whether a wallet, asked for a signature over typed data, says that there will be none: by the number, or in the words of
+/// one that passes on what a device or an older version lacks.
+fn is_untyped(failure: &Failure) -> bool {
+    let says = |said: String| {
+        let said = said.to_ascii_lowercase();
+        let lacks = any(&said, &["not support", "unsupported", "not implemented", "does not exist"]);
+        lacks && any(&said, &["typeddata", "typed data", "eip-712", "eip712"])
+    };
+    // A person who says no says it of whatever was asked.
+    failure.code() != Code::WalletRejected
+        && (is_not_served(failure)
+            || failure.cause().map(layers).unwrap_or_default().iter().any(|layer| says(message(layer))))
 }
 
 /// Keeps what the wallet said as the cause, with its number in `cause.code`.

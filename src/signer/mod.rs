@@ -91,7 +91,13 @@ impl Owner {
     pub async fn sign(&self, data: &TypedData) -> Result<Vec<u8>> {
         match self {
             Self::Local(key) => Ok(key.sign(data.digest).as_bytes().to_vec()),
-            Self::Wallet { provider, account } => provider.sign_typed_data(data.chain_id, *account, &data.json).await,
+            Self::Wallet { provider, account } => {
+                let given = provider.sign_typed_data(data.chain_id, *account, &data.json).await?;
+                let given = zeroize::Zeroizing::new(given);
+                // A key's in the one form that contract and hub take; a contract's as it is.
+                let of_key = wallet_values::of_key(&given).filter(|signed| is_keys(*account, data.digest, signed));
+                Ok(of_key.unwrap_or_else(|| given.to_vec()))
+            }
         }
     }
 

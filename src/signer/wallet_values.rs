@@ -56,12 +56,19 @@ pub fn hash(answer: &JsValue) -> Option<String> {
     (digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())).then_some(text)
 }
 
-/// The 65 bytes with v of 27 or 28: wallets leave `0x` out, give v as 0 or 1, or fold it into s (EIP-2098).
+/// A signature's bytes as the wallet gave them: what they mean is its account's affair. Some leave `0x` out.
 #[must_use]
 pub fn signature(text: &str) -> Option<Vec<u8>> {
     let text = text.trim();
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-    let mut bytes = alloy_primitives::hex::decode(digits).ok()?;
+    alloy_primitives::hex::decode(digits).ok().filter(|bytes| !bytes.is_empty())
+}
+
+/// A key's signature as 65 bytes with v of 27 or 28: wallets give v as 0 or 1, or fold it into s (EIP-2098). No contract's:
+/// one that takes 64 bytes, as of a passkey, or another last byte, takes these for something else.
+#[must_use]
+pub fn of_key(given: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = given.to_vec();
     if bytes.len() == 64 {
         let folded = bytes.get_mut(32)?;
         let v = if *folded >> 7 == 0 { 27 } else { 28 };
@@ -73,7 +80,7 @@ pub fn signature(text: &str) -> Option<Vec<u8>> {
     {
         *v = if *v == 0 { 27 } else { 28 };
     }
-    (!bytes.is_empty()).then_some(bytes)
+    (bytes.len() == 65).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -110,7 +117,8 @@ mod tests {
     #[test]
     fn signatures_of_every_form_are_one() {
         let (r, s) = ("11".repeat(32), format!("22{}", "33".repeat(31)));
-        let wanted = signature(&format!("0x{r}{s}1c"));
+        let key = |text: &str| of_key(&signature(text)?);
+        let wanted = key(&format!("0x{r}{s}1c"));
         assert_eq!(wanted.as_ref().map(Vec::len), Some(65));
         for text in [
             format!("0x{r}{s}01"),
@@ -119,11 +127,14 @@ mod tests {
             // EIP-2098: the parity is the highest bit of s.
             format!("0x{r}a2{}", "33".repeat(31)),
         ] {
-            assert_eq!(signature(&text), wanted, "{text}");
+            assert_eq!(key(&text), wanted, "{text}");
         }
-        assert_eq!(signature(&format!("0x{r}{s}00")), signature(&format!("0x{r}{s}1b")));
+        assert_eq!(key(&format!("0x{r}{s}00")), key(&format!("0x{r}{s}1b")));
+        assert_eq!(key(&format!("0x{r}{s}1c1c")), None);
         assert_eq!(signature("0x"), None);
         assert_eq!(signature("no"), None);
+        // A contract's is what it is.
+        assert_eq!(signature(&format!("0x{r}a2{}", "33".repeat(31))).map(|bytes| bytes.len()), Some(64));
     }
 
     #[test]

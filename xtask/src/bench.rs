@@ -5,7 +5,8 @@
 //! `{"name":"sign","value":75.2,"unit":"µs","peer":"viem","peer_value":610,"ratio":8.1}`.
 //! `peer`, `peer_value` and `ratio` may be null. Rows of `connect()`, whose value is
 //! round trips, have the milliseconds that it took where an answer takes none and
-//! a hundred: `"ms_at_0":30,"ms_at_100":640`. What else a row has is kept as it is:
+//! a hundred: `"ms_at_0":30,"ms_at_100":640`; rows of a page that connects have
+//! those on a phone's network, `"ms_at_10_mbit":1061`. What else a row has is kept as it is:
 //! `p50_ms`, `p99_ms`, `failed` of `asked`, the same of the peer, and a `note`
 //! on what the comparison leaves out. Other lines are for people.
 
@@ -152,6 +153,9 @@ fn report(rows: &[Row]) -> Result<()> {
             {
                 ui::note(&format!("{side}: p50 {p50:.1} ms, p99 {p99:.1} ms, {failed:.0} of {asked:.0} failed"));
             }
+        }
+        if let Some(far) = row.more.get("ms_at_10_mbit").and_then(Value::as_f64) {
+            ui::note(&format!("{far:.0} ms where the page has 10 Mbit/s and 40 ms"));
         }
         if let Some(note) = row.more.get("note").and_then(Value::as_str) {
             ui::note(note);

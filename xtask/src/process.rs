@@ -16,8 +16,7 @@ use crate::{paths, ui};
 /// How long a quiet run may stay without a sign of life on the screen.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
-/// A run that says nothing for so long has hung: it is ended and has failed. On a machine with half the speed of a
-/// laptop the longest silence is that of the crash matrix, with less than six minutes.
+/// A run that says nothing for so long has hung: it is ended and has failed.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
 
 /// How cargo's lines begin that tell of nothing but work.

@@ -129,7 +129,8 @@ fn sends(method: &str) -> bool {
 pub(super) fn is_behind(message: &str) -> bool {
     let said = message.to_lowercase();
     let words = ["header not found", "unknown block", "block not found", "could not find block", "missing trie node"];
-    words.iter().any(|word| said.contains(word))
+    // A contract chooses the words of its revert.
+    !said.contains("revert") && words.iter().any(|word| said.contains(word))
 }
 
 /// Whether `null` is an answer: that there is no such thing, or not yet.
@@ -231,6 +232,7 @@ mod tests {
         }
         assert_eq!(of_error("eth_getLogs", -32_005, "daily request count exceeded"), Some(Fault::Limited(None)));
         assert!(is_behind("header not found") && is_behind("Unknown block 0x1") && !is_behind("execution reverted"));
+        assert!(!is_behind("execution reverted: header not found"));
         assert!(may_be_null("eth_getTransactionReceipt") && !may_be_null("eth_call"));
     }
 

@@ -251,7 +251,8 @@ impl Reader {
                 Err(error) => return Err(error),
             };
             let Some(error) = failure else { break };
-            let Some(pause) = pauses.next() else { return Err(error) };
+            // What a contract says is not said otherwise a moment later.
+            let Some(pause) = pauses.next().filter(|_| !is_reverted(&error)) else { return Err(error) };
             tracing::debug!(%error, "asking the RPC again");
             tokio::time::sleep(*pause).await;
         }
@@ -271,6 +272,11 @@ async fn again<T, F: Future<Output = Result<T, Error>>>(rpc: &Rpc, ask: impl Fn(
         }
     }
     ask().await
+}
+
+/// Whether it is the word of a contract that was asked.
+fn is_reverted(error: &Error) -> bool {
+    error.detail().to_lowercase().contains("revert")
 }
 
 fn left_alone() -> Error {

@@ -8,7 +8,7 @@ use farthing_protocol::{Amount, Asset, ETH};
 use std::collections::BTreeMap;
 
 /// Gas of a deposit through the relay, about; what is spent on one is bounded by what it really takes.
-pub(super) const DEPOSIT_GAS: u64 = 300_000;
+pub const DEPOSIT_GAS: u64 = 300_000;
 /// Deposits a day that the default budget pays for.
 const DEPOSITS: u128 = 100;
 /// Deposits a day of one owner, by default.

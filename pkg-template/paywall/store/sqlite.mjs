@@ -3,7 +3,7 @@
 // @ts-check
 
 import { PaywallError } from "../problem.mjs";
-import { Thread } from "../thread.mjs";
+import { Thread, program } from "../thread.mjs";
 import { Sqlite } from "./database.mjs";
 import { Ledger } from "./ledger.mjs";
 
@@ -11,8 +11,9 @@ import { Ledger } from "./ledger.mjs";
 export function sqlite(path, options = {}) {
   if (typeof path !== "string" || path === "") throw new PaywallError("invalid-argument", "The store's path must be a text: sqlite(\"paywall.db\").");
   const database = new Sqlite(path);
-  // What stands only in this process' memory stays in this thread.
-  if (path === ":memory:") return new Ledger(database, options);
+  const thread = program();
+  // What stands only in this process' memory stays in this thread; so does the rest where there is no program for another one.
+  if (path === ":memory:" || thread === undefined) return new Ledger(database, options);
   void database.close();
-  return new Ledger(new Thread(database.path), options);
+  return new Ledger(new Thread(database.path, thread), options);
 }

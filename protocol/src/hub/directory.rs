@@ -58,6 +58,7 @@ impl Hub {
         }
         let domain = self.config.domain;
         let id = def.id(domain.chain_id(), domain.contract());
+        let digest = binding_digest(&domain, &def);
         if let Some(binding) = &registration.binding {
             if binding.len() > MAX_BINDING {
                 return Err(Error::new(Code::LimitExceeded, "the binding has too many bytes"));
@@ -66,19 +67,33 @@ impl Hub {
             let known =
                 self.channels.get(&id).is_some_and(|entry| entry.registration.binding.as_ref() == Some(binding));
             if !known && !seen {
-                Signature::from_slice(binding)?.verify(binding_digest(&domain, &def), def.a.owner)?;
+                Signature::from_slice(binding)?.verify(digest, def.a.owner)?;
             }
         }
         if let Some(entry) = self.channels.get_mut(&id) {
             let mut merged = entry.registration.clone();
             merged.public_key = merged.public_key.or(registration.public_key);
-            // Payers ask a contract themselves, and it may have stopped taking the older one.
-            merged.binding = if seen { registration.binding } else { merged.binding.or(registration.binding) };
+            // What the owner's key signed holds whatever becomes of the account's code; of a contract's word payers ask it
+            // themselves, and it may have stopped taking the older one.
+            let by_key = |known: &Bytes| {
+                Signature::from_slice(known).is_ok_and(|signature| signature.verify(digest, def.a.owner).is_ok())
+            };
+            if registration.binding.is_some()
+                && merged.binding != registration.binding
+                && !merged.binding.as_ref().is_some_and(by_key)
+            {
+                merged.binding = registration.binding;
+            }
             if merged != entry.registration {
+                // Anybody may show a binding, and of a contract's there may be many forms: none but the first, and its signer,
+                // makes a channel the one of its owner that is paid.
+                let is_first = entry.registration.binding.is_none();
                 entry.registration = merged;
                 let write = entry.def_write(id);
                 self.gate.write([write]);
-                self.list(id);
+                if is_first {
+                    self.list(id);
+                }
             }
             return Ok(id);
         }

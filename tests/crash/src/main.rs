@@ -168,6 +168,10 @@ fn each(count: usize, work: impl Fn(usize) + Sync) {
                     if index >= count {
                         break;
                     }
+                    // Whoever waits is told that it goes on.
+                    if index.is_multiple_of(100) {
+                        println!("{index} of {count}");
+                    }
                     work(index);
                 }
             });

@@ -6,7 +6,7 @@ import { readHost } from "./host.ts";
 import { opened, type Opened } from "./logic/request.ts";
 import { Records } from "./records.ts";
 import { Session } from "./session.ts";
-import { ask } from "./views/ask.ts";
+import { ask, misread } from "./views/ask.ts";
 import { connectView, opening } from "./views/connect.ts";
 import { depositPage } from "./views/deposit.ts";
 import { historyView } from "./views/history.ts";
@@ -54,7 +54,7 @@ async function start(): Promise<void> {
     what = opened(location.hash);
   } catch (error) {
     document.body.dataset.outcome = "bad-request";
-    return show(screen("bad", "This request is not in order", `${(error as Error).message} Nothing was allowed.`));
+    return show(screen("bad", "This request is not in order", misread(error as Error)));
   }
   const session = new Session(await readHost(), await Records.open());
   called(session.host.name);

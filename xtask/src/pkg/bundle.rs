@@ -69,6 +69,8 @@ fn write(bundle: &Bundle, template: &Path, folder: &Path) -> Result<()> {
         "--log-level=warning",
         // What a runtime brings along stays outside.
         "--external:node:*",
+        // Two of it would be two modules.
+        "--external:*/node.mjs",
     ]);
     if !with.is_empty() {
         command.arg(format!("--banner:js=/*! {}: {LICENCES}/ */", notices(&modules, with, folder)?.join("; ")));

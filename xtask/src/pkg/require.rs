@@ -70,11 +70,17 @@ fn copy(manifest: &Manifest, folder: &Path, entry: &str, stem: &str) -> Result<(
         "--external:node:*",
         "--define:import.meta.url=here",
     ]);
+    let entrance = stem.contains('/');
+    if entrance {
+        // There is one module, whoever asks for it; where an ES module can't be required, `import` gives none either.
+        command.args(["--external:*/node.mjs", "--supported:dynamic-import=false"]);
+    }
     // The module's file is there to be read.
     command.arg(format!("--external:*/{}", inline(manifest)));
     command.arg(format!("--banner:js={HERE}")).arg(format!("--outfile={}", to.display()));
     process::run(&mut command)?;
     let text = paths::read(&to)?.replace(&inline(manifest), &format!("{}_bg.wasm.cjs", manifest.build.name.read()));
+    let text = if entrance { text.replace("../node.mjs", "../node.cjs") } else { text };
     if text.contains("import.meta") {
         bail!("{} still asks for import.meta, which CommonJS has not", paths::shown(&to));
     }

@@ -148,6 +148,7 @@ fn lockfiles() -> Result<Tally> {
         "docs/site/package-lock.json",
         "js-tests/package-lock.json",
         "js-tests/packaging/package-lock.json",
+        "js-tests/packaging/walletconnect/package-lock.json",
         "js-tests/bench/peers/package-lock.json",
         "www-demo/package-lock.json",
         "xtask/tools/package-lock.json",
@@ -303,6 +304,7 @@ fn package_chromium() -> Result<Tally> {
 
 /// The packed package in the tools that strangers have: bundlers, test runners, other runtimes, compilers.
 fn packaging() -> Result<Tally> {
+    npm::ensure(&paths::at("js-tests/packaging/walletconnect"))?;
     packaging_with("whole")
 }
 

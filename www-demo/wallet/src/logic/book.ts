@@ -37,7 +37,7 @@ export type Next =
 export function next(request: GrantRequest, origin: string, byId: GrantRecord | undefined, byTip: GrantRecord | undefined): Next {
   if (byId === undefined && byTip === undefined) return { next: "ask" };
   if (byId === undefined || byTip === undefined) {
-    if (byTip !== undefined) throw new Refused("tip-used", "A grant for this chain was allowed before. The site has to make a new one.");
+    if (byTip !== undefined) throw new Refused("tip-used", "The site sent a request that was used before. Go back and ask again: it has to make a new one.");
     throw new Refused("bad-request", "A request with this id came before, for something else.");
   }
   if (byId.origin !== origin || !same(byId.request, request)) {

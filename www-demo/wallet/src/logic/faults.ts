@@ -37,8 +37,8 @@ const POOR: Ending = {
 };
 const TIP: Ending = {
   code: "tip-used",
-  heading: "This was allowed before",
-  advice: "A grant for the same chain exists or existed. Nothing was paid now. The site has to make a new one.",
+  heading: "This was asked before",
+  advice: "The site sent a request that was used before. Nothing was paid now. Go back and ask again: it has to make a new one.",
 };
 
 const ENDINGS: Readonly<Record<string, Ending>> = {

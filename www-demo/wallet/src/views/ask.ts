@@ -82,7 +82,7 @@ function endingOf(error: unknown): Ending {
 }
 
 function refusal(code: AnswerCode, message: string): Ending {
-  const headings: Partial<Record<AnswerCode, string>> = { "tip-used": "This was allowed before", "bad-request": "This request is not in order", expired: "This is over", "other-hub": "Another hub is needed" };
+  const headings: Partial<Record<AnswerCode, string>> = { "tip-used": "This was asked before", "bad-request": "This request is not in order", expired: "This is over", "other-hub": "Another hub is needed" };
   return { code, heading: headings[code] ?? "That can’t be done", advice: `${message} Nothing was paid.` };
 }
 
@@ -109,8 +109,11 @@ function unreadable(error: unknown): Node {
   }
   const leave = error instanceof Turned ? error.leave : undefined;
   document.body.dataset.outcome = error instanceof Turned ? error.code : "unavailable";
-  return screen("bad", "This request is not in order", `${(error as Error).message} Nothing was allowed.`, [leave === undefined ? home : button("Close this window", leave)]);
+  return screen("bad", "This request is not in order", misread(error as Error), [leave === undefined ? home : button("Close this window", leave)]);
 }
+
+/** What is wrong with a site's request, and who can mend it. */
+export const misread = ({ message }: Error) => `${message} Nothing was allowed. If this comes again, tell the site’s owner: the request is the site’s to mend.`;
 
 /** From the records to the reader to the engine. */
 async function decide(asking: Asking, session: Session, stage: Stage, late: Promise<never>): Promise<Grant> {
@@ -222,7 +225,7 @@ function approveView(asking: Asking, session: Session, asset: AssetInfo, verdict
     origin,
     asker.lookalike ? h("p", { class: "note bad" }, "This name has letters that can look like others. Make sure that it is the site you mean.") : null,
     asks,
-    h("p", { class: "soft" }, "It calls itself “", said(request.title), "”", request.reason === undefined ? "." : [" and says: “", said(request.reason), "”"]),
+    h("p", { class: "soft" }, "It calls itself ", said(request.title), request.reason === undefined ? "." : [" and says: ", said(request.reason)]),
     facts([
       ["At most", money(cost, asset, "up"), [request.units === 1 ? "one unit of " : `${request.units} units of `, money(request.unitPrice, asset, "up")]],
       ["Until", until(Date.now() + lasting(request.expiresIn) * 1_000), `in ${span(request.expiresIn)}`],

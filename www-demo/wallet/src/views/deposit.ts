@@ -148,7 +148,7 @@ export function depositPage(session: Session, home: () => void): HTMLElement {
     h("div", { class: "card" }, depositView(session, { done: home, cancel: home })),
     facts([
       ["From", h("code", { class: "whole" }, info.address)],
-      ["Into the channel with", info.hub.url],
+      ["At the hub", info.hub.url],
       ["Counts after", info.confirmations === 1 ? "1 block" : `${info.confirmations} blocks`],
     ]),
   );

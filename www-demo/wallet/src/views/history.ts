@@ -59,6 +59,7 @@ export function historyList(session: Session, most: number): HTMLElement {
 export function historyView(session: Session): HTMLElement {
   const count = live(h("p", { class: "soft", id: "count" }), [session.payments], () => {
     const done = session.payments.value.filter(({ status }) => status === "completed");
+    if (done.length === 0) return "";
     return `${done.filter(({ direction }) => direction === "received").length} received, ${done.filter(({ direction }) => direction === "sent").length} sent`;
   });
   return h("section", { class: "narrow" }, h("h1", null, "History"), count, live(h("div", { class: "card flush" }), [session.payments, session.grants], () => historyList(session, 200)));

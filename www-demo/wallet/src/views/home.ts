@@ -19,7 +19,7 @@ export function homeView(session: Session, go: Go): HTMLElement {
     h(
       "section",
       { class: "recent" },
-      h("header", null, h("h2", null, "Lately"), h("a", { href: "#history" }, "All of it")),
+      h("header", null, h("h2", null, "Lately"), h("a", { href: "#history" }, "All history")),
       live(h("div"), [session.payments, session.grants], () => historyList(session, 6)),
     ),
   );
@@ -27,7 +27,7 @@ export function homeView(session: Session, go: Go): HTMLElement {
 
 function balances(session: Session) {
   const now = Date.now();
-  if (!session.funded) return h("div", { class: "card empty" }, h("h2", null, "Nothing here yet"), h("p", null, "Put something in, and pay any site with it. A few euros go a long way."));
+  if (!session.funded) return h("div", { class: "card empty" }, h("h2", null, "Nothing here yet"), h("p", null, "Put something in, and pay any site with it. A little goes a long way."));
   return session.balances.value
     .filter(({ available, deposited, sending, receiving }) => available + deposited + sending + receiving > 0n)
     .map((balance) => {

@@ -18,8 +18,8 @@ export function money(units: bigint, asset: { asset: string; decimals: number },
 /** An address, short, and the whole of it for those who look. */
 export const account = (address: string) => h("code", { class: "account", title: address }, short(address));
 
-/** A stranger's words: what they do to the direction of writing, and what they pile up, ends with them. */
-export const said = (words: string) => h("bdi", { class: "said" }, words);
+/** A stranger's words in quotes: what they do to the direction of writing, and what they pile up, ends with them. */
+export const said = (words: string) => h("span", { class: "quoted" }, "“", h("bdi", { class: "said" }, words), "”");
 
 /** Terms with what they are. */
 export function facts(rows: ReadonlyArray<readonly [string, Child, Child?]>): HTMLElement {

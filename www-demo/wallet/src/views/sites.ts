@@ -24,7 +24,7 @@ function siteCard(session: Session, { origin, title, records }: Site): HTMLEleme
   return h(
     "article",
     { class: "site card", "data-origin": origin },
-    h("header", null, h("h2", null, asker(origin).shown), h("p", { class: "soft" }, "calls itself “", said(title), "”")),
+    h("header", null, h("h2", null, asker(origin).shown), h("p", { class: "soft" }, "calls itself ", said(title))),
     h("p", { class: "sofar" }, "Paid so far ", paidBy(records).map((sum, index) => [index > 0 ? ", " : "", money(sum.units, { asset: sum.symbol, decimals: sum.decimals })])),
     open.map((record) => grantRow(session, record)),
     open.length === 0 ? h("p", { class: "soft" }, "It may take nothing now.") : null,

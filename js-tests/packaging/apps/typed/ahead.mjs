@@ -1,0 +1,3 @@
+import { preload } from "farthing";
+
+preload();

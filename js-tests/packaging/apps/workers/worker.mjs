@@ -1,0 +1,4 @@
+import * as farthing from "farthing";
+import { probe } from "../shared/probe.mjs";
+
+self.onmessage = async ({ data }) => self.postMessage(await probe(farthing, data));

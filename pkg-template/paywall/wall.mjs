@@ -32,6 +32,9 @@ const SOON = 500;
 const WAITS = [20, 50, 100, 200, 400, 800];
 const WAITERS = 256;
 
+/** Paths and queries that a URL leaves as they are. */
+const PLAIN = /^\/(?!\/)[\w~\-./]*(?:\?[\w.~=&-]*)?$/;
+
 /** Letters of an id that a page's seal vouches for. */
 const TAIL = 20;
 
@@ -96,6 +99,7 @@ export class Wall {
     clearInterval(this.#sweep);
     await this.till?.close();
     await this.ledger.end();
+    this.#signer?.end();
   }
 
   /** Judges a request. @param {Route} route @param {Asked} asked @returns {Promise<Entry>} */
@@ -253,7 +257,9 @@ export class Wall {
     if (signer === undefined) return;
     /** @type {Signer} */
     const read = JSON.parse(signer);
-    if (read.signature !== this.#signer?.signer.signature) this.#signer = new Signing(read);
+    if (read.signature === this.#signer?.signer.signature) return;
+    this.#signer?.end();
+    this.#signer = new Signing(read);
   }
 
   /** A stream's terms. They never change, so they are remembered. @param {string} key @param {boolean} [wait] for one that may be a moment late */
@@ -365,6 +371,8 @@ export class Route {
 
   /** The URL as the payer knows it: the site's origin is configured, never the `Host` header's. @param {string} target path and query, or a whole URL */
   urlOf(target) {
+    // As `resourceOf` has them already: nothing is escaped, and no step leads up.
+    if (PLAIN.test(target) && !target.includes("/.")) return this.wall.settings.origin + target;
     const path = target.startsWith("/") ? target : URL.canParse(target) ? target.replace(/^[a-z]+:\/\/[^/?#]*/i, "") : "/";
     return resourceOf(`${this.wall.settings.origin}${path.startsWith("/") ? path : `/${path}`}`);
   }

@@ -7,6 +7,7 @@
 
 import { createPrivateKey, generateKeyPairSync, sign } from "node:crypto";
 import { Worker } from "node:worker_threads";
+import { program } from "./thread.mjs";
 
 /** A fresh key: the public half as raw bytes, the private one as it is stored. */
 export function freshKey() {
@@ -51,8 +52,10 @@ export class Signing {
 
   /** @param {string} secret */
   #start(secret) {
+    const path = program();
+    if (path === undefined) return undefined;
     try {
-      const worker = new Worker(new URL("./worker.mjs", import.meta.url), { workerData: { secret }, execArgv: [] });
+      const worker = new Worker(path, { workerData: { secret }, execArgv: [] });
       const gone = () => {
         this.#worker = undefined;
         for (const asked of this.#sent.splice(0).flat()) this.#alone(asked);

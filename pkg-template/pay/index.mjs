@@ -160,7 +160,7 @@ export function payer(options = {}) {
       );
     },
     on(name, listener) {
-      if (!/^(spent|low)$/.test(name) || typeof listener !== "function") throw fault("invalid-argument", "on('spent' or 'low', listener)");
+      if (!/^(spent|low)$/.test(name) || typeof listener !== "function") throw fault("invalid-argument", "on(spent|low, listener)");
       const one = (/** @type {any} */ told) => ("left" in told) === (name === "low") && listener(told);
       listeners.add(one);
       return () => void listeners.delete(one);

@@ -60,7 +60,7 @@ export async function isolated() {
 export function leave(wallet, request) {
   // The browser tells the wallet page who sends its reader, whatever this page's policy for other links is.
   Object.assign(document.createElement("a"), { href: `${wallet}#farthing-request=${packUrl(grantMessage(request))}`, referrerPolicy: "origin" }).click();
-  return new Promise((_, fail) => setTimeout(() => fail(none("closed", "The page did not leave.")), HELLO));
+  return new Promise((_, fail) => setTimeout(() => fail(none("closed", "The page stayed.")), HELLO));
 }
 
 /** What the wallet sent us back with, if that is how we came here; it is taken out of the address. @returns {any} */

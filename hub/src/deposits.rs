@@ -24,6 +24,8 @@ use tokio::sync::Mutex;
 
 /// How long a caller waits for the sender; less than clients wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long the end of the deposit before is waited for.
+const TURN: Duration = Duration::from_secs(3);
 /// A deposit that ends sooner might be mined too late.
 const LEAST_TIME: u64 = 60;
 const DAY: u64 = 86_400;
@@ -124,7 +126,7 @@ impl DepositDesk {
             return Err(refused(Code::BadExpiry, "what lets its tokens be taken ends too soon, or has ended"));
         }
         // Before the chain is asked, which may have the other one already and would say something else.
-        self.check_turn(&self.charges().await?, &id, deposit.from).await?;
+        self.wait_for_turn(&id, deposit.from).await?;
         let data = calldata(&channel, &deposit, authorization);
         let cost = self.simulate(&data).await?;
         {
@@ -263,6 +265,28 @@ impl DepositDesk {
             }
         }
         Ok(())
+    }
+
+    /// As `check_turn`; but whoever follows the chain may have told an owner of the end of the one before a moment before the
+    /// sender hears of it, so that is waited for.
+    async fn wait_for_turn(&self, id: &str, owner: Address) -> Result<(), Error> {
+        let mut progress = self.orders.progress();
+        let turn = async {
+            loop {
+                progress.borrow_and_update();
+                let refusal = match self.check_turn(&self.charges().await?, id, owner).await {
+                    Err(refusal) if refusal.code() == Code::RateLimited => refusal,
+                    outcome => return outcome,
+                };
+                if progress.changed().await.is_err() {
+                    return Err(refusal);
+                }
+            }
+        };
+        match tokio::time::timeout(TURN, turn).await {
+            Ok(outcome) => outcome,
+            Err(_) => self.check_turn(&self.charges().await?, id, owner).await,
+        }
     }
 
     async fn charges(&self) -> Result<Vec<Charge>, Error> {

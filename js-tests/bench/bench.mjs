@@ -31,7 +31,10 @@ function report(where, times) {
 }
 
 async function sizes() {
-  const loaded = ["core_bg.wasm", "core_bg.js", "core.mjs", "face.mjs", "tabs.mjs", "browser.mjs"];
+  const loaded = [
+    "core_bg.wasm", "core_bg.js", "browser.mjs", "core.mjs", "events.mjs", "face.mjs", "faults.mjs", "inspect.mjs", "log.mjs", "state.mjs", "streams.mjs",
+    "tab-calls.mjs", "tabs.mjs", "units.mjs",
+  ];
   const names = readdirSync(packageFolder()).filter((name) => loaded.includes(name));
   const total = names.reduce((sum, name) => sum + gzipSync(readFileSync(join(packageFolder(), name)), { level: 9 }).length, 0);
   row("package_gzip_browser", total, "bytes", "Connext V2's client, as published", 709_000, 709_000 / total);

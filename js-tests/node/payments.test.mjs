@@ -168,7 +168,7 @@ test("events come in order, and end with the client", async () => {
   await client.disconnect();
   await reading;
   // What is in the channel is told as soon as we see it, the deposit when the hub counts it, too.
-  assert.deepEqual(new Set(seen), new Set(["balance", "deposit", "payment"]));
+  for (const type of ["balance", "deposit", "payment"]) assert.ok(seen.includes(type), seen.join());
   assert.ok(seen.indexOf("deposit") < seen.indexOf("payment"), seen.join());
   assert.throws(() => client.on("nonsense", () => {}), { code: "invalid-argument" });
 });

@@ -73,16 +73,24 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     let count = steps.len();
     let steps: Vec<_> = steps.into_iter().enumerate().map(|(index, step)| (index.saturating_add(1), step)).collect();
-    let (before, rest) = split(steps, |step| steps::COMPUTE.contains(&step.name));
-    let (beside, rest): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(_, step)| steps::COMPUTE.contains(&step.name));
-    let (waiting, after) = split(rest, |step| step.name == steps::ALONE_FROM);
-    let mut total = follow(before, count);
-    thread::scope(|scope| {
-        let computing = scope.spawn(|| follow(beside, count));
-        total.add(follow(waiting, count));
-        total.add(computing.join().unwrap_or_else(|_| Tally::failure("a step panicked")));
-    });
-    total.add(follow(after, count));
+    let mut total = Tally::default();
+    let mut rest = steps;
+    // What was asked for by name may want what another step leaves.
+    let lanes = if args.only.is_none() { steps::BESIDE.as_slice() } else { &[] };
+    for (names, until) in lanes {
+        let is_one = |step: &steps::Step| names.contains(&step.name);
+        let (before, others) = split(rest, is_one);
+        let (these, after) = split(others, |step| step.name == *until);
+        let (beside, these): (Vec<_>, Vec<_>) = these.into_iter().partition(|(_, step)| is_one(step));
+        total.add(follow(before, count));
+        thread::scope(|scope| {
+            let beside = scope.spawn(|| follow(beside, count));
+            total.add(follow(these, count));
+            total.add(beside.join().unwrap_or_else(|_| Tally::failure("a step panicked")));
+        });
+        rest = after;
+    }
+    total.add(follow(rest, count));
     for failure in &total.failures {
         println!("FAILED {failure}");
     }

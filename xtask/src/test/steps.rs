@@ -67,22 +67,24 @@ const AT_ONCE: [(&str, &str); 5] = [
     ("RPC faults", "2"),
 ];
 
-/// What only computes, and runs beside steps that wait for blocks, timers and other processes most of the time.
-pub(crate) const COMPUTE: [&str; 3] = ["contracts mutants", "model", "crash matrix"];
-
-/// From this step on nothing runs beside another: browsers take what there is, and the last steps count time.
-pub(crate) const ALONE_FROM: &str = "package in Chromium";
+/// Steps that run one after the other, but beside those that follow them, up to the one that is named: Solidity's compiler
+/// has one thread; what only computes leaves room beside steps that wait for blocks, timers and other processes. From
+/// browsers on nothing runs beside another: they take what there is, and the last steps count time.
+pub(crate) const BESIDE: [(&[&str], &str); 2] = [
+    (&["contracts build", "contracts test", "contracts gas"], "rust test"),
+    (&["contracts mutants", "model", "crash matrix"], "package in Chromium"),
+];
 
 /// All steps of a full or a quick run. Of what takes longest a run that was asked for by name does more.
 pub(crate) fn all(quick: bool, named: bool) -> Vec<Step> {
     let mut steps = vec![
         Step { name: "format", run: format },
         Step { name: "lockfiles", run: lockfiles },
-        Step { name: "clippy", run: clippy },
-        Step { name: "clippy for wasm", run: clippy_wasm },
         Step { name: "contracts build", run: contracts_build },
         Step { name: "contracts test", run: contracts_test },
         Step { name: "contracts gas", run: contracts_gas },
+        Step { name: "clippy", run: clippy },
+        Step { name: "clippy for wasm", run: clippy_wasm },
         Step { name: "rust test", run: rust_test },
         Step { name: "rust documentation test", run: rust_doc_test },
         Step { name: "vectors", run: vectors_check },

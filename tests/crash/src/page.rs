@@ -93,6 +93,7 @@ impl Totals {
             page,
             "# Crash matrix\n\n\
              Generated; `cargo xtask test` checks it. To write it anew:\n\n\
+             <!-- block: not run: the step \"crash matrix\" of the whole test does it -->\n\
              ```sh\ncargo run --release -p farthing-crash -- --page docs/crash-matrix.md\n```\n\n\
              One scenario, in one process, with the machines that the client and the hub run: deposits of two assets, \
              payments both ways by lock and direct, {} in all, one to a payee who is away and comes back, one cancelled, \

@@ -1,4 +1,4 @@
-//! Streams: placed, taken, shown, redeemed, ended; and a payer that sleeps over the expiry.
+//! Streams: placed, taken, shown, redeemed, ended.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,105 +10,15 @@
 
 mod support;
 
-use alloy_primitives::{B256, Bytes, keccak256};
-use farthing_protocol::channel::Dust;
-use farthing_protocol::condition::{chain_evidence, voucher_evidence};
-use farthing_protocol::message::Message;
+use alloy_primitives::{B256, Bytes};
+use farthing_protocol::condition::chain_evidence;
 use farthing_protocol::types::{ETH, Side};
-use farthing_protocol::wallet::{
-    Direction, Event, Payment, PaymentId, Status, Stream, StreamRequest, Wallet, Words, chain_word, voucher_key,
+use farthing_protocol::wallet::{Event, Status, StreamRequest, Wallet, Words, chain_word};
+use farthing_protocol::{Amount, Code};
+use support::streaming::{
+    PRICE, UNITS, WEEK, asleep, evidence, give_up, money, part, placed, reveal, stream, taken, wake, world,
 };
-use farthing_protocol::{Amount, Code, Error};
 use support::{Store, World, entries};
-
-const UNITS: u32 = 100;
-const PRICE: u128 = 7;
-const WEEK: u64 = 6 * 86_400;
-
-/// A payer, a payee that takes streams, and a hub with collateral for both.
-fn world() -> World {
-    let mut world = World::funded(2);
-    let now = world.now;
-    world.clients[1].wallet.take_streams(now);
-    world.settle();
-    world
-}
-
-fn stream(world: &mut World, words: Words) -> Result<PaymentId, Error> {
-    let to = world.clients[1].key.address();
-    let info = world.hub.lookup(to)?;
-    world.random += 1;
-    let entropy = keccak256(world.random.to_be_bytes()).0;
-    let mut id = [0; 16];
-    id.copy_from_slice(&entropy[..16]);
-    let (asset, unit_price, expiry) = (ETH, Amount::new(PRICE), world.now + WEEK);
-    let memo = "an article".into();
-    let request = StreamRequest { asset, unit_price, units: UNITS, words, memo, to, info, expiry, id, entropy };
-    let now = world.now;
-    world.clients[0].wallet.stream(request, now)
-}
-
-fn placed(words: Words) -> (World, PaymentId) {
-    let mut world = world();
-    let id = stream(&mut world, words).unwrap();
-    world.settle();
-    assert_eq!(world.payment(0, &id).status, Status::Pending);
-    (world, id)
-}
-
-fn part(payment: &Payment) -> &Stream {
-    payment.stream.as_ref().unwrap()
-}
-
-/// The stream as its payee has it.
-fn taken(world: &World) -> Payment {
-    let mut payments = world.clients[1].wallet.payments();
-    payments.retain(|payment| payment.direction == Direction::Received);
-    assert_eq!(payments.len(), 1);
-    payments.remove(0)
-}
-
-/// What proves so many units.
-fn evidence(world: &World, id: &PaymentId, units: u32) -> Bytes {
-    let secret = world.clients[0].wallet.words_secret(id).unwrap();
-    let payment = world.payment(0, id);
-    match part(payment).condition.chain_length() {
-        Some(length) => chain_evidence(units, chain_word(&secret, length, units)),
-        None => {
-            let key = voucher_key(&secret).unwrap();
-            voucher_evidence(&support::domain(), payment.stream_key().unwrap(), units, &key)
-        }
-    }
-}
-
-fn reveal(world: &mut World, evidence: &Bytes) -> Result<u32, Error> {
-    let (id, now) = (taken(world).id, world.now);
-    world.clients[1].wallet.reveal(&id, evidence, now)
-}
-
-fn give_up(world: &mut World) {
-    let (id, now) = (taken(world).id, world.now);
-    world.clients[1].wallet.end_stream(&id, now).unwrap();
-}
-
-/// What both have, and what is neither's for now.
-fn money(world: &World) -> (u128, u128, u128) {
-    let balance = |client: usize| world.clients[client].wallet.balance(ETH);
-    (balance(0).available.units(), balance(1).available.units(), balance(0).locked_out.units())
-}
-
-/// What is stored is what is left after a crash.
-fn asleep(world: &mut World) -> Store {
-    let store = world.clients[0].store.clone();
-    world.disconnect(0);
-    store
-}
-
-fn wake(world: &mut World, store: Store) {
-    world.start(0, store);
-    world.connect(0);
-    world.settle();
-}
 
 #[test]
 fn units_are_paid_as_their_words_are_shown_and_the_rest_comes_back() {
@@ -467,118 +377,6 @@ fn what_can_never_be_paid_is_refused_and_nothing_is_signed() {
     assert_eq!(world.clients[0].store, before);
     assert!(world.clients[0].wallet.stream(good.clone(), now).is_ok());
     assert_eq!(world.clients[0].wallet.stream(good, now).unwrap_err().code(), Code::DuplicateSecret);
-}
-
-/// The payer closes its tab; the payee shows words; all expires; the payer comes back days later.
-fn slept(dust: u128, units: u32) -> (World, PaymentId, Store) {
-    let mut world = World::funded(2);
-    let threshold = Amount::new(dust);
-    world.hub_config.policy.dust.insert(ETH, Dust { threshold, cap: Amount::new(5_000) });
-    world.hub_config.policy.leave_overdue = Some(30 * 86_400);
-    world.restart_hub();
-    let now = world.now;
-    for client in [0, 1] {
-        world.tell(client, ETH);
-        world.connect(client);
-    }
-    world.clients[1].wallet.take_streams(now);
-    world.settle();
-    let id = stream(&mut world, Words::Chain).unwrap();
-    world.settle();
-    let store = asleep(&mut world);
-    let proof = evidence(&world, &id, units);
-    reveal(&mut world, &proof).unwrap();
-    world.settle();
-    assert_eq!(money(&world).1, 10_000 + u128::from(units) * PRICE, "the payee has it");
-    for _ in 0..10 {
-        world.pass(86_400);
-        world.settle();
-    }
-    let hub = world.hub.channel(&world.id(0)).unwrap();
-    assert!(!hub.state().leaving, "the channel lives");
-    (world, id, store)
-}
-
-#[test]
-fn a_payer_that_sleeps_over_the_expiry_owes_what_is_recorded_and_its_channel_lives() {
-    let (mut world, id, store) = slept(1, 40);
-    assert_eq!(world.recorded.len(), 1);
-    wake(&mut world, store);
-    assert_eq!(part(world.payment(0, &id)).paid, 40);
-    world.pass(60);
-    world.settle();
-    assert_eq!((world.payment(0, &id).status, world.payment(0, &id).amount), (Status::Completed, Amount::new(280)));
-    assert_eq!(money(&world), (9_720, 10_280, 0));
-    let put_in = world.deposits[&(world.id(0), ETH)].0.b;
-    let has = world.hub.channel(&world.id(0)).unwrap().available(ETH);
-    assert_eq!(has, put_in.plus(Amount::new(280)).unwrap(), "both agree to the wei");
-}
-
-#[test]
-fn a_payer_that_sleeps_pays_its_credit_before_it_signs_anything_else() {
-    // Not worth its gas: nothing is recorded, and the hub has paid it.
-    let (mut world, id, store) = slept(1_000, 40);
-    assert!(world.recorded.is_empty());
-    wake(&mut world, store);
-    assert_eq!(part(world.payment(0, &id)).paid, 40, "it redeems what it is shown, late as it is");
-    world.pass(60);
-    world.settle();
-    assert_eq!(world.payment(0, &id).amount, Amount::new(280));
-    assert_eq!(money(&world), (9_720, 10_280, 0));
-}
-
-#[test]
-fn a_payer_that_hears_nothing_takes_its_lock_back_in_the_end() {
-    let (mut world, id, store) = slept(1_000, 40);
-    world.start(0, store);
-    // A hub that says that it is there, and then nothing.
-    let now = world.now;
-    world.clients[0].wallet.connected(now);
-    world.clients[0].wallet.handle(Message::Sync { lanes: Vec::new() }, now).unwrap();
-    world.settle();
-    assert_eq!(world.payment(0, &id).status, Status::Pending);
-    world.pass(29);
-    world.settle();
-    assert_eq!(world.payment(0, &id).status, Status::Pending);
-    world.pass(1);
-    world.settle();
-    world.pass(1);
-    world.settle();
-    assert_eq!(world.payment(0, &id).status, Status::Failed);
-    assert_eq!(money(&world).0, 10_000, "what the hub loses is at most its dust cap");
-}
-
-#[test]
-fn a_hub_leaves_a_payer_that_never_comes_back() {
-    let (mut world, _, _) = slept(1, 40);
-    for _ in 0..27 {
-        world.pass(86_400);
-        world.settle();
-    }
-    assert!(world.hub.channel(&world.id(0)).unwrap().state().leaving);
-}
-
-#[test]
-fn a_hub_leaves_a_payer_that_keeps_a_payment_at_once() {
-    let mut world = World::funded(2);
-    world.hub_config.policy.leave_overdue = Some(30 * 86_400);
-    world.restart_hub();
-    for client in [0, 1] {
-        world.tell(client, ETH);
-        world.connect(client);
-    }
-    world.settle();
-    world.pay(0, 1, 500).unwrap();
-    world.until_locked_in(1, false);
-    // The payer hears of no secret.
-    asleep(&mut world);
-    world.settle();
-    for _ in 0..4 {
-        world.pass(43_200);
-        world.settle();
-    }
-    assert_eq!(world.recorded.len(), 1);
-    assert!(world.hub.channel(&world.id(0)).unwrap().state().leaving, "nobody sleeps over a payment");
 }
 
 #[test]

@@ -14,6 +14,7 @@
 
 pub mod held;
 pub mod limited;
+pub mod streaming;
 
 use alloy_primitives::{Address, B256, keccak256};
 use farthing_protocol::amount::Amount;
